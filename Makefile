@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh Debian 12 machine: `make demo` and `make test`.
+# `make help` lists the rest.
+
+CARGO  ?= cargo
+BUILD  := build
+TARGET  = $(or $(CARGO_TARGET_DIR),target)
+MUSL   := x86_64-unknown-linux-musl
+AGENT   = $(TARGET)/$(MUSL)/agent/gantry-agent
+
+.PHONY: help demo test check test-unit test-e2e test-nightly bench agent fmt deny clean
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: ## Power on a machine and watch it become a running operating system (ONCE=1 stops everything at the end)
+	@scripts/setup.sh demo
+	@scripts/demo.sh
+
+test: ## Every test: check, unit, end to end
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory check test-unit test-e2e
+
+check: ## Format, lints and the rules of the house
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --locked -p gantry-house
+
+test-unit: ## Tests of the crates, without machines
+	$(CARGO) test --workspace --locked --exclude gantry-testkit --exclude gantry-house
+
+test-e2e: ## Real machines with real firmware in QEMU
+	@scripts/e2e.sh
+
+test-nightly: ## The long forms: crash rounds, fuzzing, all machines
+	@scripts/nightly.sh
+
+bench: ## Measurements, as tables
+	@scripts/bench.sh
+
+agent: ## The static agent that travels to machines
+	$(CARGO) build --locked --profile agent --target $(MUSL) -p gantry-agent-app
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+deny: ## Licences, bans and sources of the dependencies (needs cargo-deny)
+	cargo deny check licenses bans sources
+
+clean: ## Remove everything that was built
+	rm -rf $(TARGET) $(BUILD)

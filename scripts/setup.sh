@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Installs what Gantry's build, demo and tests need on Debian 12.
+#
+#   scripts/setup.sh build     compilers and Rust targets
+#   scripts/setup.sh demo      build + machines, firmware, loaders, image tools   (the default)
+#   scripts/setup.sh test      demo + the real peers that the tests talk to
+#
+# Packages come from wherever this host's apt is configured to fetch them. Root is needed for apt-get alone: with all
+# packages present nothing here asks for it. Rust itself is a prerequisite that is checked, not installed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need_rust=1.95
+
+build_packages=(build-essential pkg-config ca-certificates musl-tools)
+demo_packages=(
+  qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu pxelinux syslinux-common    # machines, firmware, loaders
+  mmdebstrap fakeroot fakechroot dosfstools mtools e2fsprogs xfsprogs gdisk  # images
+  grub-pc-bin grub-efi-amd64-bin zstd xz-utils kmod uidmap iproute2
+)
+test_packages=(tftp-hpa atftp curl jq tshark)
+
+main() {
+  local wanted=("${build_packages[@]}")
+  case "${1:-demo}" in
+    build) ;;
+    demo) wanted+=("${demo_packages[@]}") ;;
+    test) wanted+=("${demo_packages[@]}" "${test_packages[@]}") ;;
+    *) die "unknown set '$1': build, demo or test" ;;
+  esac
+  require_rust
+  install_missing "${wanted[@]}"
+  add_targets
+}
+
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+require_rust() {
+  command -v cargo >/dev/null || die "no cargo found: install a current Rust toolchain (at least $need_rust), for example with rustup"
+  local have
+  have=$(rustc --version | awk '{print $2}')
+  [ "$(printf '%s\n%s\n' "$need_rust" "${have%%-*}" | sort -V | head -n1)" = "$need_rust" ] ||
+    die "Rust $have is too old: at least $need_rust is needed (rustup update stable)"
+}
+
+install_missing() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "setup: installing ${missing[*]}"
+  local as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The agent is linked statically so that it runs in any initramfs and any installed system.
+add_targets() {
+  rustc --print target-list | grep -qx x86_64-unknown-linux-musl || die "this rustc does not know x86_64-unknown-linux-musl"
+  [ -d "$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-musl" ] && return
+  command -v rustup >/dev/null || die "the Rust target x86_64-unknown-linux-musl is missing and there is no rustup to add it"
+  rustup target add x86_64-unknown-linux-musl
+}
+
+main "$@"
