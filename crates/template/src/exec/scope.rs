@@ -1,0 +1,86 @@
+//! [`Scope`]: what a function or method may see of the render that calls it.
+
+use crate::error::Fail;
+use crate::host::Host;
+use crate::limits::Budget;
+use crate::set::{MissingKey, Set};
+use crate::value::{Str, Value};
+
+/// The render that is calling: its templates, its host and what is left of its limits.
+pub struct Scope<'a> {
+    pub(crate) set: &'a Set,
+    pub(crate) host: &'a dyn Host,
+    pub(crate) budget: &'a mut Budget,
+}
+
+impl Scope<'_> {
+    /// The world.
+    pub fn host(&self) -> &dyn Host {
+        self.host
+    }
+
+    /// Renders the template `name` of the same set with `data` as dot. Depth, steps and bytes count
+    /// towards the limits of the calling render.
+    ///
+    /// # Errors
+    /// When there is no such template, or rendering fails.
+    pub fn render(&mut self, name: &str, data: &Value) -> Result<Str, Fail> {
+        let set = self.set;
+        self.nested(set, name, data)
+    }
+
+    /// Parses `text` on its own, with the functions of the set but without its templates, and renders
+    /// it with `data` as dot.
+    ///
+    /// # Errors
+    /// When the text does not parse, or rendering fails.
+    pub fn render_text(
+        &mut self,
+        name: &str,
+        text: &str,
+        missing: MissingKey,
+        data: &Value,
+    ) -> Result<Str, Fail> {
+        let mut alone = self.set.without_templates();
+        alone.set_missing_key(missing);
+        alone.parse(name, text)?;
+        self.nested(&alone, name, data)
+    }
+
+    /// Accounts for bytes that are about to be produced.
+    ///
+    /// # Errors
+    /// When that passes the limit of the render.
+    pub fn produce(&mut self, bytes: usize) -> Result<(), Fail> {
+        self.budget.produce(bytes)
+    }
+
+    /// Accounts for work worth `steps` of walking the tree.
+    ///
+    /// # Errors
+    /// When that passes the limit of the render, or its time is over.
+    pub fn work(&mut self, steps: u64) -> Result<(), Fail> {
+        self.budget.step(steps, self.host)
+    }
+
+    /// How many more bytes may be produced.
+    pub(crate) fn room(&self) -> usize {
+        self.budget.room()
+    }
+
+    fn nested(&mut self, set: &Set, name: &str, data: &Value) -> Result<Str, Fail> {
+        let limit = self.budget.limits.depth;
+        if self.budget.depth >= limit {
+            return Err(Fail::limit(format!("exceeded maximum template depth ({limit})")));
+        }
+        self.budget.stack()?;
+        self.budget.depth += 1;
+        let mut out = Vec::new();
+        let template = set.lookup(name)?;
+        let scope = Scope { set, host: self.host, budget: self.budget };
+        super::run(template, data, scope, &mut out)?;
+        self.budget.depth -= 1;
+        self.budget.produce(out.len())?;
+        Ok(out.into())
+    }
+}

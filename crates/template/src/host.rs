@@ -1,0 +1,65 @@
+//! [`Host`]: the only way in which a template meets the world. Randomness, the clock, the local time
+//! zone, names, files and the deadline come from here, so a render is a function of its inputs and
+//! its host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the world looks like to a template.
+pub trait Host: Send + Sync {
+    /// Fills `buffer` with random bytes fit for keys.
+    fn random(&self, buffer: &mut [u8]);
+
+    /// Time since the Unix epoch.
+    fn now(&self) -> Duration;
+
+    /// IANA name of the local time zone.
+    fn time_zone(&self) -> &str {
+        "UTC"
+    }
+
+    /// Addresses of a host name; empty when there are none.
+    fn resolve(&self, name: &str) -> Vec<String> {
+        let _ = name;
+        Vec::new()
+    }
+
+    /// Content of a file that objects of the embedding program may show to templates; `None` when it
+    /// does not exist.
+    fn file(&self, path: &str) -> Option<Arc<[u8]>> {
+        let _ = path;
+        None
+    }
+
+    /// Whether the render has run out of time. Asked every thousand steps.
+    fn expired(&self) -> bool {
+        false
+    }
+}
+
+/// A host without a world: fixed time, a counting generator instead of randomness. For tests, and for
+/// renderings that are only compared.
+#[derive(Debug, Default)]
+pub struct NoHost {
+    counter: std::sync::atomic::AtomicU64,
+}
+
+impl Host for NoHost {
+    fn random(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            let n = self.counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            chunk.copy_from_slice(&split_mix(n).to_le_bytes()[..chunk.len()]);
+        }
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+fn split_mix(n: u64) -> u64 {
+    let mut z = n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,86 @@
+//! [`Limits`]: how far a render may go. Templates are written by people who make mistakes and come
+//! from outside; whatever they say, a render ends, in bounded memory, with a clear error.
+
+use crate::error::Fail;
+use crate::host::Host;
+
+/// Bounds of one render.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How deep templates may call templates.
+    pub depth: usize,
+    /// Bytes of output.
+    pub output: usize,
+    /// Bytes that functions may produce on the way, summed up.
+    pub produced: usize,
+    /// Nodes walked and functions called. A million take about a tenth of a second.
+    pub steps: u64,
+    /// Bytes of machine stack. A render needs a thread with more than this left.
+    pub stack: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 1000, output: 64 << 20, produced: 256 << 20, steps: 20_000_000, stack: 768 << 10 }
+    }
+}
+
+/// What is left of the limits during one render.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(crate) limits: Limits,
+    steps: u64,
+    produced: usize,
+    pub(crate) depth: usize,
+    stack_base: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, steps: 0, produced: 0, depth: 0, stack_base: stack_pointer() }
+    }
+
+    /// Counts steps of work; asks the host about its deadline now and then.
+    #[inline]
+    pub(crate) fn step(&mut self, count: u64, host: &dyn Host) -> Result<(), Fail> {
+        let before = self.steps;
+        self.steps = before.saturating_add(count);
+        if self.steps > self.limits.steps {
+            return Err(Fail::limit(format!("exceeded the limit of {} steps", self.limits.steps)));
+        }
+        if before >> 10 != self.steps >> 10 && host.expired() {
+            return Err(Fail::limit("exceeded the time limit"));
+        }
+        Ok(())
+    }
+
+    /// Accounts for `bytes` before they are produced.
+    pub(crate) fn produce(&mut self, bytes: usize) -> Result<(), Fail> {
+        self.produced = self.produced.saturating_add(bytes);
+        if self.produced > self.limits.produced {
+            return Err(Fail::limit(format!("exceeded the limit of {} bytes of values", self.limits.produced)));
+        }
+        Ok(())
+    }
+
+    /// How many more bytes may be produced.
+    pub(crate) fn room(&self) -> usize {
+        self.limits.produced.saturating_sub(self.produced)
+    }
+
+    /// Checks the machine stack, at every recursion.
+    #[inline]
+    pub(crate) fn stack(&self) -> Result<(), Fail> {
+        if self.stack_base.abs_diff(stack_pointer()) > self.limits.stack {
+            return Err(Fail::limit(format!("exceeded the limit of {} bytes of stack", self.limits.stack)));
+        }
+        Ok(())
+    }
+}
+
+/// An address in the current stack frame.
+#[inline]
+pub(crate) fn stack_pointer() -> usize {
+    let here = 0u8;
+    std::ptr::from_ref(std::hint::black_box(&here)) as usize
+}
