@@ -183,11 +183,11 @@ impl Shared {
             }
         }
         for folder in folders.into_iter().flatten() {
-            match sync_folder(&folder) {
-                Err(error) if !is_absent(&error) => {
-                    result = Err(Error::io("syncing a folder", &folder)(error))
-                }
-                _ => {}
+            let synced = sync_folder(&folder);
+            if let Err(error) = synced
+                && !is_absent(&error)
+            {
+                result = Err(Error::io("syncing a folder", &folder)(error));
             }
         }
         result

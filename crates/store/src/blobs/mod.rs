@@ -135,9 +135,8 @@ impl Blobs {
         let path = name.under(&self.root);
         fs::remove_file(&path).map_err(Error::at("deleting", name))?;
         let parent = path.parent().unwrap_or(&self.root);
-        sync_folder(parent).map_err(Error::at("deleting", name))?;
         self.remove_empty(parent);
-        Ok(())
+        self.sync_nearest(parent)
     }
 
     /// Every blob whose name begins with `prefix`, in the order of their names. Links are not listed.
@@ -205,6 +204,17 @@ impl Blobs {
         fs::create_dir_all(parent)?;
         for folder in parent.ancestors().take_while(|folder| folder.starts_with(&self.root)) {
             sync_folder(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Syncs a folder, or the nearest one above it when it was removed meanwhile because it was empty.
+    fn sync_nearest(&self, folder: &Path) -> Result<(), Error> {
+        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.root)) {
+            match sync_folder(folder) {
+                Err(error) if is_absent(&error) => {}
+                synced => return synced.map_err(Error::io("syncing a folder", folder)),
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Blobs, Digest, Error, Name, sync_folder};
+use super::{Blobs, Digest, Error, Name};
 
 const DOING: &str = "writing an upload";
 
@@ -86,8 +86,7 @@ impl<'b> Upload<'b> {
         self.blobs.with_parent(&self.name, || self.rename()).map_err(Error::at(DOING, &self.name))?;
         self.aside.renamed = true;
         let place = self.name.under(&self.blobs.root);
-        let folder = place.parent().unwrap_or(&self.blobs.root);
-        sync_folder(folder).map_err(Error::io("syncing the folder of an upload", folder))?;
+        self.blobs.sync_nearest(place.parent().unwrap_or(&self.blobs.root))?;
         Ok(Stored { size: self.size, sha256: self.hash.finalize().into() })
     }
 

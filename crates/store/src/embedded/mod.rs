@@ -11,6 +11,8 @@
 
 mod codec;
 mod file;
+#[cfg(test)]
+mod power_loss;
 mod writer;
 
 use std::path::Path;
