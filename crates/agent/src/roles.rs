@@ -1,0 +1,167 @@
+//! Which role the binary plays: by its name, then by its first argument.
+
+use crate::cmdline;
+use crate::http::Endpoint;
+use crate::init::{self, Handover};
+use crate::inventory;
+use crate::runner::{self, Config, Mode, say};
+use crate::secret::Secret;
+use crate::session::Settings;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Configuration of the service in an installed system.
+pub const SERVICE_CONFIG: &str = "/etc/gantry/agent.json";
+/// State of the service.
+const SERVICE_STATE: &str = "/var/lib/gantry-agent";
+
+const USAGE: &str = "gantry-agent: the machine agent of Gantry
+
+usage:
+  gantry-agent run [--config FILE]        take jobs; configuration from /etc/gantry/agent.json or RS_ENDPOINT, RS_TOKEN, RS_UUID
+  gantry-agent inventory                  print the hardware as JSON
+  gantry-agent version                    print the version
+
+Called `init` or as process 1 it is the discovery OS, called `modprobe` it loads kernel modules.
+";
+
+/// Content of [`SERVICE_CONFIG`]; the file must have mode 0600, for the token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ServiceConfig {
+    /// API endpoint, `https://host:port`.
+    pub endpoint: String,
+    /// The machine's token.
+    pub token: Secret,
+    /// Key of the machine.
+    pub uuid: String,
+    /// `sha256:…` of the server's certificate, empty to accept any.
+    pub tls: String,
+    /// Which jobs to take; empty is the machine's own agent.
+    pub context: String,
+}
+
+/// Runs the role that the arguments ask for.
+pub fn entry(arguments: Vec<OsString>) -> ExitCode {
+    let words: Vec<String> = arguments.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let name = words.first().map(|path| file_name(path)).unwrap_or_default();
+    let rest = words.get(1..).unwrap_or_default();
+    if std::process::id() == 1 || name == "init" {
+        init::run();
+    }
+    if name == "modprobe" {
+        return init::modules::modprobe(rest).into();
+    }
+    let (verb, rest) = rest.split_first().map_or(("help", rest), |(verb, rest)| (verb.as_str(), rest));
+    match verb {
+        "run" => run(rest),
+        "inventory" => print_json(&inventory::gather(Path::new("/"))),
+        "modprobe" => init::modules::modprobe(rest).into(),
+        "version" | "--version" => print(concat!("gantry-agent ", env!("CARGO_PKG_VERSION"), "\n")),
+        "help" | "--help" | "-h" => print(USAGE),
+        other => {
+            say(&format!("no such command: {other}; gantry-agent help lists them"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn print_json(value: &impl Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run(arguments: &[String]) -> ExitCode {
+    let option = |name: &str| {
+        arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1)).map(PathBuf::from)
+    };
+    let config = match option("--handover") {
+        Some(path) => handed_over(&path),
+        None => service(&option("--config").unwrap_or_else(|| SERVICE_CONFIG.into())),
+    };
+    match config {
+        Ok(config) => runner::run(config),
+        Err(text) => {
+            say(&text);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn handed_over(path: &Path) -> Result<Config, String> {
+    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let handover: Handover =
+        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Config {
+        endpoint: Endpoint { url: handover.url, pin: handover.pin },
+        settings: Settings { uuid: handover.uuid, token: handover.token, ..Settings::default() },
+        mode: Mode::Discovery,
+        state_dir: "/run/gantry/agent".into(),
+        runner_dir: "/run/gantry/jobs".into(),
+        root: "/".into(),
+        bootif: handover.bootif,
+        milestones: handover.milestones,
+    })
+}
+
+/// From the file, with the environment over it.
+fn service(path: &Path) -> Result<Config, String> {
+    let mut config = match std::fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => ServiceConfig::default(),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(url) = variable("RS_ENDPOINT") {
+        config.endpoint = url;
+    }
+    if let Some(token) = variable("RS_TOKEN") {
+        config.token = Secret::new(token);
+    }
+    if let Some(uuid) = variable("RS_UUID") {
+        config.uuid = uuid;
+    }
+    if config.endpoint.is_empty() {
+        return Err(format!("no server: write Endpoint to {} or set RS_ENDPOINT", path.display()));
+    }
+    let pin = match config.tls.as_str() {
+        "" => None,
+        text => Some(
+            cmdline::pin(text)
+                .ok_or_else(|| format!("Tls={text}: want sha256: and 64 hexadecimal digits"))?,
+        ),
+    };
+    let token_lasts = !config.token.is_empty() && !config.uuid.is_empty();
+    Ok(Config {
+        endpoint: Endpoint { url: config.endpoint.trim_end_matches('/').to_owned(), pin },
+        settings: Settings {
+            uuid: config.uuid,
+            token: config.token,
+            token_lasts,
+            context: config.context,
+            ..Settings::default()
+        },
+        mode: Mode::Service,
+        state_dir: SERVICE_STATE.into(),
+        runner_dir: "/var/lib/gantry-agent/jobs".into(),
+        root: "/".into(),
+        bootif: None,
+        milestones: Vec::new(),
+    })
+}
