@@ -1,11 +1,15 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 )
 
-const usage = `usage: oracle render < questions > answers`
+const usage = `usage:
+  oracle render < questions > answers           answer with Go's text/template and Sprig
+  oracle generate [-n COUNT] [-seed N]          make random questions
+  oracle compare QUESTIONS WANT GOT             show where two files of answers differ`
 
 func run(args []string) error {
 	if len(args) == 0 {
@@ -14,6 +18,19 @@ func run(args []string) error {
 	switch args[0] {
 	case "render":
 		return answerLines(os.Stdin, os.Stdout)
+	case "generate":
+		flags := flag.NewFlagSet("generate", flag.ContinueOnError)
+		count := flags.Int("n", 1000, "how many questions")
+		seed := flags.Int64("seed", 1, "seed of the random numbers")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		return generate(os.Stdout, *count, *seed)
+	case "compare":
+		if len(args) != 4 {
+			return fmt.Errorf("%s", usage)
+		}
+		return compare(args[1], args[2], args[3], os.Stdout)
 	default:
 		return fmt.Errorf("unknown command %q\n%s", args[0], usage)
 	}

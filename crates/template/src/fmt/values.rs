@@ -38,11 +38,11 @@ impl Printer<'_> {
                 't' | 'v' => self.flags.boolean(self.out, *b),
                 _ => self.bad_verb(verb, Some(value)),
             },
-            Value::Int(n) | Value::Int64(n) => self.integer(value, n.unsigned_abs(), *n < 0, verb, depth),
-            Value::Uint(width, n) => self.unsigned(value, *width, *n, verb, depth),
-            Value::Float(x) => self.float(value, *x, verb, depth),
-            Value::Complex(re, im) => self.complex(value, *re, *im, verb, depth),
-            Value::Str(s) => self.string(s, value, verb, depth),
+            Value::Int(n) | Value::Int64(n) => self.integer(value, n.unsigned_abs(), *n < 0, verb),
+            Value::Uint(width, n) => self.unsigned(value, *width, *n, verb),
+            Value::Float(x) => self.float(value, *x, verb),
+            Value::Complex(re, im) => self.complex(value, *re, *im, verb),
+            Value::Str(s) => self.string(s, value, verb),
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
             Value::Object(object) => self.object(object.as_ref(), value, verb, depth, follow),
@@ -73,7 +73,7 @@ impl Printer<'_> {
         self.erroring = outer;
     }
 
-    fn string(&mut self, s: &[u8], value: &Value, verb: char, depth: usize) {
+    fn string(&mut self, s: &[u8], value: &Value, verb: char) {
         match verb {
             'v' if self.flags.sharp_v => self.flags.quoted(self.out, s),
             'v' | 's' => self.flags.string(self.out, s),
@@ -84,7 +84,7 @@ impl Printer<'_> {
         }
     }
 
-    fn integer(&mut self, value: &Value, u: u64, negative: bool, verb: char, depth: usize) {
+    fn integer(&mut self, value: &Value, u: u64, negative: bool, verb: char) {
         let raw = if negative { u.wrapping_neg() } else { u };
         match verb {
             'v' | 'd' => self.flags.integer(self.out, u, negative, 10, verb),
@@ -98,17 +98,17 @@ impl Printer<'_> {
         }
     }
 
-    fn unsigned(&mut self, value: &Value, _width: Uint, n: u64, verb: char, depth: usize) {
+    fn unsigned(&mut self, value: &Value, _width: Uint, n: u64, verb: char) {
         if verb == 'v' && self.flags.sharp_v {
             let sharp = std::mem::replace(&mut self.flags.sharp, true);
             self.flags.integer(self.out, n, false, 16, verb);
             self.flags.sharp = sharp;
             return;
         }
-        self.integer(value, n, false, verb, depth);
+        self.integer(value, n, false, verb);
     }
 
-    fn float(&mut self, value: &Value, x: f64, verb: char, depth: usize) {
+    fn float(&mut self, value: &Value, x: f64, verb: char) {
         match verb {
             'v' => self.flags.float(self.out, x, b'g', None),
             'b' | 'g' | 'G' | 'x' | 'X' => self.flags.float(self.out, x, verb as u8, None),
@@ -118,14 +118,14 @@ impl Printer<'_> {
         }
     }
 
-    fn complex(&mut self, value: &Value, re: f64, im: f64, verb: char, depth: usize) {
+    fn complex(&mut self, value: &Value, re: f64, im: f64, verb: char) {
         if !"vbgGxXfFeE".contains(verb) {
             return self.bad_verb(verb, Some(value));
         }
         self.out.push(b'(');
-        self.float(value, re, verb, depth);
+        self.float(value, re, verb);
         let plus = std::mem::replace(&mut self.flags.plus, true);
-        self.float(value, im, verb, depth);
+        self.float(value, im, verb);
         self.out.extend_from_slice(b"i)");
         self.flags.plus = plus;
     }
@@ -192,7 +192,7 @@ impl Printer<'_> {
             && "vsxXq".contains(verb)
             && let Some(text) = object.text()
         {
-            return self.string(text.as_bytes(), value, verb, depth);
+            return self.string(text.as_bytes(), value, verb);
         }
         if let Some(basic) = object.basic() {
             return self.print(&basic, verb, depth, false);
@@ -248,7 +248,7 @@ impl Printer<'_> {
                 self.out.push(b')');
             }
             'v' | 'p' => self.hex_pointer(address, !self.flags.sharp),
-            'b' | 'o' | 'd' | 'x' | 'X' => self.integer(value, address, false, verb, 0),
+            'b' | 'o' | 'd' | 'x' | 'X' => self.integer(value, address, false, verb),
             _ => self.bad_verb(verb, Some(value)),
         }
     }

@@ -4,7 +4,7 @@ use super::{Result, Row, Run, row};
 use crate::error::Fail;
 use crate::exec::Scope;
 use crate::object::Signature;
-use crate::value::{Elem, Kind, Map, Str, Type, Uint, Value};
+use crate::value::{Map, Str, Type, Uint, Value};
 use crate::{fmt, rune};
 
 const ANY: &[Type] = &[Type::Any];
@@ -237,16 +237,4 @@ fn urlquery(scope: &mut Scope<'_>, args: &[Value]) -> Result {
         }
     }
     Ok(out.into())
-}
-
-/// Whether the value is a list or string of the kind that `Elem` names; used by the tables of tests.
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_of_lists() {
-        assert_eq!(Value::strings(["a"]).kind(), Kind::Slice);
-        assert_eq!(Value::Map(Map::nil(Elem::String)).type_name(), "map[string]string");
-    }
 }

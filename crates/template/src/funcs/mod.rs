@@ -1,8 +1,19 @@
 //! The functions. One row each: the row is used to look the function up, to check its arguments, to
 //! run it, and to document it.
 
+mod args;
 mod builtin;
 mod compare;
+mod deep;
+mod dicts;
+mod encoding;
+mod json;
+mod lists;
+mod math;
+mod paths;
+mod strings;
+mod values;
+mod words;
 
 use crate::error::Fail;
 use crate::exec::Scope;
@@ -65,7 +76,17 @@ pub(crate) const fn row(
 static GO: &[&[Row]] = &[builtin::ROWS, compare::ROWS];
 
 /// Sprig's functions; they win over Go's of the same name (`slice`).
-static SPRIG: &[&[Row]] = &[];
+static SPRIG: &[&[Row]] = &[
+    dicts::ROWS,
+    encoding::ROWS,
+    json::ROWS,
+    lists::ROWS,
+    math::ROWS,
+    paths::ROWS,
+    strings::ROWS,
+    values::ROWS,
+    words::ROWS,
+];
 
 type Index = HashMap<&'static str, &'static Row>;
 

@@ -105,7 +105,47 @@ impl fmt::Debug for List {
     }
 }
 
-/// The capacity that appending one element at a time gives to a slice of 16-byte elements.
+/// The capacity that appending one element at a time gives to a Go slice of interfaces.
 pub(crate) fn grown_capacity(len: usize) -> usize {
-    if len <= 512 { len.next_power_of_two() * usize::from(len > 0) } else { len + len / 4 }
+    let mut cap = 0;
+    while cap < len {
+        cap = appended_capacity(cap, 1);
+    }
+    cap
+}
+
+/// The capacity after appending `more` elements at once to a full Go slice of `len` interfaces.
+pub(crate) fn appended_capacity(len: usize, more: usize) -> usize {
+    let need = len + more;
+    if more == 0 || need == 0 {
+        return need;
+    }
+    let mut cap = len;
+    if need > 2 * len {
+        cap = need;
+    } else if len < 256 {
+        cap = 2 * len;
+    } else {
+        while cap < need {
+            cap += (cap + 3 * 256) / 4;
+        }
+    }
+    round_up(cap * ELEMENT) / ELEMENT
+}
+
+/// Size of an interface in Go, in bytes.
+const ELEMENT: usize = 16;
+
+/// Go's allocation sizes that an array of interfaces can get, in bytes.
+const CLASSES: [usize; 56] = [
+    16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384, 416, 448,
+    480, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688, 3072, 3200, 3456,
+    4096, 4864, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288, 13568, 14336,
+];
+
+/// Bytes that Go allocates for `size` bytes.
+fn round_up(size: usize) -> usize {
+    const PAGE: usize = 8192;
+    let found = CLASSES.iter().copied().find(|&class| class >= size);
+    found.unwrap_or_else(|| size.next_multiple_of(PAGE))
 }

@@ -1,0 +1,113 @@
+//! Deep equality and deep copies, as Go's reflection does them: types count, nil is not empty.
+
+use crate::error::Fail;
+use crate::exec::Scope;
+use crate::value::{List, Map, Value};
+use std::sync::Arc;
+
+/// How deep values may nest. A map can contain itself.
+const DEPTH: usize = 200;
+
+/// `reflect.DeepEqual`
+pub(super) fn deep_equal(scope: &mut Scope<'_>, a: &Value, b: &Value) -> Result<bool, Fail> {
+    equal(scope, a, b, 0)
+}
+
+fn equal(scope: &mut Scope<'_>, a: &Value, b: &Value, depth: usize) -> Result<bool, Fail> {
+    scope.work(1)?;
+    if depth > DEPTH {
+        return Err(Fail::limit("exceeded the depth limit while comparing"));
+    }
+    Ok(match (a, b) {
+        (Value::Nil, Value::Nil) => true,
+        (Value::Bool(a), Value::Bool(b)) => a == b,
+        (Value::Int(a), Value::Int(b)) | (Value::Int64(a), Value::Int64(b)) => a == b,
+        (Value::Uint(wa, a), Value::Uint(wb, b)) => wa == wb && a == b,
+        (Value::Float(a), Value::Float(b)) => a == b,
+        (Value::Complex(a, b), Value::Complex(c, d)) => a == c && b == d,
+        (Value::Str(a), Value::Str(b)) => a == b,
+        (Value::NilPtr(a), Value::NilPtr(b)) => a == b,
+        (Value::List(a), Value::List(b)) => equal_lists(scope, a, b, depth)?,
+        (Value::Map(a), Value::Map(b)) => equal_maps(scope, a, b, depth)?,
+        (Value::Object(a), Value::Object(b)) if Arc::ptr_eq(a, b) => true,
+        (Value::Object(a), Value::Object(b)) if a.type_name() == b.type_name() => {
+            if let Some(same) = a.equals(b.as_ref()) {
+                return Ok(same);
+            }
+            let (a, b) = (a.fields(), b.fields());
+            let mut same = a.len() == b.len();
+            for ((_, a), (_, b)) in a.iter().zip(&b) {
+                same = same && equal(scope, a, b, depth + 1)?;
+            }
+            same
+        }
+        _ => false,
+    })
+}
+
+fn equal_lists(scope: &mut Scope<'_>, a: &List, b: &List, depth: usize) -> Result<bool, Fail> {
+    if a.elem() != b.elem() || a.is_nil() != b.is_nil() || a.len() != b.len() {
+        return Ok(false);
+    }
+    if a.same(b) {
+        return Ok(true);
+    }
+    for (a, b) in a.iter().zip(b.iter()) {
+        if !equal(scope, a, b, depth + 1)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn equal_maps(scope: &mut Scope<'_>, a: &Map, b: &Map, depth: usize) -> Result<bool, Fail> {
+    if a.elem() != b.elem() || a.is_nil() != b.is_nil() {
+        return Ok(false);
+    }
+    if a.same(b) {
+        return Ok(true);
+    }
+    let (a, b) = (a.entries(), b.entries());
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for ((ka, a), (kb, b)) in a.iter().zip(b.iter()) {
+        if ka != kb || !equal(scope, a, b, depth + 1)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A copy that shares no map with the original.
+pub(super) fn deep_copy(scope: &mut Scope<'_>, value: &Value) -> Result<Value, Fail> {
+    copy(scope, value, 0)
+}
+
+fn copy(scope: &mut Scope<'_>, value: &Value, depth: usize) -> Result<Value, Fail> {
+    scope.work(1)?;
+    if depth > DEPTH {
+        return Err(Fail::limit("exceeded the depth limit while copying"));
+    }
+    Ok(match value {
+        Value::List(list) if list.is_nil() => value.clone(),
+        Value::List(list) => {
+            scope.produce(list.len() * size_of::<Value>())?;
+            let mut items = Vec::with_capacity(list.len());
+            for item in list.iter() {
+                items.push(copy(scope, item, depth + 1)?);
+            }
+            List::with_capacity(list.elem(), items, list.capacity()).into()
+        }
+        Value::Map(map) if map.is_nil() => value.clone(),
+        Value::Map(map) => {
+            let mut entries = crate::value::Entries::clone(&map.entries());
+            scope.produce(entries.len() * 2 * size_of::<Value>())?;
+            for item in entries.values_mut() {
+                *item = copy(scope, item, depth + 1)?;
+            }
+            Map::of(map.elem(), entries).into()
+        }
+        _ => value.clone(),
+    })
+}

@@ -1,0 +1,428 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand"
+	"strings"
+)
+
+// The generator makes templates from a grammar: mostly well typed, so that they get far, and wrong
+// often enough to see how they fail. One in four texts is damaged afterwards, for the parser.
+
+// signature lists a function's parameters and result by letters: s string, i int, n any number,
+// f float, b bool, l list, m map, a anything, r regular expression, p printf format, t time,
+// v version, c constraint. A * behind the last parameter lets it repeat.
+type signature struct{ name, params, result string }
+
+// Functions that are no function of their input are left out: uuidv4, rand*, gen*, shuffle, htpasswd,
+// encryptAES, getHostByName, and keys and values unless sorted. So is derivePassword, which is slow.
+var signatures = []signature{
+	{"and", "aa*", "a"}, {"or", "aa*", "a"}, {"not", "a", "b"}, {"len", "a", "i"},
+	{"len", "l", "i"}, {"len", "m", "i"}, {"index", "la*", "a"}, {"index", "li", "a"}, {"index", "ms", "a"},
+	{"index", "si", "n"}, {"print", "a*", "s"}, {"println", "a*", "s"}, {"printf", "pa*", "s"},
+	{"printf", "pa*", "s"}, {"printf", "paa", "s"}, {"html", "a*", "s"}, {"js", "a*", "s"}, {"urlquery", "a*", "s"},
+	{"eq", "aa*", "b"}, {"eq", "ss", "b"}, {"eq", "ii", "b"}, {"ne", "aa", "b"}, {"lt", "nn", "b"}, {"lt", "ii", "b"},
+	{"le", "aa", "b"}, {"gt", "ff", "b"}, {"ge", "ss", "b"},
+	{"hello", "", "s"}, {"trim", "s", "s"}, {"upper", "s", "s"}, {"lower", "s", "s"}, {"title", "s", "s"},
+	{"untitle", "s", "s"}, {"substr", "iis", "s"}, {"repeat", "is", "s"}, {"trimall", "ss", "s"},
+	{"trimAll", "ss", "s"}, {"trimSuffix", "ss", "s"}, {"trimPrefix", "ss", "s"}, {"contains", "ss", "b"},
+	{"hasPrefix", "ss", "b"}, {"hasSuffix", "ss", "b"}, {"quote", "a*", "s"}, {"squote", "a*", "s"},
+	{"cat", "a*", "s"}, {"indent", "is", "s"}, {"nindent", "is", "s"}, {"replace", "sss", "s"},
+	{"plural", "ssi", "s"}, {"abbrev", "is", "s"}, {"abbrevboth", "iis", "s"}, {"trunc", "is", "s"},
+	{"toString", "a", "s"}, {"nospace", "s", "s"}, {"initials", "s", "s"}, {"swapcase", "s", "s"},
+	{"snakecase", "s", "s"}, {"kebabcase", "s", "s"}, {"camelcase", "s", "s"}, {"wrap", "is", "s"},
+	{"wrapWith", "iss", "s"}, {"list", "a*", "l"}, {"tuple", "a*", "l"}, {"append", "la", "l"}, {"push", "la", "l"},
+	{"mustAppend", "la", "l"}, {"mustPush", "la", "l"}, {"prepend", "la", "l"}, {"mustPrepend", "la", "l"},
+	{"first", "l", "a"}, {"mustFirst", "l", "a"}, {"last", "l", "a"}, {"mustLast", "l", "a"}, {"rest", "l", "l"},
+	{"mustRest", "l", "l"}, {"initial", "l", "l"}, {"mustInitial", "l", "l"}, {"reverse", "l", "l"},
+	{"mustReverse", "l", "l"}, {"compact", "l", "l"}, {"mustCompact", "l", "l"}, {"uniq", "l", "l"},
+	{"mustUniq", "l", "l"}, {"without", "la*", "l"}, {"mustWithout", "la*", "l"}, {"has", "al", "b"},
+	{"mustHas", "al", "b"}, {"slice", "lnn", "l"}, {"slice", "ln*", "l"}, {"mustSlice", "ln*", "l"},
+	{"concat", "l*", "l"}, {"sortAlpha", "a", "l"}, {"toStrings", "a", "l"}, {"join", "sa", "s"}, {"join", "sl", "s"},
+	{"split", "ss", "m"}, {"splitn", "sis", "m"}, {"splitList", "ss", "l"}, {"dict", "sa*", "m"}, {"dict", "sasa", "m"},
+	{"get", "ms", "a"}, {"set", "msa", "m"}, {"unset", "ms", "m"}, {"hasKey", "ms", "b"}, {"pluck", "sm*", "l"},
+	{"pick", "ms*", "m"}, {"omit", "ms*", "m"}, {"merge", "mm*", "m"}, {"mustMerge", "mm*", "m"},
+	{"mergeOverwrite", "mm*", "m"}, {"mustMergeOverwrite", "mm*", "m"}, {"deepCopy", "a", "a"},
+	{"mustDeepCopy", "m", "m"}, {"deepEqual", "aa", "b"}, {"atoi", "s", "i"}, {"int", "a", "i"}, {"int64", "a", "n"},
+	{"float64", "a", "f"}, {"toDecimal", "a", "n"}, {"add1", "a", "n"}, {"add", "a*", "n"}, {"sub", "aa", "n"},
+	{"div", "aa", "n"}, {"mod", "aa", "n"}, {"mul", "aa*", "n"}, {"max", "aa*", "n"}, {"biggest", "aa*", "n"},
+	{"min", "aa*", "n"}, {"ceil", "a", "f"}, {"floor", "a", "f"}, {"round", "ai", "f"}, {"round", "fif", "f"},
+	{"until", "i", "l"}, {"untilStep", "iii", "l"}, {"seq", "i*", "s"}, {"toJson", "a", "s"}, {"mustToJson", "a", "s"},
+	{"toPrettyJson", "a", "s"}, {"mustToPrettyJson", "a", "s"}, {"toRawJson", "a", "s"}, {"mustToRawJson", "a", "s"},
+	{"default", "aa", "a"}, {"empty", "a", "b"}, {"coalesce", "a*", "a"}, {"ternary", "aab", "a"}, {"fail", "s", "s"},
+	{"typeOf", "a", "s"}, {"typeIs", "sa", "b"}, {"typeIsLike", "sa", "b"}, {"kindOf", "a", "s"}, {"kindIs", "sa", "b"},
+	{"base", "s", "s"}, {"dir", "s", "s"}, {"clean", "s", "s"}, {"ext", "s", "s"}, {"isAbs", "s", "b"},
+	{"b64enc", "s", "s"}, {"b64dec", "s", "s"}, {"b32enc", "s", "s"}, {"b32dec", "s", "s"},
+	{"sha1sum", "s", "s"}, {"sha256sum", "s", "s"}, {"adler32sum", "s", "s"},
+	{"semver", "v", "a"}, {"semverCompare", "cv", "b"}, {"regexMatch", "rs", "b"}, {"mustRegexMatch", "rs", "b"},
+	{"regexFindAll", "rsi", "l"}, {"mustRegexFindAll", "rsi", "l"}, {"regexFind", "rs", "s"},
+	{"mustRegexFind", "rs", "s"}, {"regexReplaceAll", "rss", "s"}, {"mustRegexReplaceAll", "rss", "s"},
+	{"regexReplaceAllLiteral", "rss", "s"}, {"mustRegexReplaceAllLiteral", "rss", "s"}, {"regexSplit", "rsi", "l"},
+	{"mustRegexSplit", "rsi", "l"}, {"urlParse", "s", "m"}, {"urlJoin", "m", "s"}, {"toDate", "Ts", "t"},
+	{"mustToDate", "Ts", "t"}, {"date", "Tt", "s"}, {"dateInZone", "Ttz", "s"}, {"date_in_zone", "Ttz", "s"},
+	{"dateModify", "dt", "t"}, {"date_modify", "dt", "t"}, {"mustDateModify", "dt", "t"},
+	{"must_date_modify", "dt", "t"}, {"htmlDate", "t", "s"}, {"htmlDateInZone", "tz", "s"}, {"unixEpoch", "t", "s"},
+	{"duration", "a", "s"}, {"durationRound", "d", "s"}, {"decryptAES", "ss", "s"}, {"buildCustomCert", "ss", "a"},
+}
+
+var (
+	strs = []string{
+		``, `a`, `abc`, `foo bar`, `Hello World`, ` x y `, `1`, `-7`, `0x1F`, `017`, `3.14`, `1e3`, `true`, `false`,
+		`foo/bar/baz.txt`, `/etc/../x/`, `a,b,c`, `HTTPServer2xx`, `first_name-x`, `Duration2m3s`, `héllo wörld`, `日本語 text`,
+		`<a href="x">&'</a>`, `line1\nline2\n`, `\t tab`, `aGVsbG8=`, `NBSWY3DP`, `%d %s`, `_0`, `k`, `x`, `nested`,
+		`string`, `map[string]interface {}`, `slice`, `float64`, `\xff\xfe`, `9223372036854775807`, `99999999999999999999`,
+		`http://user:pw@host:80/p%20a/th?q=1&r=#frag`, `mailto:a@b`, `$1`, `${x}y`, `12:34`, `ünï`, `ΑΒΓ ßs`, `a.b.c`,
+	}
+	regexes = []string{
+		`a`, `[a-z]+`, `^foo`, `o$`, `(\\w+)\\s(\\w+)`, `\\d+`, `.`, `.*`, `a*`, `x*`, `(?i)HELLO`, `[^a-z ]`, `b|`, ``,
+		`(?P<x>l+)(?P<y>o)`, `[`, `a(`, `*`, `a**`, `[z-a]`, `(?s).+`, `\\pL+`, `[[:alpha:]]+`, `\\b`, `a{2}`, `a{2,1}`, `l{1,2}?`,
+		`\\Qa.b\\E`, `(?:a|b)+?c`, `\\8`, `(?z)`, `[a&&b]`, `[\\d-]`, `)`, `a{1001}`, `\\x41`, `\\x{e9}`, `\\S+$`, `(a)|b`,
+	}
+	formats = []string{
+		`%v`, `%d`, `%s`, `%q`, `%x`, `%X`, `%5.2f`, `%t`, `%T`, `%+v`, `%#v`, `%c`, `%U`, `%#U`, `%e`, `%g`, `%G`, `%b`, `%o`, `%O`,
+		`%#x`, `%#o`, `% x`, `% d`, `%+d`, `%05d`, `%-5d|`, `%8s|`, `%-8s|`, `%.2s`, `%*d`, `%.*f`, `%[2]v %[1]v`, `%[3]d`, `%!`, `%`,
+		`%%`, `%z`, `%v %v`, `%06.2f`, `%+.3e`, `%#q`, `%+q`, `%x %X`, `%[1]d %d`, `%w`, `%-010d|`, `%08.3f`, `%+q`, `%#g`, `%F`, `%E`,
+		`%6.3v`, `%[a]d`, `%.[2]*[1]f`, `%-+8q|`, `%v %d %s %q`, `% X`, `%# x`, `%+x`, `%#X`, `%+U`, `%20.10f|`,
+	}
+	versions    = []string{`1.2.3`, `v1.2`, `1`, `1.2.3-beta.1+b5`, `x`, ``, `01.2.3`, `1.2.3-01`, `2.0.0-rc`, `1.2.3.4`}
+	constraints = []string{`>=1.0.0`, `^1.2`, `~1.2.0`, `1.x`, `*`, `!=1.2.3`, `>1, <2`, `1.0 - 2.0`, `<1 || >=2`, `foo`, `~0`, `^0.0.1`, `=1.2.3`, `>=1.2.3-beta`, `1.2`, ``}
+	layouts     = []string{`2006-01-02`, `2006-01-02T15:04:05Z07:00`, `Mon Jan _2 15:04:05 2006`, `Monday, 02-Jan-06 15:04:05 MST`, `15:04`, `3:04PM`, `Jan 2`, `2006-01-02 15:04:05.000 -0700`, `06-1-2`, `02/Jan/2006:15:04:05 -0700`, `002`, `.999`, `x`}
+	dates       = []string{`2020-05-17`, `2020-05-17T10:20:30Z`, `Sun May 17 10:20:30 2020`, `10:20`, `3:04PM`, `bad`, `2020-13-01`, `2021-02-29`, `2020-05-17 10:20:30.123 +0200`, `20-5-7`, ``}
+	zones       = []string{`UTC`, `Local`, `America/New_York`, `Europe/Berlin`, `Nowhere/Land`, ``, `Asia/Kolkata`}
+	durations   = []string{`1h`, `-2h30m`, `1.5s`, `100ms`, `x`, ``, `24h`, `8760h1m`, `750h`, `+5m`, `1d`, `0`, `36h`, `3us`}
+	numbers     = []string{
+		`0`, `1`, `2`, `3`, `-1`, `7`, `10`, `100`, `-5`, `1.5`, `0.0`, `-0.5`, `1e3`, `1e6`, `2.5e-7`, `0x1F`, `017`, `0b101`, `1_000`,
+		`'a'`, `'\n'`, `999999`, `1000000`, `123456789`, `1e21`, `1i`, `9223372036854775807`, `9223372036854775808`, `20.04`, `0x1p4`,
+	}
+	ints   = []string{`0`, `1`, `2`, `3`, `4`, `5`, `-1`, `-2`, `8`, `12`, `100`}
+	fields = []string{
+		`.s`, `.i`, `.f`, `.big`, `.b`, `.f0`, `.nil`, `.l`, `.m`, `.ll`, `.lm`, `.el`, `.em`, `.missing`, `.m.x`, `.m.nested.k`, `.m.missing.y`,
+		`.nil.x`, `.s.x`, `.f.y`, `.l.x`, `.ls`, `.mixed`, `.neg`, `.zero`, `.es`, `.u`, `$.s`, `$.m.nested`, `$.l`, `.`, `$`, `.tiny`, `.m.list`,
+	}
+	typed = map[byte][]string{
+		's': {`.s`, `.m.x`, `.u`, `.es`, `$.s`, `.m.nested.k`}, 'f': {`.f`, `.i`, `.big`, `.neg`, `.zero`, `.tiny`},
+		'n': {`.f`, `.i`, `.big`, `.neg`}, 'b': {`.b`, `.f0`}, 'l': {`.l`, `.ll`, `.lm`, `.el`, `.ls`, `.mixed`, `.m.list`, `$.l`},
+		'm': {`.m`, `.m.nested`, `.em`, `$.m`, `.`, `$`},
+	}
+	words = []string{"text ", "\n", "a\n", "  b  ", "\tx\n", "{", "}", "é", "\r\n", " "}
+)
+
+type generator struct {
+	r    *rand.Rand
+	vars []string
+	next int
+	// inRange says whether break and continue are allowed.
+	inRange int
+}
+
+func pick[T any](g *generator, from []T) T { return from[g.r.Intn(len(from))] }
+
+func (g *generator) quoted(s string) string { return `"` + s + `"` }
+
+func (g *generator) constant(kind byte) string {
+	switch kind {
+	case 's':
+		if s := pick(g, strs); g.r.Intn(8) == 0 && !strings.ContainsAny(s, "`\\") {
+			return "`" + s + "`"
+		} else {
+			return g.quoted(strings.ReplaceAll(s, `"`, `\"`))
+		}
+	case 'r':
+		return g.quoted(pick(g, regexes))
+	case 'p':
+		return g.quoted(pick(g, formats))
+	case 'v':
+		return g.quoted(pick(g, versions))
+	case 'c':
+		return g.quoted(pick(g, constraints))
+	case 'T':
+		return g.quoted(pick(g, layouts))
+	case 'z':
+		return g.quoted(pick(g, zones))
+	case 'd':
+		return g.quoted(pick(g, durations))
+	case 't':
+		return fmt.Sprintf("(toDate %q %q)", pick(g, layouts), pick(g, dates))
+	case 'i':
+		return pick(g, ints)
+	case 'n', 'f':
+		return pick(g, numbers)
+	case 'b':
+		return pick(g, []string{"true", "false"})
+	case 'l':
+		return pick(g, []string{`(list)`, `(list 1 2 3)`, `(list "a" "b" nil)`, `(splitList "," "x,y,z")`, `(until 3)`, `(list 1 1.0 "1")`})
+	case 'm':
+		return pick(g, []string{`(dict)`, `(dict "k" 1 "x" "y")`, `(dict "nested" (dict "k" 2))`, `(split "," "x,y")`})
+	}
+	return g.constant(pick(g, []byte("siinfblm")))
+}
+
+func (g *generator) operand(kind byte, depth int) string {
+	if g.r.Intn(25) == 0 {
+		kind = pick(g, []byte("sinfblma"))
+	}
+	switch n := g.r.Intn(100); {
+	case n < 35 || depth <= 0:
+		if fs := typed[kind]; fs != nil && g.r.Intn(2) == 0 {
+			return pick(g, fs)
+		}
+		return g.constant(kind)
+	case n < 40 && kind == 'a':
+		return pick(g, fields)
+	case n < 42:
+		return pick(g, fields)
+	case n < 44:
+		return "nil"
+	case n < 52 && len(g.vars) > 0:
+		v := pick(g, g.vars)
+		if g.r.Intn(6) == 0 {
+			v += pick(g, []string{".x", ".k", ".nested.k"})
+		}
+		return v
+	case n < 54:
+		return "(" + g.pipeline(depth-1) + ")" + pick(g, []string{".x", ".k", ".nested", ".nested.k", "._0"})
+	default:
+		return "(" + g.call(kind, depth-1) + ")"
+	}
+}
+
+func (g *generator) call(kind byte, depth int) string {
+	sig := g.function(kind)
+	return sig.name + g.arguments(sig.params, depth)
+}
+
+func (g *generator) function(kind byte) signature {
+	for try := 0; try < 40; try++ {
+		sig := pick(g, signatures)
+		if kind == 'a' || strings.IndexByte(sig.result, kind) >= 0 {
+			return sig
+		}
+	}
+	return pick(g, signatures)
+}
+
+func (g *generator) arguments(params string, depth int) string {
+	var b strings.Builder
+	for i := 0; i < len(params); i++ {
+		if params[i] == '*' {
+			continue
+		}
+		count := 1
+		if i+1 < len(params) && params[i+1] == '*' {
+			count = g.r.Intn(4)
+		}
+		for ; count > 0; count-- {
+			b.WriteString(" " + g.operand(params[i], depth))
+		}
+	}
+	if g.r.Intn(60) == 0 {
+		b.WriteString(" " + g.operand('a', depth))
+	}
+	return b.String()
+}
+
+// piped makes a call whose last argument comes down the pipe.
+func (g *generator) piped(depth int) string {
+	sig := pick(g, signatures)
+	params := strings.TrimSuffix(sig.params, "*")
+	if params != "" {
+		params = params[:len(params)-1]
+	}
+	return sig.name + g.arguments(params, depth)
+}
+
+func (g *generator) pipeline(depth int) string {
+	p := ""
+	switch g.r.Intn(4) {
+	case 0:
+		p = g.operand('a', depth)
+	default:
+		p = g.call('a', depth)
+	}
+	for g.r.Intn(3) == 0 {
+		p += " | " + g.piped(depth-1)
+	}
+	return p
+}
+
+func (g *generator) open() string  { return pick(g, []string{"{{", "{{", "{{", "{{", "{{- ", "{{ "}) }
+func (g *generator) close() string { return pick(g, []string{"}}", "}}", "}}", "}}", " -}}", " }}"}) }
+
+func (g *generator) action(body string) string { return g.open() + body + g.close() }
+
+func (g *generator) variable() string {
+	if len(g.vars) > 0 && g.r.Intn(3) == 0 {
+		return pick(g, g.vars)
+	}
+	g.next++
+	return fmt.Sprintf("$v%d", g.next)
+}
+
+func (g *generator) block(depth int) string {
+	var b strings.Builder
+	mark := len(g.vars)
+	for n := 1 + g.r.Intn(3); n > 0; n-- {
+		b.WriteString(g.statement(depth))
+	}
+	g.vars = g.vars[:mark]
+	return b.String()
+}
+
+func (g *generator) statement(depth int) string {
+	if depth <= 0 {
+		return g.action(g.pipeline(1))
+	}
+	switch n := g.r.Intn(100); {
+	case n < 15:
+		return pick(g, words)
+	case n < 55:
+		return g.action(g.pipeline(3))
+	case n < 65:
+		v := g.variable()
+		s := g.action(v + " := " + g.pipeline(2))
+		g.vars = append(g.vars, v)
+		return s
+	case n < 68 && len(g.vars) > 0:
+		return g.action(pick(g, g.vars) + " = " + g.pipeline(2))
+	case n < 78:
+		return g.condition(depth)
+	case n < 90:
+		return g.loop(depth)
+	case n < 94:
+		return g.action(fmt.Sprintf("template %q%s", pick(g, []string{"one", "two", "none"}), pick(g, []string{"", " .", " .m", " $", " .l"})))
+	case n < 95:
+		return g.open() + "/* comment */" + g.close()
+	case n < 97 && g.inRange > 0:
+		return g.action(pick(g, []string{"break", "continue"}))
+	case n < 98:
+		return g.action(fmt.Sprintf("block \"b%d\" %s", g.r.Intn(1000), g.operand('a', 1))) + pick(g, words) + "{{.}}" + g.action("end")
+	default:
+		return pick(g, words)
+	}
+}
+
+func (g *generator) condition(depth int) string {
+	word := pick(g, []string{"if", "if", "with"})
+	mark := len(g.vars)
+	head := g.operandOrPipe()
+	if g.r.Intn(6) == 0 {
+		v := g.variable()
+		head = v + " := " + head
+		g.vars = append(g.vars, v)
+	}
+	s := g.action(word+" "+head) + g.block(depth-1)
+	if g.r.Intn(4) == 0 {
+		s += g.action("else "+word+" "+g.operandOrPipe()) + g.block(depth-1)
+	}
+	if g.r.Intn(2) == 0 {
+		s += g.action("else") + g.block(depth-1)
+	}
+	g.vars = g.vars[:mark]
+	return s + g.action("end")
+}
+
+func (g *generator) operandOrPipe() string {
+	if g.r.Intn(2) == 0 {
+		return pick(g, fields)
+	}
+	return g.pipeline(2)
+}
+
+func (g *generator) loop(depth int) string {
+	mark := len(g.vars)
+	over := g.operand(pick(g, []byte("lllmmia")), 2)
+	head := "range "
+	switch g.r.Intn(5) {
+	case 0:
+		v := g.variable()
+		head += v + " := "
+		g.vars = append(g.vars, v)
+	case 1:
+		i, v := g.variable(), g.variable()
+		head += i + ", " + v + " := "
+		g.vars = append(g.vars, i, v)
+	case 2:
+		if len(g.vars) > 1 {
+			head += pick(g, g.vars) + ", " + pick(g, g.vars) + " = "
+		}
+	}
+	g.inRange++
+	s := g.action(head+over) + g.block(depth-1)
+	g.inRange--
+	if g.r.Intn(3) == 0 {
+		s += g.action("else") + g.block(depth-1)
+	}
+	g.vars = g.vars[:mark]
+	return s + g.action("end")
+}
+
+// damage breaks a text somewhere, for the errors of the parser.
+func (g *generator) damage(s string) string {
+	junk := []string{"{{", "}}", "(", ")", "\"", "|", " ", ".", "$", "$x", ":=", "=", ",", "{{end}}", "{{else}}", "{{if .}}", "'", "`", "-", "\n",
+		"{{define \"d\"}}", "nil", "1", "é", "€", "\x00", "/*", "*/", "{{break}}", "_", "range", "with", "template", "foo", "..", "{{- ", " -}}", "0x", "1.2.3", "\\"}
+	for n := 1 + g.r.Intn(3); n > 0; n-- {
+		runes := []rune(s)
+		if len(runes) < 2 {
+			return s + pick(g, junk)
+		}
+		at := g.r.Intn(len(runes))
+		switch g.r.Intn(3) {
+		case 0:
+			s = string(runes[:at]) + string(runes[at+1:])
+		case 1:
+			s = string(runes[:at]) + pick(g, junk) + string(runes[at:])
+		default:
+			end := min(len(runes), at+1+g.r.Intn(5))
+			s = string(runes[:at]) + string(runes[end:])
+		}
+	}
+	return s
+}
+
+const sampleData = `{"s":"hello world","i":42,"f":3.75,"big":123456789,"b":true,"f0":false,"nil":null,"l":[1,"two",3.5,null,true],
+"m":{"x":"y","n":7,"nested":{"k":"v","deep":{"z":[1,2]}},"list":["p","q","r"],"empty":null},"ll":[[1,2],["a"],[]],
+"lm":[{"x":1,"k":"a"},{"x":2},{"k":null}],"el":[],"em":{},"ls":["c","a","b","a"],"mixed":[1,1,"1",[1],[1],{"a":1},{"a":1},null],
+"neg":-2.5,"zero":0,"es":"","u":"Grüße, 世界 <&>","tiny":1e-7}`
+
+func (g *generator) question(n int) question {
+	g.vars, g.next, g.inRange = nil, 0, 0
+	var data any
+	if err := json.Unmarshal([]byte(sampleData), &data); err != nil {
+		panic(err)
+	}
+	text := func() string {
+		s := ""
+		for k := 1 + g.r.Intn(3); k > 0; k-- {
+			s += g.statement(3)
+		}
+		g.vars = nil
+		return s
+	}
+	q := question{Name: fmt.Sprint("r", n), Main: "main", Data: data, Templates: map[string]string{"main": text()}}
+	if strings.Contains(q.Templates["main"], `template "`) {
+		q.Templates["one"] = text()
+		q.Templates["two"] = "<{{.}}>"
+	}
+	q.MissingKey = pick(g, []string{"default", "default", "default", "zero", "error"})
+	if g.r.Intn(4) == 0 {
+		q.Templates["main"] = g.damage(q.Templates["main"])
+	}
+	return q
+}
+
+func generate(out io.Writer, count int, seed int64) error {
+	g := &generator{r: rand.New(rand.NewSource(seed))}
+	w := bufio.NewWriter(out)
+	defer w.Flush()
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for n := range count {
+		if err := enc.Encode(g.question(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
