@@ -1,0 +1,257 @@
+//! Checks that several kinds share: names, template lists, task-list entries, parameter values; and what a check is given.
+//!
+//! Texts are those of the reference (API §3, §10), word for word, because clients and test-suites compare them.
+
+pub mod arch;
+mod given;
+mod names;
+mod values;
+
+pub(crate) use given::{Cross, Delete, Fill, Refusals};
+pub(crate) use names::{endpoint_name, name, number_name, param_keys, param_name, param_names, user_name};
+pub use values::param_value;
+pub(crate) use values::{default_flags, default_int, default_text, param_values, required_params, text};
+
+use crate::parts::{Claim, TemplateInfo};
+use crate::{Address, Kind, Problems, View};
+
+/// Whether the templates of a kind must have a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paths {
+    Required,
+    Optional,
+}
+
+/// The rules of a list of templates (API §3).
+pub(crate) fn templates(problems: &mut Problems, templates: &[TemplateInfo], paths: Paths) {
+    for (i, template) in templates.iter().enumerate() {
+        if template.name.is_empty() {
+            problems.add(format!("Template[{i}] is missing a Name"));
+        }
+        if template.path.is_empty() && paths == Paths::Required {
+            problems.add(format!("Template[{i}] is missing a Path"));
+        }
+        if template.id.is_empty() && template.link.is_empty() && template.contents.is_empty() {
+            problems.add(format!("Template[{i}] must have either an ID, a Link, or Contents set"));
+        }
+        if !template.id.is_empty() && !template.contents.is_empty() {
+            problems.add(format!("Template[{i}] has both an ID and Contents"));
+        }
+        let twin = templates[..i].iter().position(|other| other.name == template.name);
+        if let Some(j) = twin.filter(|_| !template.name.is_empty()) {
+            problems.add(format!("Template {j} and {i} have the same name {}", template.name));
+        }
+    }
+}
+
+/// Every template that is named must exist.
+pub(crate) fn template_ids(view: &View, templates: &[TemplateInfo], problems: &mut Problems) {
+    let mut errors = Vec::new();
+    missing_template_ids(view, templates, &mut errors);
+    errors.into_iter().for_each(|error| problems.add(error));
+}
+
+/// The same, for `Errors` of an object whose template went away with its pack.
+pub(crate) fn missing_template_ids(view: &View, templates: &[TemplateInfo], errors: &mut Vec<String>) {
+    for (i, template) in templates.iter().enumerate() {
+        if !template.id.is_empty() && view.record(Kind::Template, &template.id).is_none() {
+            errors.push(format!("Templates[{i}]: No common template for {}", template.id));
+        }
+    }
+}
+
+/// No profile may be listed twice.
+pub(crate) fn duplicate_profiles(problems: &mut Problems, profiles: &[String]) {
+    for (i, profile) in profiles.iter().enumerate() {
+        if let Some(j) = profiles[..i].iter().position(|other| other == profile) {
+            problems.add(format!("Duplicate profile {profile}: at {j} and {i}"));
+        }
+    }
+}
+
+/// One entry of a task list, read into what it means (API §11.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskEntry<'a> {
+    /// A task to run.
+    Task(&'a str),
+    /// Enter a stage.
+    Stage(&'a str),
+    /// Change the boot environment.
+    BootEnv(&'a str),
+    /// Call an action, of one plugin or of whichever offers it.
+    Action {
+        /// The plugin, when one is named.
+        plugin: Option<&'a str>,
+        /// The action.
+        command: &'a str,
+    },
+    /// Run what follows in a context; empty for the machine itself.
+    Context(&'a str),
+    /// Run what follows with another root directory.
+    Chroot(&'a str),
+}
+
+impl<'a> TaskEntry<'a> {
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// The entry itself when it has an unknown marker or names nothing.
+    pub fn parse(entry: &'a str) -> Result<Self, &'a str> {
+        let Some((marker, rest)) = entry.split_once(':') else {
+            return if entry.is_empty() { Err(entry) } else { Ok(Self::Task(entry)) };
+        };
+        match marker {
+            "context" => Ok(Self::Context(rest)),
+            _ if rest.is_empty() => Err(entry),
+            "stage" => Ok(Self::Stage(rest)),
+            "bootenv" => Ok(Self::BootEnv(rest)),
+            "chroot" => Ok(Self::Chroot(rest)),
+            "action" => match rest.split_once(':') {
+                Some((plugin, command)) => Ok(Self::Action { plugin: Some(plugin), command }),
+                None => Ok(Self::Action { plugin: None, command: rest }),
+            },
+            _ => Err(entry),
+        }
+    }
+}
+
+/// The stricter rules for task entries of a stage.
+pub(crate) fn stage_entry(problems: &mut Problems, entry: &str) {
+    match TaskEntry::parse(entry) {
+        Err(entry) => problems.add(format!("Invalid Task: {entry}")),
+        Ok(TaskEntry::Action { plugin: None, .. }) => {
+            problems.add(format!("Invalid action specifier {entry}"))
+        }
+        Ok(TaskEntry::Task(task)) => name(problems, "Invalid Task", task),
+        Ok(_) => {}
+    }
+}
+
+/// An address that a client can be given.
+pub(crate) fn usable_address(problems: &mut Problems, address: Address) {
+    match address.v4() {
+        None if address.is_unset() => problems.add("IP Address is nil"),
+        Some(v4) if v4.is_unspecified() || v4.is_loopback() || v4.is_multicast() || v4.is_broadcast() => {
+            problems.add(format!("{address} is not a valid IP address for dr-provision"));
+        }
+        None => problems.add(format!("{address} is not a valid IP address for dr-provision")),
+        Some(_) => {}
+    }
+}
+
+/// A MAC address in any of the forms that Go reads, in lower case with colons.
+///
+/// # Errors
+/// Go's text for a bad address.
+pub fn mac(text: &str) -> Result<String, String> {
+    let bad = || format!("address {text}: invalid MAC address");
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let group = match text.find([':', '-', '.']) {
+        Some(2) => 2,
+        Some(4) if text.contains('.') => 4,
+        _ => return Err(bad()),
+    };
+    let separator = text.as_bytes()[group];
+    let well_formed = text
+        .split(char::from(separator))
+        .all(|part| part.len() == group && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if !well_formed || !matches!(digits.len(), 12 | 16 | 40) || (separator == b'.') != (group == 4) {
+        return Err(bad());
+    }
+    let pairs: Vec<String> =
+        digits.chunks(2).map(|pair| String::from_utf8_lossy(pair).to_ascii_lowercase()).collect();
+    Ok(pairs.join(":"))
+}
+
+/// Scopes of rights besides the prefixes of kinds.
+const OTHER_SCOPES: [&str; 8] = ["events", "files", "isos", "logs", "objects", "system", "prefs", "indexes"];
+
+/// The actions that a right can be for; `update` and `action` take a detail after a colon.
+const ACTIONS: [&str; 33] = [
+    "*",
+    "action",
+    "actions",
+    "active",
+    "get",
+    "list",
+    "create",
+    "update",
+    "delete",
+    "patch",
+    "password",
+    "token",
+    "log",
+    "getSecure",
+    "updateSecure",
+    "updateTaskList",
+    "updateLocked",
+    "post",
+    "upgrade",
+    "replicate",
+    "passive",
+    "whoami",
+    "allocate",
+    "release",
+    "addToPool",
+    "removeFromPool",
+    "releaseToPool",
+    "head",
+    "put",
+    "read",
+    "write",
+    "restart",
+    "introspect",
+];
+
+/// A right must speak of things that exist.
+pub(crate) fn claim(claim: &Claim, problems: &mut Problems) {
+    for scope in claim.scope.split(',').map(str::trim) {
+        if scope != "*" && Kind::from_prefix(scope).is_none() && !OTHER_SCOPES.contains(&scope) {
+            problems.add(format!("No such scope '{scope}'"));
+        }
+    }
+    for action in claim.action.split(',').map(str::trim) {
+        let word = action.split(':').next().unwrap_or_default();
+        if !ACTIONS.contains(&word) {
+            problems.add(format!("No such action '{action}'"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mac_addresses_are_read_in_every_form_and_written_in_one() {
+        for text in ["00:1A:2b:3c:4d:5e", "00-1a-2b-3c-4d-5e", "001a.2b3c.4d5e"] {
+            assert_eq!(mac(text).as_deref(), Ok("00:1a:2b:3c:4d:5e"));
+        }
+        for bad in [
+            "",
+            "00",
+            "001a2b3c4d5e",
+            "00:1a:2b:3c:4d",
+            "00:1a:2b:3c:4d:5g",
+            "00:1a-2b:3c:4d:5e",
+            "0:1:2:3:4:5",
+        ] {
+            assert_eq!(mac(bad), Err(format!("address {bad}: invalid MAC address")));
+        }
+    }
+
+    #[test]
+    fn task_entries_are_told_apart() {
+        assert_eq!(TaskEntry::parse("raid"), Ok(TaskEntry::Task("raid")));
+        assert_eq!(TaskEntry::parse("stage:one"), Ok(TaskEntry::Stage("one")));
+        assert_eq!(TaskEntry::parse("context:"), Ok(TaskEntry::Context("")));
+        assert_eq!(
+            TaskEntry::parse("action:ipmi:on"),
+            Ok(TaskEntry::Action { plugin: Some("ipmi"), command: "on" })
+        );
+        assert_eq!(TaskEntry::parse("action:on"), Ok(TaskEntry::Action { plugin: None, command: "on" }));
+        for bad in ["", "frob:x", "stage:"] {
+            assert_eq!(TaskEntry::parse(bad), Err(bad));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Content layers: packs, the built-in objects, and what a plugin provider brings (API §12).
+//!
+//! A layer is immutable. Its objects are part of the View beside those of the store, read-only; which of two objects with
+//! one key counts is the View's matter ([`View::put_layer`](crate::View::put_layer)).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::kinds::content::ContentMeta;
+use crate::{Error, Key, Kind, Record};
+
+/// A content pack in memory.
+pub struct Layer {
+    meta: ContentMeta,
+    objects: BTreeMap<(Kind, Key), Arc<Record>>,
+    /// Sections of kinds that nobody knows: kept and counted, so that the pack can be handed back whole.
+    unknown: BTreeMap<String, Map<String, Value>>,
+}
+
+impl Layer {
+    /// Reads a pack in the form of API §12.2: `{"meta": {..}, "sections": {"<prefix>": {"<key>": {..}}}}`. Objects are
+    /// decoded but not judged; [`View::put_layer`](crate::View::put_layer) judges them together with all others.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] with one message for each object that does not decode.
+    pub fn from_value(content: Value) -> Result<Self, Error> {
+        let Value::Object(mut content) = content else {
+            return Err(Error::Layer {
+                layer: String::new(),
+                messages: vec!["a content pack is an object".to_owned()],
+            });
+        };
+        let meta = read_meta(content.remove("meta"));
+        if meta.name.is_empty() {
+            let messages = vec!["Store at content- has no Name metadata".to_owned()];
+            return Err(Error::Layer { layer: String::new(), messages });
+        }
+        let mut layer = Self { meta, objects: BTreeMap::new(), unknown: BTreeMap::new() };
+        let mut messages = Vec::new();
+        if let Some(Value::Object(sections)) = content.remove("sections") {
+            for (prefix, objects) in sections {
+                layer.read_section(&prefix, objects, &mut messages);
+            }
+        }
+        if messages.is_empty() {
+            return Ok(layer);
+        }
+        messages.push(format!("Try manually replacing content layer {}", layer.meta.name));
+        Err(Error::Layer { layer: layer.meta.name, messages })
+    }
+
+    fn read_section(&mut self, prefix: &str, objects: Value, messages: &mut Vec<String>) {
+        let Value::Object(objects) = objects else { return };
+        let Some(kind) = Kind::from_prefix(prefix) else {
+            self.unknown.insert(prefix.to_owned(), objects);
+            return;
+        };
+        for (key, value) in objects {
+            match layered(kind, value) {
+                Ok(record) => {
+                    self.objects.insert((kind, record.key().clone()), Arc::new(record));
+                }
+                Err(why) => messages.push(format!(
+                    "Store {prefix} item {key} failed to load from layer content-{}: {why}",
+                    self.meta.name
+                )),
+            }
+        }
+    }
+
+    /// The name of the pack, which is the `Bundle` of its objects.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.meta.name
+    }
+
+    /// The metadata.
+    #[must_use]
+    pub fn meta(&self) -> &ContentMeta {
+        &self.meta
+    }
+
+    /// `<type>-<name>`, as messages call a layer.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let kind = if self.meta.kind.is_empty() { "dynamic" } else { &self.meta.kind };
+        format!("{kind}-{}", self.meta.name)
+    }
+
+    /// True when other layers and the store may hide its objects.
+    #[must_use]
+    pub fn overwritable(&self) -> bool {
+        self.meta.overwritable
+    }
+
+    /// One of its objects, as the pack has it.
+    #[must_use]
+    pub fn get(&self, kind: Kind, key: &str) -> Option<&Arc<Record>> {
+        self.objects.get(&(kind, Key::new(key)))
+    }
+
+    /// All its objects.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.objects.values()
+    }
+
+    /// How many objects there are of each prefix.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts: BTreeMap<String, usize> =
+            self.unknown.iter().map(|(prefix, objects)| (prefix.clone(), objects.len())).collect();
+        for (kind, _) in self.objects.keys() {
+            *counts.entry(kind.prefix().to_owned()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The pack as API §12.2 shows it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut sections = self.unknown.clone();
+        for ((kind, key), record) in &self.objects {
+            let section = sections.entry(kind.prefix().to_owned()).or_default();
+            section.insert(key.to_string(), record.value());
+        }
+        serde_json::json!({"meta": self.meta, "sections": sections})
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &(Kind, Key)> {
+        self.objects.keys()
+    }
+
+    /// The place in the listing of API §12.1.
+    pub(crate) fn order(&self) -> (u8, &str) {
+        let place = match self.meta.kind.as_str() {
+            "local" => 1,
+            "default" => 2,
+            "plugin" => 4,
+            "basic" => 5,
+            _ => 3,
+        };
+        (place, &self.meta.name)
+    }
+}
+
+/// An object of a pack with the defaults that do not depend on other objects.
+fn layered(kind: Kind, value: Value) -> Result<Record, String> {
+    let mut object = crate::decode::object(kind, value)?;
+    match kind {
+        Kind::Stage => {
+            object.insert("RunnerWait".to_owned(), true.into());
+        }
+        Kind::Task => crate::check::default_flags(&mut object, "sane-exit-codes", "original-exit-codes"),
+        _ => {}
+    }
+    Record::from_canonical(kind, &Value::Object(object), 0)
+}
+
+fn read_meta(meta: Option<Value>) -> ContentMeta {
+    let content = serde_json::json!({"meta": meta});
+    let decoded = crate::decode::object(Kind::Content, content).unwrap_or_default();
+    let mut meta: ContentMeta =
+        decoded.get("meta").cloned().and_then(|meta| serde_json::from_value(meta).ok()).unwrap_or_default();
+    for text in [&mut meta.name, &mut meta.version, &mut meta.description, &mut meta.source, &mut meta.kind] {
+        *text = text.trim().to_owned();
+    }
+    if meta.kind.is_empty() {
+        "dynamic".clone_into(&mut meta.kind);
+    }
+    meta
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} objects)", self.title(), self.objects.len())
+    }
+}
+
+impl PartialEq for Layer {
+    fn eq(&self, other: &Self) -> bool {
+        self.meta == other.meta && self.objects == other.objects && self.unknown == other.unknown
+    }
+}

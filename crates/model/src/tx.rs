@@ -1,0 +1,516 @@
+//! A draft of changes over a View: what a write closure works on.
+//!
+//! A [`Tx`] sees its own changes. Every change of an object goes through the checks of its kind here, whoever asks for it:
+//! decode, defaults, the hooks of the engines ([`Rules`]), the object's own rules, its references, uniqueness. What comes out
+//! is a list of [`Edit`]s to be committed.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::check::{Cross, Delete, Fill, Refusals};
+use crate::patch::Patch;
+use crate::{Change, Edit, Error, Key, Kind, Machine, Now, Object, Problems, Record, View, decode};
+
+/// What an engine adds to saving objects: `workflow` completes machines, `boot` judges templates. `server` composes them.
+pub trait Rules: Send + Sync {
+    /// Completes a machine that is about to be stored, before it is checked: what does a new Workflow, Stage, BootEnv or task
+    /// list mean for the others? Called for create, put and patch, not for [`Tx::save`].
+    fn complete_machine(
+        &self,
+        _saving: &Saving<'_>,
+        _before: Option<&Machine>,
+        _machine: &mut Machine,
+        _problems: &mut Problems,
+    ) {
+    }
+
+    /// Judges an object of any kind that is about to be stored, after its own checks passed.
+    fn check(&self, _saving: &Saving<'_>, _object: &Value, _problems: &mut Problems) {}
+
+    /// Judges an object that is about to be deleted. Each sentence is a user of it.
+    fn check_delete(&self, _view: &View, _record: &Record, _users: &mut Vec<String>) {}
+}
+
+/// No rules beyond the model's own.
+impl Rules for () {}
+
+/// Several sets of rules, one after another.
+impl Rules for Vec<Arc<dyn Rules>> {
+    fn complete_machine(
+        &self,
+        saving: &Saving<'_>,
+        before: Option<&Machine>,
+        machine: &mut Machine,
+        problems: &mut Problems,
+    ) {
+        self.iter().for_each(|rules| rules.complete_machine(saving, before, machine, problems));
+    }
+
+    fn check(&self, saving: &Saving<'_>, object: &Value, problems: &mut Problems) {
+        self.iter().for_each(|rules| rules.check(saving, object, problems));
+    }
+
+    fn check_delete(&self, view: &View, record: &Record, users: &mut Vec<String>) {
+        self.iter().for_each(|rules| rules.check_delete(view, record, users));
+    }
+}
+
+/// How an object comes to be saved.
+#[derive(Debug, Clone, Copy)]
+pub struct Saving<'a> {
+    /// The draft before the change.
+    pub view: &'a View,
+    /// The instant, and fresh ids.
+    pub now: &'a Now,
+    /// The kind of the object.
+    pub kind: Kind,
+    /// The object as it was; none on create.
+    pub before: Option<&'a Record>,
+    /// How it was asked for.
+    pub how: How,
+}
+
+/// How a change was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct How {
+    /// `force=true`: soft checks are bypassed (API §4.1).
+    pub force: bool,
+    /// The lock of a machine counts: set for people, not for the machine's own tokens and the server itself (API §6).
+    pub locks: bool,
+}
+
+/// A draft of changes over a View.
+#[derive(Clone)]
+pub struct Tx {
+    view: View,
+    now: Now,
+    rules: Arc<dyn Rules>,
+    how: How,
+    edits: Vec<Edit>,
+    changes: Vec<Change>,
+}
+
+impl Tx {
+    /// A draft over `view` at the instant `now`, with the model's own rules.
+    #[must_use]
+    pub fn new(view: View, now: Now) -> Self {
+        Self { view, now, rules: Arc::new(()), how: How::default(), edits: Vec::new(), changes: Vec::new() }
+    }
+
+    /// The same draft with the engines' rules.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Arc<dyn Rules>) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// How the following changes are asked for.
+    pub fn set_how(&mut self, how: How) {
+        self.how = how;
+    }
+
+    /// All objects, changes so far included.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The instant, and fresh ids.
+    #[must_use]
+    pub fn now(&self) -> &Now {
+        &self.now
+    }
+
+    /// The edits so far, in order.
+    #[must_use]
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+
+    /// The edits and every change that they made in the draft.
+    #[must_use]
+    pub fn into_parts(self) -> (View, Vec<Edit>, Vec<Change>) {
+        (self.view, self.edits, self.changes)
+    }
+
+    /// The object of that key, index value or dotted address.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn get(&self, kind: Kind, key: &str) -> Result<Arc<Record>, Error> {
+        let native = self.view.lookup(kind, key).ok_or_else(|| Error::not_found(kind, key))?;
+        self.view.record(kind, &native).cloned().ok_or_else(|| Error::not_found(kind, key))
+    }
+
+    /// Stores a new object from a client's JSON (API §4.2).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::EmptyKey`], [`Error::AlreadyExists`], [`Error::Invalid`].
+    pub fn create(&mut self, kind: Kind, value: Value) -> Result<Arc<Record>, Error> {
+        let mut object = decode::object(kind, value).map_err(|message| Error::Malformed { kind, message })?;
+        if matches!(kind, Kind::Machine | Kind::Job) && text(&object, "Uuid").is_empty() {
+            object.insert("Uuid".to_owned(), self.now.uuid().to_string().into());
+        }
+        let key = key_of(kind, &object).ok_or(Error::EmptyKey { kind })?;
+        if self.view.record(kind, &key).is_some() {
+            return Err(Error::AlreadyExists { kind, key });
+        }
+        self.store(kind, &key, object, None)
+    }
+
+    /// Replaces an object by a client's JSON (API §4.4). `key` is the native key; the body must carry the same.
+    ///
+    /// # Errors
+    /// As [`Tx::create`], and [`Error::KeyChange`], [`Error::NotFound`], [`Error::ReadOnly`], [`Error::Locked`].
+    pub fn put(&mut self, kind: Kind, key: &str, value: Value) -> Result<Arc<Record>, Error> {
+        let object = decode::object(kind, value).map_err(|message| Error::Malformed { kind, message })?;
+        let to = key_of(kind, &object).map(|key| key.to_string()).unwrap_or_default();
+        if to != key {
+            return Err(Error::KeyChange { kind, from: key.to_owned(), to });
+        }
+        let before = self.writable(kind, key)?;
+        self.check_lock(&before, &object)?;
+        self.store(kind, before.key(), object, Some(&before))
+    }
+
+    /// Applies a JSON patch to an object (API §6). `key` may be any form that [`View::lookup`] knows.
+    ///
+    /// # Errors
+    /// As [`Tx::put`], [`Error::Conflict`] when an operation fails, [`Error::Undecodable`], [`Error::KeyPatched`].
+    pub fn patch(&mut self, kind: Kind, key: &str, patch: &Patch) -> Result<Arc<Record>, Error> {
+        let before = self.writable(kind, key)?;
+        let conflict = |failure| Error::Conflict {
+            kind,
+            key: before.key().to_string(),
+            messages: patch.object_messages(&failure),
+        };
+        let mut wire = before.wire_value();
+        restore_hidden(kind, &before, &mut wire);
+        let patched = patch.apply(&wire).map_err(conflict)?;
+        let object = decode::object(kind, patched).map_err(|message| Error::Undecodable {
+            kind,
+            key: before.key().clone(),
+            message,
+        })?;
+        let to = key_of(kind, &object).map(|key| key.to_string()).unwrap_or_default();
+        if to != **before.key() {
+            return Err(Error::KeyPatched { kind, to });
+        }
+        self.check_lock(&before, &object)?;
+        self.store(kind, before.key(), object, Some(&before))
+    }
+
+    /// Applies a JSON patch to one map of an object: `Params` or `Meta` (API §4.8, §7). Returns the object.
+    ///
+    /// # Errors
+    /// As [`Tx::patch`], with the messages for maps.
+    pub fn patch_map(
+        &mut self,
+        kind: Kind,
+        key: &str,
+        field: &str,
+        patch: &Patch,
+    ) -> Result<Arc<Record>, Error> {
+        let before = self.writable(kind, key)?;
+        let mut object = canonical(&before);
+        let map = object.get(field).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        let patched = patch.apply(&map).map_err(|failure| Error::Conflict {
+            kind,
+            key: key.to_owned(),
+            messages: Patch::map_messages(&failure),
+        })?;
+        object.insert(field.to_owned(), patched);
+        self.update(kind, &before, object)
+    }
+
+    /// Sets one parameter of an object; null is a value.
+    ///
+    /// # Errors
+    /// As [`Tx::put`].
+    pub fn set_param(
+        &mut self,
+        kind: Kind,
+        key: &str,
+        name: &str,
+        value: Value,
+    ) -> Result<Arc<Record>, Error> {
+        let before = self.writable(kind, key)?;
+        let mut object = canonical(&before);
+        params_of(&mut object).insert(name.to_owned(), value);
+        self.update(kind, &before, object)
+    }
+
+    /// Replaces all parameters of an object.
+    ///
+    /// # Errors
+    /// As [`Tx::put`].
+    pub fn set_params(
+        &mut self,
+        kind: Kind,
+        key: &str,
+        params: Map<String, Value>,
+    ) -> Result<Arc<Record>, Error> {
+        let before = self.writable(kind, key)?;
+        let mut object = canonical(&before);
+        object.insert("Params".to_owned(), Value::Object(params));
+        self.update(kind, &before, object)
+    }
+
+    /// Removes one parameter of an object and returns its value; none when it was not set.
+    ///
+    /// # Errors
+    /// As [`Tx::put`].
+    pub fn remove_param(&mut self, kind: Kind, key: &str, name: &str) -> Result<Option<Value>, Error> {
+        let before = self.writable(kind, key)?;
+        let mut object = canonical(&before);
+        let Some(removed) = params_of(&mut object).remove(name) else { return Ok(None) };
+        self.update(kind, &before, object)?;
+        Ok(Some(removed))
+    }
+
+    /// Removes an object and returns it as it was (API §4.5).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Locked`], [`Error::InUse`], [`Error::Invalid`], [`Error::ReadOnly`].
+    pub fn delete(&mut self, kind: Kind, key: &str) -> Result<Arc<Record>, Error> {
+        let record = self.get(kind, key)?;
+        let native = record.key().clone();
+        if self.how.locks && kind == Kind::Machine && record.typed::<Machine>().locked {
+            return Err(Error::Locked { kind, key: native });
+        }
+        let mut delete = Delete { view: &self.view, key: &native, problems: Refusals::default() };
+        (kind.spec().erased.delete)(&record, &mut delete);
+        let Refusals { mut used, refused } = delete.problems;
+        self.rules.check_delete(&self.view, &record, &mut used);
+        if !refused.is_empty() {
+            return Err(Error::Invalid { kind, key: native, messages: refused });
+        }
+        if !used.is_empty() {
+            return Err(Error::InUse { kind, key: native, messages: used });
+        }
+        if record.read_only() {
+            return Err(Error::ReadOnly { kind, key: native });
+        }
+        self.push(Edit::delete(kind, native));
+        Ok(record)
+    }
+
+    /// Stores an object of the server's or an engine's own making, new or not. The kind's checks run, the engines' rules and
+    /// the lock do not: whoever calls this has applied them.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Invalid`], [`Error::ReadOnly`].
+    pub fn save<T: Object>(&mut self, object: &T) -> Result<Arc<Record>, Error> {
+        let kind = T::KIND;
+        let malformed = |message: String| Error::Malformed { kind, message };
+        let value = serde_json::to_value(object).map_err(|error| malformed(error.to_string()))?;
+        let object = decode::object(kind, value).map_err(malformed)?;
+        let key = key_of(kind, &object).ok_or(Error::EmptyKey { kind })?;
+        let before = self.view.record(kind, &key).cloned();
+        if before.as_ref().is_some_and(|record| record.read_only()) {
+            return Err(Error::ReadOnly { kind, key });
+        }
+        let force = std::mem::replace(&mut self.how.force, true);
+        let result = self.check_and_push(kind, &key, Value::Object(object), before.as_deref(), Hooks::Skip);
+        self.how.force = force;
+        result
+    }
+
+    /// Removes an object without asking who uses it: expired leases, old jobs. Removing nothing is fine.
+    pub fn purge(&mut self, kind: Kind, key: &str) {
+        if let Some(record) = self.view.record(kind, key).filter(|record| !record.read_only()) {
+            let key = record.key().clone();
+            self.push(Edit::delete(kind, key));
+        }
+    }
+
+    /// Sets preferences, all or none (API §18).
+    ///
+    /// # Errors
+    /// [`Error::Preference`] with the first that is refused.
+    pub fn set_preferences(&mut self, values: &[(String, String)]) -> Result<(), Error> {
+        for (name, value) in values {
+            crate::preference::check(&self.view, name, &crate::preference::normal(name, value))
+                .map_err(|message| Error::Preference { message })?;
+        }
+        for (name, value) in values {
+            let val = crate::preference::normal(name, value);
+            self.save(&crate::Preference { name: name.clone(), val, ..crate::Preference::default() })?;
+        }
+        Ok(())
+    }
+
+    fn update(
+        &mut self,
+        kind: Kind,
+        before: &Arc<Record>,
+        object: Map<String, Value>,
+    ) -> Result<Arc<Record>, Error> {
+        let object = decode::object(kind, Value::Object(object)).map_err(|message| Error::Conflict {
+            kind,
+            key: before.key().to_string(),
+            messages: vec![message],
+        })?;
+        self.check_lock(before, &object)?;
+        self.store(kind, before.key(), object, Some(before))
+    }
+
+    /// The object, if it exists and lives in the store.
+    fn writable(&self, kind: Kind, key: &str) -> Result<Arc<Record>, Error> {
+        let record = self.get(kind, key)?;
+        if record.read_only() {
+            return Err(Error::ReadOnly { kind, key: record.key().clone() });
+        }
+        Ok(record)
+    }
+
+    /// People may change a locked machine only together with unlocking it.
+    fn check_lock(&self, before: &Record, after: &Map<String, Value>) -> Result<(), Error> {
+        let locked = self.how.locks && before.kind() == Kind::Machine && before.typed::<Machine>().locked;
+        if locked && after.get("Locked") == Some(&Value::Bool(true)) {
+            return Err(Error::Locked { kind: before.kind(), key: before.key().clone() });
+        }
+        Ok(())
+    }
+
+    fn store(
+        &mut self,
+        kind: Kind,
+        key: &Key,
+        mut object: Map<String, Value>,
+        before: Option<&Arc<Record>>,
+    ) -> Result<Arc<Record>, Error> {
+        let old = before.map(|record| record.value());
+        let fill = Fill { view: &self.view, now: &self.now, before: old.as_ref() };
+        (kind.spec().erased.fill)(&mut object, &fill);
+        let before = before.map(Arc::as_ref);
+        let value = match kind {
+            Kind::Machine => self.complete_machine(before, Value::Object(object))?,
+            _ => Value::Object(object),
+        };
+        self.check_and_push(kind, key, value, before, Hooks::Run)
+    }
+
+    /// Lets the engines complete a machine.
+    fn complete_machine(&self, before: Option<&Record>, value: Value) -> Result<Value, Error> {
+        let kind = Kind::Machine;
+        let malformed = |message: String| Error::Malformed { kind, message };
+        let mut machine: Machine =
+            serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
+        let old = before.map(|record| record.typed::<Machine>());
+        let mut problems = Problems::default();
+        let saving = self.saving(kind, before);
+        self.rules.complete_machine(&saving, old.as_deref(), &mut machine, &mut problems);
+        if !problems.is_empty() {
+            let key = machine.key().into();
+            return Err(Error::Invalid { kind, key, messages: problems.into_vec() });
+        }
+        let value = serde_json::to_value(&machine).map_err(|error| malformed(error.to_string()))?;
+        decode::object(kind, value).map(Value::Object).map_err(malformed)
+    }
+
+    fn saving<'a>(&'a self, kind: Kind, before: Option<&'a Record>) -> Saving<'a> {
+        Saving { view: &self.view, now: &self.now, kind, before, how: self.how }
+    }
+
+    fn check_and_push(
+        &mut self,
+        kind: Kind,
+        key: &Key,
+        value: Value,
+        before: Option<&Record>,
+        hooks: Hooks,
+    ) -> Result<Arc<Record>, Error> {
+        let old = before.map(Record::value);
+        let cross =
+            Cross { view: &self.view, key, before: old.as_ref(), after: &value, force: self.how.force };
+        let mut problems = Problems::default();
+        (kind.spec().erased.check)(&value, &cross, &mut problems)
+            .map_err(|message| Error::Malformed { kind, message })?;
+        let record = Record::from_canonical(kind, &value, self.view.revision() + 1)
+            .map_err(|message| Error::Malformed { kind, message })?;
+        self.check_unique(&record, &mut problems);
+        if problems.is_empty() && hooks == Hooks::Run {
+            self.rules.check(&self.saving(kind, before), &value, &mut problems);
+        }
+        if !problems.is_empty() {
+            return Err(Error::Invalid { kind, key: key.clone(), messages: problems.into_vec() });
+        }
+        self.push(Edit::put(Arc::new(record)));
+        self.get(kind, key)
+    }
+
+    /// No other object may have the value of a unique index.
+    fn check_unique(&self, record: &Record, problems: &mut Problems) {
+        for (number, value) in &record.facts {
+            let index = &record.kind().spec().indexes[usize::from(*number)];
+            if index.unique && self.view.find(record.kind(), index.name, value).any(|key| key != record.key())
+            {
+                problems.add(format!(
+                    "{}:{} violates unique index {}",
+                    record.kind(),
+                    record.key(),
+                    index.name
+                ));
+            }
+        }
+    }
+
+    fn push(&mut self, edit: Edit) {
+        let revision = self.view.revision() + 1;
+        let (mut view, changes) = self.view.apply(std::slice::from_ref(&edit), revision);
+        view.set_revision(revision - 1);
+        self.view = view;
+        self.changes.extend(changes);
+        self.edits.push(edit);
+    }
+}
+
+/// Whether the engines' rules are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hooks {
+    Run,
+    Skip,
+}
+
+fn text<'a>(object: &'a Map<String, Value>, field: &str) -> &'a str {
+    crate::check::text(object, field)
+}
+
+fn key_of(kind: Kind, object: &Map<String, Value>) -> Option<Key> {
+    let text = text(object, kind.spec().key_field);
+    (!text.is_empty()).then(|| crate::view::canonical_key(kind, text).into())
+}
+
+fn canonical(record: &Record) -> Map<String, Value> {
+    match record.value() {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn params_of(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    let params = object.entry("Params").or_insert_with(|| Value::Object(Map::new()));
+    if !params.is_object() {
+        *params = Value::Object(Map::new());
+    }
+    params.as_object_mut().expect("it was made an object above")
+}
+
+/// A patch works on what the client sees, but must not lose what it does not see.
+fn restore_hidden(kind: Kind, before: &Record, wire: &mut Value) {
+    if kind.spec().hidden_fields().next().is_none() {
+        return;
+    }
+    let stored = before.value();
+    for field in kind.spec().hidden_fields() {
+        wire[field] = stored[field].clone();
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tx over {:?}: {} edits", self.view, self.edits.len())
+    }
+}

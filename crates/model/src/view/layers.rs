@@ -1,0 +1,160 @@
+//! Layers in the View: which object counts when several have one key, and what a pack changes when it comes or goes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::View;
+use super::apply::{Change, Draft};
+use crate::check::Cross;
+use crate::{Error, Key, Kind, Layer, Problems, Record};
+
+impl View {
+    /// Adds a layer, or replaces the one of the same name. All or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] when its objects clash with others, break the rules of their kinds, or name templates that do not
+    /// exist (API §12.4). Missing tasks, stages, profiles are no errors: see [`View::warnings`].
+    pub fn put_layer(
+        &self,
+        layer: impl Into<Arc<Layer>>,
+        revision: u64,
+    ) -> Result<(Self, Vec<Change>), Error> {
+        let layer = layer.into();
+        let clashes = self.clashes(&layer);
+        if !clashes.is_empty() {
+            return Err(Error::Layer { layer: layer.name().to_owned(), messages: clashes });
+        }
+        let mut layers: Vec<Arc<Layer>> =
+            self.layers.iter().filter(|other| other.name() != layer.name()).cloned().collect();
+        layers.push(Arc::clone(&layer));
+        let (view, changes) = self.relayered(layers, layer.name(), revision);
+        let messages = view.judge(&layer);
+        if messages.is_empty() {
+            Ok((view, changes))
+        } else {
+            Err(Error::Layer { layer: layer.name().to_owned(), messages })
+        }
+    }
+
+    /// Takes a layer away. Objects of overwritable layers that it hid come back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such layer; [`Error::Layer`] when another pack names it as a prerequisite.
+    pub fn remove_layer(&self, name: &str, revision: u64) -> Result<(Self, Vec<Change>), Error> {
+        if !self.layers.iter().any(|layer| layer.name() == name) {
+            return Err(Error::not_found(Kind::Content, name));
+        }
+        let needed: Vec<String> = self
+            .layers
+            .iter()
+            .filter(|layer| layer.name() != name && needs(layer, name))
+            .map(|layer| {
+                format!("Layer {} has {name} as a prerequisite, but {name} does not exist!", layer.name())
+            })
+            .collect();
+        if !needed.is_empty() {
+            return Err(Error::Layer { layer: name.to_owned(), messages: needed });
+        }
+        let layers = self.layers.iter().filter(|layer| layer.name() != name).cloned().collect();
+        Ok(self.relayered(layers, name, revision))
+    }
+
+    /// Soft references to nothing, over all layers and the store: what a pack's summary lists.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let kinds = [Kind::Stage, Kind::Workflow, Kind::Profile, Kind::Machine];
+        let unavailable =
+            kinds.into_iter().flat_map(|kind| self.table(kind).unavailable().map(move |key| (kind, key)));
+        let mut warnings: Vec<String> = unavailable
+            .filter_map(|(kind, key)| self.record(kind, key))
+            .flat_map(|record| record.derived().errors().iter().map(|error| unprefixed(record, error)))
+            .collect();
+        warnings.sort();
+        warnings.dedup();
+        warnings
+    }
+
+    /// The object that counts when the store has none: of a pack, else of an overwritable layer.
+    pub(super) fn layered(&self, kind: Kind, key: &Key) -> Option<Arc<Record>> {
+        let holders = || self.layers.iter().filter(|layer| layer.get(kind, key).is_some());
+        let layer = holders().find(|layer| !layer.overwritable()).or_else(|| holders().next())?;
+        let record = layer.get(kind, key)?;
+        Some(Arc::new(record.placed(Some(Arc::clone(layer)), 0)))
+    }
+
+    fn relayered(&self, mut layers: Vec<Arc<Layer>>, name: &str, revision: u64) -> (Self, Vec<Change>) {
+        layers.sort_by(|a, b| a.order().cmp(&b.order()));
+        let named = |layer: &&Arc<Layer>| layer.name() == name;
+        let keys: BTreeSet<(Kind, Key)> = self
+            .layers
+            .iter()
+            .find(named)
+            .into_iter()
+            .chain(layers.iter().find(named))
+            .flat_map(|layer| layer.keys().cloned())
+            .collect();
+        let mut draft = Draft::new(self, revision);
+        draft.view.layers = Arc::new(layers);
+        for (kind, key) in keys {
+            let stored = self.record(kind, &key).is_some_and(|record| record.layer().is_none());
+            if !stored {
+                let after = draft.view.layered(kind, &key);
+                draft.replace(kind, &key, after);
+            }
+        }
+        draft.finish()
+    }
+
+    /// Objects of the layer that would hide others, or be hidden, without leave.
+    fn clashes(&self, layer: &Arc<Layer>) -> Vec<String> {
+        let mut clashes = Vec::new();
+        for (kind, key) in layer.keys() {
+            let stored = self.record(*kind, key).is_some_and(|record| record.layer().is_none());
+            if stored && !layer.overwritable() {
+                clashes.push(format!(
+                    "{kind}:{key} in layer {} would override layer writable-BackingStore",
+                    layer.title()
+                ));
+            }
+            let other = self.layers.iter().find(|other| {
+                other.name() != layer.name() && !other.overwritable() && other.get(*kind, key).is_some()
+            });
+            if let Some(other) = other.filter(|_| !layer.overwritable()) {
+                clashes.push(format!(
+                    "{kind}:{key} in layer {} would override layer {}",
+                    layer.title(),
+                    other.title()
+                ));
+            }
+        }
+        clashes
+    }
+
+    /// The rules of each kind for the objects of a layer that is in the View already.
+    fn judge(&self, layer: &Layer) -> Vec<String> {
+        let mut messages = Vec::new();
+        for record in layer.objects() {
+            let value = record.value();
+            let cross =
+                Cross { view: self, key: record.key(), before: Some(&value), after: &value, force: false };
+            let mut problems = Problems::default();
+            if let Err(why) = (record.kind().spec().erased.check)(&value, &cross, &mut problems) {
+                problems.add(why);
+            }
+            messages.extend(problems.into_vec());
+        }
+        messages
+    }
+}
+
+fn needs(layer: &Layer, name: &str) -> bool {
+    layer
+        .meta()
+        .prerequisites
+        .split(',')
+        .any(|need| need.split(':').next().is_some_and(|need| need.trim() == name))
+}
+
+fn unprefixed(record: &Record, error: &str) -> String {
+    error.strip_prefix(&format!("{}: ", record.key())).unwrap_or(error).to_owned()
+}
