@@ -1,16 +1,18 @@
 //! Which role the binary plays: by its name, then by its first argument.
 
 use crate::cmdline;
+use crate::deploy;
 use crate::http::Endpoint;
 use crate::init::{self, Handover};
 use crate::inventory;
+use crate::kexec;
 use crate::runner::{self, Config, Mode, say};
 use crate::secret::Secret;
 use crate::session::Settings;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Configuration of the service in an installed system.
@@ -22,10 +24,13 @@ const USAGE: &str = "gantry-agent: the machine agent of Gantry
 
 usage:
   gantry-agent run [--config FILE]        take jobs; configuration from /etc/gantry/agent.json or RS_ENDPOINT, RS_TOKEN, RS_UUID
+  gantry-agent deploy --spec FILE         write an image to a disk as the JSON file says; - is standard input
+  gantry-agent disks                      list the disks that deploy sees
+  gantry-agent kexec KERNEL INITRD CMDLINE  load a kernel; the next restart jumps into it
   gantry-agent inventory                  print the hardware as JSON
   gantry-agent version                    print the version
 
-Called `init` or as process 1 it is the discovery OS, called `modprobe` it loads kernel modules.
+As process 1 it is the discovery OS, called `modprobe` it loads kernel modules.
 ";
 
 /// Content of [`SERVICE_CONFIG`]; the file must have mode 0600, for the token.
@@ -49,7 +54,7 @@ pub fn entry(arguments: Vec<OsString>) -> ExitCode {
     let words: Vec<String> = arguments.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let name = words.first().map(|path| file_name(path)).unwrap_or_default();
     let rest = words.get(1..).unwrap_or_default();
-    if std::process::id() == 1 || name == "init" {
+    if std::process::id() == 1 {
         init::run();
     }
     if name == "modprobe" {
@@ -58,6 +63,9 @@ pub fn entry(arguments: Vec<OsString>) -> ExitCode {
     let (verb, rest) = rest.split_first().map_or(("help", rest), |(verb, rest)| (verb.as_str(), rest));
     match verb {
         "run" => run(rest),
+        "deploy" => deploy(rest),
+        "disks" => disks(),
+        "kexec" => load_kernel(rest),
         "inventory" => print_json(&inventory::gather(Path::new("/"))),
         "modprobe" => init::modules::modprobe(rest).into(),
         "version" | "--version" => print(concat!("gantry-agent ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -87,13 +95,74 @@ fn print_json(value: &impl Serialize) -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> ExitCode {
-    let option = |name: &str| {
-        arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1)).map(PathBuf::from)
+/// The value behind an option.
+fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|word| word == name)?;
+    arguments.get(at + 1).map(String::as_str)
+}
+
+fn deploy(arguments: &[String]) -> ExitCode {
+    let mut tell = |text: &str| {
+        let _ = print(&format!("deploy: {text}\n"));
     };
-    let config = match option("--handover") {
-        Some(path) => handed_over(&path),
-        None => service(&option("--config").unwrap_or_else(|| SERVICE_CONFIG.into())),
+    let text = match option(arguments, "--spec") {
+        Some("-") => {
+            let mut text = Vec::new();
+            std::io::stdin().read_to_end(&mut text).map(|_| text).map_err(|error| format!("standard input: {error}"))
+        }
+        Some(path) => std::fs::read(path).map_err(|error| format!("{path}: {error}")),
+        None => Err("want --spec FILE".to_owned()),
+    };
+    let result = text
+        .and_then(|text| deploy::spec::parse(&text))
+        .and_then(|spec| deploy::run(&spec, &deploy::identity(), &mut tell).map_err(|error| error.to_string()));
+    match result {
+        Ok(()) => {
+            tell("done");
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            tell(&format!("failed: {text}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn disks() -> ExitCode {
+    let root = Path::new("/");
+    let busy = deploy::target::busy(root);
+    let mut text = String::new();
+    for disk in inventory::disks::gather(root) {
+        let note = if busy.contains(&disk.name) { "  (in use)" } else { "" };
+        text += &format!("{}{note}\n", deploy::target::describe(&disk));
+    }
+    print(&text)
+}
+
+fn load_kernel(arguments: &[String]) -> ExitCode {
+    let [kernel, initrd, cmdline] = arguments else {
+        say("kexec: want KERNEL INITRD CMDLINE; INITRD may be -");
+        return ExitCode::from(2);
+    };
+    let entry = kexec::Entry {
+        kernel: kernel.clone(),
+        initrds: Some(initrd.clone()).filter(|path| path != "-").into_iter().collect(),
+        cmdline: cmdline.clone(),
+        origin: String::new(),
+    };
+    match kexec::load(&deploy::inside::Root::new("/"), &entry, "") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("kexec {kernel}: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> ExitCode {
+    let config = match option(arguments, "--handover") {
+        Some(path) => handed_over(Path::new(path)),
+        None => service(Path::new(option(arguments, "--config").unwrap_or(SERVICE_CONFIG))),
     };
     match config {
         Ok(config) => runner::run(config),

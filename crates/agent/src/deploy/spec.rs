@@ -1,0 +1,239 @@
+//! The order for a deployment, as JSON. A task's template writes it, `gantry-agent deploy --spec FILE`
+//! carries it out. Unknown fields are refused: a misspelt one must not be ignored on the way to a disk.
+
+use crate::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+/// What to write where, and how the written system is to be set up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct Spec {
+    /// Address of the image, http or https.
+    pub url: String,
+    /// How the image is packed.
+    pub format: Format,
+    /// SHA-256 of the file as served, in hexadecimal; empty for unchecked.
+    #[serde(rename = "SHA256")]
+    pub sha256: String,
+    /// `sha256:…` of the certificate of an https server; empty accepts any.
+    pub tls: String,
+    /// Which disk to write.
+    pub disk: DiskRule,
+    /// Leave the root partition as large as the image made it.
+    pub keep_size: bool,
+    /// Which partition is the root, by number; 0 finds it.
+    pub root_partition: u32,
+    /// What to set up in the written system; nothing if absent.
+    pub system: Option<System>,
+    /// Load the image's kernel, so that the machine's next restart jumps into it.
+    pub kexec: Option<Kexec>,
+}
+
+/// How an image is packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// By its first bytes.
+    #[default]
+    Auto,
+    /// Not at all.
+    Raw,
+    /// gzip.
+    Gz,
+    /// xz.
+    Xz,
+    /// Zstandard.
+    Zst,
+}
+
+/// Which disk: every given field must fit. Without any field the machine must have just one candidate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct DiskRule {
+    /// Device node or a link to one, such as `/dev/sda` or `/dev/disk/by-id/…`.
+    pub path: String,
+    /// Serial number.
+    pub serial: String,
+    /// World wide name, with or without its prefix.
+    #[serde(rename = "WWN")]
+    pub wwn: String,
+    /// A name of `/dev/disk/by-id`.
+    #[serde(rename = "ByID")]
+    pub by_id: String,
+    /// Part of the model's name.
+    pub model: String,
+    /// `sata`, `sas`, `nvme`, `virtio`, …
+    pub transport: String,
+    /// At least this size, such as `100G`.
+    pub min_size: String,
+    /// At most this size.
+    pub max_size: String,
+    /// True for spinning disks only, false for the others only.
+    pub rotational: Option<bool>,
+    /// What to do when several fit.
+    pub pick: Pick,
+}
+
+/// What to do when several disks fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pick {
+    /// Refuse.
+    #[default]
+    Only,
+    /// The first by name.
+    First,
+    /// The smallest; several of that size are refused.
+    Smallest,
+    /// The largest; several of that size are refused.
+    Largest,
+}
+
+/// What to set up in the written system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct System {
+    /// Host name, short or full.
+    pub hostname: String,
+    /// Users to create or change.
+    pub users: Vec<User>,
+    /// Keep the image's machine id instead of having a new one made at the first boot.
+    pub keep_machine_id: bool,
+    /// Files for cloud-init's NoCloud source.
+    pub cloud_init: Option<Seed>,
+    /// Further files.
+    pub files: Vec<File>,
+    /// Install the agent as a service, with endpoint, token and key of the running job.
+    pub agent: bool,
+}
+
+/// A user.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Password in crypt(3) form, such as `$6$…`; empty leaves it locked or as it is.
+    pub password_hash: Secret,
+    /// Lines for `authorized_keys`.
+    pub ssh_keys: Vec<String>,
+    /// May become root without a password.
+    pub sudo: bool,
+    /// Login shell, `/bin/bash` if empty.
+    pub shell: String,
+}
+
+/// Files for cloud-init's NoCloud source; empty ones are left out, but for `meta-data`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct Seed {
+    /// `user-data`.
+    pub user_data: String,
+    /// `meta-data`; made from key and host name if empty.
+    pub meta_data: String,
+    /// `network-config`.
+    pub network_config: String,
+}
+
+/// A file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct File {
+    /// Absolute path in the written system.
+    pub path: String,
+    /// Its text.
+    pub content: String,
+    /// Mode in octal, `0644` if empty.
+    pub mode: String,
+}
+
+/// The jump into the written system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct Kexec {
+    /// Words to add to the kernel's command line.
+    pub append: String,
+}
+
+/// Reads and checks a spec; all problems at once.
+pub fn parse(text: &[u8]) -> Result<Spec, String> {
+    let spec: Spec = serde_json::from_slice(text).map_err(|error| format!("deploy spec: {error}"))?;
+    let mut problems = Vec::new();
+    if !spec.url.starts_with("http://") && !spec.url.starts_with("https://") {
+        problems.push(format!("Url={}: want http:// or https://", spec.url));
+    }
+    let hex = spec.sha256.len() == 64 && spec.sha256.bytes().all(|b| b.is_ascii_hexdigit());
+    if !spec.sha256.is_empty() && !hex {
+        problems.push(format!("SHA256={}: want 64 hexadecimal digits", spec.sha256));
+    }
+    if !spec.tls.is_empty() && crate::cmdline::pin(&spec.tls).is_none() {
+        problems.push(format!("Tls={}: want sha256: and 64 hexadecimal digits", spec.tls));
+    }
+    for (name, size) in [("MinSize", &spec.disk.min_size), ("MaxSize", &spec.disk.max_size)] {
+        if !size.is_empty() && crate::text::parse_size(size).is_none() {
+            problems.push(format!("Disk.{name}={size}: want a size such as 100G"));
+        }
+    }
+    if let Some(system) = &spec.system {
+        system_problems(system, &mut problems);
+    }
+    if problems.is_empty() { Ok(spec) } else { Err(format!("deploy spec: {}", problems.join("; "))) }
+}
+
+fn system_problems(system: &System, problems: &mut Vec<String>) {
+    let label = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if !system.hostname.chars().all(label) || system.hostname.len() > 253 {
+        problems.push(format!("System.Hostname={}: want letters, digits, dashes and dots", system.hostname));
+    }
+    for user in &system.users {
+        let good = user.name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && user.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
+            && user.name.len() <= 32;
+        if !good {
+            problems.push(format!("System.Users.Name={}: want a login name such as admin", user.name));
+        }
+        let hash = user.password_hash.expose();
+        if hash.contains([':', '\n']) {
+            problems.push(format!("System.Users.PasswordHash of {}: want a crypt(3) hash", user.name));
+        }
+        if user.shell.contains([':', '\n']) {
+            problems.push(format!("System.Users.Shell={}: want a path", user.shell));
+        }
+    }
+    for file in &system.files {
+        if !file.path.starts_with('/') || file.path.ends_with('/') || file.path.split('/').any(|part| part == "..") {
+            problems.push(format!("System.Files.Path={}: want an absolute path without ..", file.path));
+        }
+        if !file.mode.is_empty() && u32::from_str_radix(&file.mode, 8).is_err() {
+            problems.push(format!("System.Files.Mode={}: want octal digits", file.mode));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_order() {
+        let spec = parse(br#"{"Url":"http://a/b.zst","Disk":{"Serial":"S1","Pick":"first"},"Kexec":{}}"#).expect("spec");
+        assert_eq!((spec.disk.serial.as_str(), spec.disk.pick, spec.format), ("S1", Pick::First, Format::Auto));
+        assert!(spec.kexec.is_some() && spec.system.is_none());
+    }
+
+    #[test]
+    fn all_problems_at_once() {
+        let text = br#"{"Url":"ftp://x","SHA256":"12","Disk":{"MinSize":"huge"},
+            "System":{"Hostname":"a b","Users":[{"Name":"Root!"}],"Files":[{"Path":"/etc/../x","Mode":"9"}]}}"#;
+        let error = parse(text).expect_err("refused");
+        for part in ["Url=ftp", "SHA256=12", "MinSize=huge", "Hostname=a b", "Name=Root!", "Path=/etc/../x", "Mode=9"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+
+    #[test]
+    fn misspelt_fields_are_refused() {
+        let error = parse(br#"{"Url":"http://x","Disc":{}}"#).expect_err("refused");
+        assert!(error.contains("Disc"), "{error}");
+    }
+}
