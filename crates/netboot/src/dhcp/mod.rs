@@ -4,8 +4,10 @@
 //! * [`option`]: one table row per option; [`sub`]: options inside options 43, 82 and 175.
 //! * [`text`]: option values and whole packets as text, as operators write and logs print them.
 //! * [`client`]: what kind of firmware is asking.
+//! * [`engine`]: what to answer.
 
 pub mod client;
+pub mod engine;
 pub mod option;
 pub mod packet;
 pub mod sub;

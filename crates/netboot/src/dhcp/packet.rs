@@ -16,8 +16,8 @@ use super::option::code;
 pub const HEADER: usize = 240;
 /// RFC 2132 §9.10: what every client must accept, less IP and UDP headers.
 pub const DEFAULT_MAX: usize = 576 - 28;
-/// What BOOTP relays and old firmware expect at least.
-pub const MIN: usize = 272;
+/// A BOOTP message; relays and old firmware drop what is shorter (RFC 1542 §2.1).
+pub const MIN: usize = 300;
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
 const SNAME: std::ops::Range<usize> = 44..108;
 const FILE: std::ops::Range<usize> = 108..236;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod codec;
 #[cfg(test)]
+mod dhcp;
+#[cfg(test)]
 mod tftp;
 #[cfg(test)]
 mod tftp_clients;

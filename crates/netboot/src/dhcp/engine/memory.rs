@@ -1,0 +1,343 @@
+//! What the server knows of clients without having promised them anything: offers, probes, what was handed out.
+//!
+//! None of it is durable. A restart forgets it, and clients ask again. What the engine wants remembered comes back as
+//! [`Remember`] and is applied by the caller, so that deciding twice on one input gives one answer. All of it is bounded.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::Ipv4Addr;
+
+use gantry_model::Time;
+
+use super::{Arrival, Token};
+use crate::dhcp::Packet;
+use crate::dhcp::packet::Hardware;
+
+/// Offers, probes and shunned addresses held at once; a flood of invented clients stops here.
+pub const MAX_HOLDS: usize = 65_536;
+/// Probes under way at once; above it addresses are offered without a probe, for a whole rack may power on at once.
+pub const MAX_PROBES: usize = 4_096;
+const MAX_HANDED: usize = 65_536;
+/// How long a loader that was handed out explains an iPXE that comes next.
+const HANDED_SECONDS: i64 = 180;
+/// How long a pool that was found full is believed to be full.
+const FULL_SECONDS: i64 = 2;
+/// How long the order of expiry of a pool is believed when nothing in it has expired.
+const QUEUE_SECONDS: i64 = 10;
+
+/// A packet that waits for its address to be probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The DISCOVER.
+    pub packet: Packet,
+    /// Where it came in.
+    pub arrival: Arrival,
+}
+
+/// Why an address is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Being probed for this client.
+    Probing(Box<Pending>),
+    /// Offered to it.
+    Offered,
+    /// Found in use by someone unknown.
+    Shunned,
+}
+
+/// An address that is spoken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The client; empty when shunned.
+    pub token: Token,
+    /// Until when.
+    pub until: Time,
+    /// Why.
+    pub why: Why,
+}
+
+/// One change of the memory, as the engine asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remember {
+    /// The address is held.
+    Hold(Ipv4Addr, Hold),
+    /// The address is held no more.
+    Forget(Ipv4Addr),
+    /// The picker `nextFree` of this subnet goes on behind this address.
+    Cursor(String, Ipv4Addr),
+    /// A boot loader was handed to this client in this transaction.
+    HandedLoader(Hardware, u32, Time),
+    /// A script was handed to this client: its chain of loaders is complete.
+    HandedScript(Hardware),
+    /// A lease ended before its time.
+    Ended(Ipv4Addr),
+}
+
+/// The memory.
+#[derive(Debug, Default)]
+pub struct Memory {
+    holds: HashMap<Ipv4Addr, Hold>,
+    tokens: HashMap<Token, Vec<Ipv4Addr>>,
+    probes: usize,
+    cursors: HashMap<String, Ipv4Addr>,
+    handed: HashMap<Hardware, (u32, Time)>,
+    memo: RefCell<HashMap<String, Memo>>,
+}
+
+/// What was found out about a pool by looking at all of it. A cache: it saves time and changes no promise.
+#[derive(Debug, Default)]
+struct Memo {
+    full: Option<(Time, usize)>,
+    queue: BinaryHeap<Reverse<(Time, Ipv4Addr)>>,
+    queued: Option<Time>,
+}
+
+impl Memory {
+    /// An empty memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies what the engine asked for, in order.
+    pub fn apply(&mut self, changes: Vec<Remember>, now: Time) {
+        changes.into_iter().for_each(|change| self.apply_one(change, now));
+    }
+
+    fn apply_one(&mut self, change: Remember, now: Time) {
+        match change {
+            Remember::Hold(address, hold) => self.hold(address, hold, now),
+            Remember::Forget(address) => self.forget(address),
+            Remember::Cursor(subnet, address) => {
+                self.cursors.insert(subnet, address);
+            }
+            Remember::HandedLoader(client, xid, at) => {
+                if self.handed.len() >= MAX_HANDED {
+                    self.handed.retain(|_, (_, at)| now < at.plus_seconds(HANDED_SECONDS));
+                }
+                if self.handed.len() < MAX_HANDED {
+                    self.handed.insert(client, (xid, at));
+                }
+            }
+            Remember::HandedScript(client) => {
+                self.handed.remove(&client);
+            }
+            Remember::Ended(address) => {
+                let mut memo = self.memo.borrow_mut();
+                memo.values_mut().for_each(|m| m.queue.push(Reverse((Time::ZERO, address))));
+            }
+        }
+    }
+
+    fn hold(&mut self, address: Ipv4Addr, hold: Hold, now: Time) {
+        self.forget(address);
+        if self.holds.len() >= MAX_HOLDS {
+            self.sweep(now);
+        }
+        if self.holds.len() >= MAX_HOLDS {
+            return;
+        }
+        self.probes += usize::from(matches!(hold.why, Why::Probing(_)));
+        self.tokens.entry(hold.token.clone()).or_default().push(address);
+        self.holds.insert(address, hold);
+    }
+
+    fn forget(&mut self, address: Ipv4Addr) {
+        let Some(hold) = self.holds.remove(&address) else { return };
+        self.probes -= usize::from(matches!(hold.why, Why::Probing(_)));
+        if let Some(addresses) = self.tokens.get_mut(&hold.token) {
+            addresses.retain(|a| *a != address);
+            if addresses.is_empty() {
+                self.tokens.remove(&hold.token);
+            }
+        }
+    }
+
+    /// Drops what has run out.
+    pub fn sweep(&mut self, now: Time) {
+        let over: Vec<_> = self.holds.iter().filter(|(_, h)| h.until <= now).map(|(a, _)| *a).collect();
+        over.into_iter().for_each(|address| self.forget(address));
+        self.handed.retain(|_, (_, at)| now < at.plus_seconds(HANDED_SECONDS));
+    }
+
+    /// Who holds an address now.
+    pub fn held(&self, address: Ipv4Addr, now: Time) -> Option<&Hold> {
+        self.holds.get(&address).filter(|h| now < h.until)
+    }
+
+    /// The addresses that are held for a client now.
+    pub fn held_for(&self, token: &Token, now: Time) -> impl Iterator<Item = (Ipv4Addr, &Hold)> {
+        let addresses = self.tokens.get(token).map(Vec::as_slice).unwrap_or_default();
+        addresses.iter().filter_map(move |a| Some((*a, self.held(*a, now)?)))
+    }
+
+    /// The packet that waits for this address.
+    pub fn pending(&self, address: Ipv4Addr) -> Option<&Pending> {
+        match &self.holds.get(&address)?.why {
+            Why::Probing(pending) => Some(pending),
+            Why::Offered | Why::Shunned => None,
+        }
+    }
+
+    /// How many addresses are held, run out or not.
+    pub fn len(&self) -> usize {
+        self.holds.len()
+    }
+
+    /// Is nothing held?
+    pub fn is_empty(&self) -> bool {
+        self.holds.is_empty()
+    }
+
+    /// Is there room for another hold?
+    pub fn has_room(&self) -> bool {
+        self.holds.len() < MAX_HOLDS
+    }
+
+    /// May another probe start?
+    pub fn may_probe(&self) -> bool {
+        self.probes < MAX_PROBES
+    }
+
+    /// Where `nextFree` goes on in a subnet.
+    pub fn cursor(&self, subnet: &str) -> Option<Ipv4Addr> {
+        self.cursors.get(subnet).copied()
+    }
+
+    /// Did this client get a boot loader in an earlier transaction of this boot?
+    pub fn has_loader(&self, client: &Hardware, xid: u32, now: Time) -> bool {
+        self.handed.get(client).is_some_and(|(was, at)| *was != xid && now < at.plus_seconds(HANDED_SECONDS))
+    }
+
+    /// Was the pool full a moment ago, with no lease deleted since?
+    pub(super) fn is_full(&self, subnet: &str, leases: usize, now: Time) -> bool {
+        let memo = self.memo.borrow();
+        memo.get(subnet).and_then(|m| m.full).is_some_and(|(until, had)| now < until && leases >= had)
+    }
+
+    /// The pool was searched and is full.
+    pub(super) fn note_full(&self, subnet: &str, leases: usize, now: Time) {
+        let mut memo = self.memo.borrow_mut();
+        memo.entry(subnet.to_owned()).or_default().full = Some((now.plus_seconds(FULL_SECONDS), leases));
+    }
+
+    /// The lease of a pool that expired first and is still free for the taking.
+    ///
+    /// `expiry` tells an address's real expiry now, `None` when there is no lease to take there; `all` lists the pool and is
+    /// called when nothing is known. The queue holds lower bounds, so that a renewed lease is simply queued again: the cost
+    /// of one answer does not grow with the pool.
+    pub(super) fn oldest(
+        &self,
+        subnet: &str,
+        now: Time,
+        expiry: impl Fn(Ipv4Addr) -> Option<Time>,
+        all: impl Fn() -> Vec<(Time, Ipv4Addr)>,
+    ) -> Option<Ipv4Addr> {
+        let mut memo = self.memo.borrow_mut();
+        let memo = memo.entry(subnet.to_owned()).or_default();
+        if let Some(address) = pop(&mut memo.queue, now, &expiry) {
+            return Some(address);
+        }
+        if memo.queued.is_some_and(|at| now < at.plus_seconds(QUEUE_SECONDS)) {
+            return None;
+        }
+        memo.queued = Some(now);
+        memo.queue = all().into_iter().map(Reverse).collect();
+        pop(&mut memo.queue, now, &expiry)
+    }
+}
+
+fn pop(
+    queue: &mut BinaryHeap<Reverse<(Time, Ipv4Addr)>>,
+    now: Time,
+    expiry: impl Fn(Ipv4Addr) -> Option<Time>,
+) -> Option<Ipv4Addr> {
+    let mut later = Vec::new();
+    let mut found = None;
+    while let Some(Reverse((bound, address))) = queue.peek().copied() {
+        if bound > now {
+            break;
+        }
+        queue.pop();
+        match expiry(address) {
+            Some(real) if real < now => {
+                // Stays queued: whoever takes it renews it, and then this entry is a lower bound again.
+                later.push(Reverse((real, address)));
+                found = Some(address);
+                break;
+            }
+            Some(real) => later.push(Reverse((real.max(now.plus_seconds(1)), address))),
+            None => later.push(Reverse((now.plus_seconds(QUEUE_SECONDS), address))),
+        }
+    }
+    queue.extend(later);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix(seconds)
+    }
+
+    fn offer(token: &str, until: i64) -> Hold {
+        Hold { token: Token::new(token), until: at(until), why: Why::Offered }
+    }
+
+    #[test]
+    fn a_hold_ends_by_time_by_being_forgotten_and_by_being_replaced() {
+        let mut memory = Memory::new();
+        let (a, b) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+        memory.apply(vec![Remember::Hold(a, offer("x", 60)), Remember::Hold(b, offer("x", 60))], at(0));
+        assert_eq!(memory.held_for(&Token::new("x"), at(59)).count(), 2);
+        assert_eq!(memory.held_for(&Token::new("x"), at(60)).count(), 0);
+        memory.apply(vec![Remember::Hold(a, offer("y", 60)), Remember::Forget(b)], at(1));
+        assert_eq!(memory.held_for(&Token::new("x"), at(1)).count(), 0);
+        assert_eq!(memory.held(a, at(1)).unwrap().token, Token::new("y"));
+        memory.sweep(at(60));
+        assert!(memory.is_empty());
+    }
+
+    #[test]
+    fn a_flood_is_bounded_and_recovers() {
+        let mut memory = Memory::new();
+        for i in 0..MAX_HOLDS as u32 + 10 {
+            memory.apply(vec![Remember::Hold(Ipv4Addr::from(i), offer(&i.to_string(), 60))], at(0));
+        }
+        assert_eq!(memory.len(), MAX_HOLDS);
+        assert!(!memory.has_room());
+        memory.apply(vec![Remember::Hold(Ipv4Addr::from(9_999_999), offer("late", 120))], at(61));
+        assert_eq!(memory.len(), 1, "the room of what has run out is used again");
+    }
+
+    #[test]
+    fn a_loader_is_remembered_for_this_boot_only() {
+        let mut memory = Memory::new();
+        let mac = Hardware::new(&[1, 2, 3, 4, 5, 6]);
+        memory.apply(vec![Remember::HandedLoader(mac, 7, at(0))], at(0));
+        assert!(!memory.has_loader(&mac, 7, at(1)), "the same transaction gets the same answer");
+        assert!(memory.has_loader(&mac, 8, at(1)));
+        assert!(!memory.has_loader(&mac, 8, at(181)));
+        memory.apply(vec![Remember::HandedScript(mac)], at(2));
+        assert!(!memory.has_loader(&mac, 8, at(3)));
+    }
+
+    #[test]
+    fn the_oldest_lease_is_found_without_looking_at_all_twice() {
+        let memory = Memory::new();
+        let address = |n: u8| Ipv4Addr::new(10, 0, 0, n);
+        let looked = std::cell::Cell::new(0);
+        let all = || {
+            looked.set(looked.get() + 1);
+            vec![(at(50), address(1)), (at(30), address(2)), (at(90), address(3))]
+        };
+        let real = |a: Ipv4Addr| Some(if a == address(2) { at(200) } else { at(50) });
+        assert_eq!(memory.oldest("s", at(60), real, all), Some(address(1)), "2 was renewed meanwhile");
+        assert_eq!(memory.oldest("s", at(61), |_| Some(at(300)), all), None);
+        assert_eq!(memory.oldest("s", at(62), |_| Some(at(300)), all), None);
+        assert_eq!(looked.get(), 1);
+        assert_eq!(memory.oldest("s", at(301), |_| Some(at(300)), all), Some(address(2)).or(Some(address(1))));
+    }
+}
