@@ -14,7 +14,8 @@ import (
 
 // signature lists a function's parameters and result by letters: s string, i int, n any number,
 // f float, b bool, l list, m map, a anything, r regular expression, p printf format, t time,
-// v version, c constraint. A * behind the last parameter lets it repeat.
+// v version, c constraint, j a small constant integer, k a scalar constant, M a map to change, D a
+// fresh map. (A map that contains itself would end the Go program.) A * behind the last parameter lets it repeat.
 type signature struct{ name, params, result string }
 
 // Functions that are no function of their input are left out: uuidv4, rand*, gen*, shuffle, htpasswd,
@@ -27,10 +28,10 @@ var signatures = []signature{
 	{"eq", "aa*", "b"}, {"eq", "ss", "b"}, {"eq", "ii", "b"}, {"ne", "aa", "b"}, {"lt", "nn", "b"}, {"lt", "ii", "b"},
 	{"le", "aa", "b"}, {"gt", "ff", "b"}, {"ge", "ss", "b"},
 	{"hello", "", "s"}, {"trim", "s", "s"}, {"upper", "s", "s"}, {"lower", "s", "s"}, {"title", "s", "s"},
-	{"untitle", "s", "s"}, {"substr", "iis", "s"}, {"repeat", "is", "s"}, {"trimall", "ss", "s"},
+	{"untitle", "s", "s"}, {"substr", "iis", "s"}, {"repeat", "js", "s"}, {"trimall", "ss", "s"},
 	{"trimAll", "ss", "s"}, {"trimSuffix", "ss", "s"}, {"trimPrefix", "ss", "s"}, {"contains", "ss", "b"},
 	{"hasPrefix", "ss", "b"}, {"hasSuffix", "ss", "b"}, {"quote", "a*", "s"}, {"squote", "a*", "s"},
-	{"cat", "a*", "s"}, {"indent", "is", "s"}, {"nindent", "is", "s"}, {"replace", "sss", "s"},
+	{"cat", "a*", "s"}, {"indent", "js", "s"}, {"nindent", "js", "s"}, {"replace", "sss", "s"},
 	{"plural", "ssi", "s"}, {"abbrev", "is", "s"}, {"abbrevboth", "iis", "s"}, {"trunc", "is", "s"},
 	{"toString", "a", "s"}, {"nospace", "s", "s"}, {"initials", "s", "s"}, {"swapcase", "s", "s"},
 	{"snakecase", "s", "s"}, {"kebabcase", "s", "s"}, {"camelcase", "s", "s"}, {"wrap", "is", "s"},
@@ -43,16 +44,16 @@ var signatures = []signature{
 	{"mustHas", "al", "b"}, {"slice", "lnn", "l"}, {"slice", "ln*", "l"}, {"mustSlice", "ln*", "l"},
 	{"concat", "l*", "l"}, {"sortAlpha", "a", "l"}, {"toStrings", "a", "l"}, {"join", "sa", "s"}, {"join", "sl", "s"},
 	{"split", "ss", "m"}, {"splitn", "sis", "m"}, {"splitList", "ss", "l"}, {"dict", "sa*", "m"}, {"dict", "sasa", "m"},
-	{"get", "ms", "a"}, {"set", "msa", "m"}, {"unset", "ms", "m"}, {"hasKey", "ms", "b"}, {"pluck", "sm*", "l"},
-	{"pick", "ms*", "m"}, {"omit", "ms*", "m"}, {"merge", "mm*", "m"}, {"mustMerge", "mm*", "m"},
-	{"mergeOverwrite", "mm*", "m"}, {"mustMergeOverwrite", "mm*", "m"}, {"deepCopy", "a", "a"},
+	{"get", "ms", "a"}, {"set", "Msk", "m"}, {"unset", "Ms", "m"}, {"hasKey", "ms", "b"}, {"pluck", "sm*", "l"},
+	{"pick", "ms*", "m"}, {"omit", "ms*", "m"}, {"merge", "DD*", "m"}, {"mustMerge", "DD*", "m"},
+	{"mergeOverwrite", "DD*", "m"}, {"mustMergeOverwrite", "DD*", "m"}, {"deepCopy", "a", "a"},
 	{"mustDeepCopy", "m", "m"}, {"deepEqual", "aa", "b"}, {"atoi", "s", "i"}, {"int", "a", "i"}, {"int64", "a", "n"},
 	{"float64", "a", "f"}, {"toDecimal", "a", "n"}, {"add1", "a", "n"}, {"add", "a*", "n"}, {"sub", "aa", "n"},
 	{"div", "aa", "n"}, {"mod", "aa", "n"}, {"mul", "aa*", "n"}, {"max", "aa*", "n"}, {"biggest", "aa*", "n"},
 	{"min", "aa*", "n"}, {"ceil", "a", "f"}, {"floor", "a", "f"}, {"round", "ai", "f"}, {"round", "fif", "f"},
-	{"until", "i", "l"}, {"untilStep", "iii", "l"}, {"seq", "i*", "s"}, {"toJson", "a", "s"}, {"mustToJson", "a", "s"},
+	{"until", "j", "l"}, {"untilStep", "jjj", "l"}, {"seq", "j*", "s"}, {"toJson", "a", "s"}, {"mustToJson", "a", "s"},
 	{"toPrettyJson", "a", "s"}, {"mustToPrettyJson", "a", "s"}, {"toRawJson", "a", "s"}, {"mustToRawJson", "a", "s"},
-	{"default", "aa", "a"}, {"empty", "a", "b"}, {"coalesce", "a*", "a"}, {"ternary", "aab", "a"}, {"fail", "s", "s"},
+	{"default", "aa", "a"}, {"empty", "a", "b"}, {"coalesce", "a*", "a"}, {"ternary", "aab", "a"}, 
 	{"typeOf", "a", "s"}, {"typeIs", "sa", "b"}, {"typeIsLike", "sa", "b"}, {"kindOf", "a", "s"}, {"kindIs", "sa", "b"},
 	{"base", "s", "s"}, {"dir", "s", "s"}, {"clean", "s", "s"}, {"ext", "s", "s"}, {"isAbs", "s", "b"},
 	{"b64enc", "s", "s"}, {"b64dec", "s", "s"}, {"b32enc", "s", "s"}, {"b32dec", "s", "s"},
@@ -161,7 +162,26 @@ func (g *generator) constant(kind byte) string {
 }
 
 func (g *generator) operand(kind byte, depth int) string {
-	if g.r.Intn(25) == 0 {
+	switch kind {
+	case 'j':
+		if g.r.Intn(20) == 0 {
+			return pick(g, []string{".f", "nil", `"x"`, "1.5", ".missing"})
+		}
+		return pick(g, ints)
+	case 't', 'T', 'z', 'd', 'r', 'p', 'v', 'c':
+		// Anything but a time would mean now.
+		if kind == 't' || g.r.Intn(4) != 0 {
+			return g.constant(kind)
+		}
+	case 'k':
+		return g.constant(pick(g, []byte("sinbf")))
+	case 'M':
+		return pick(g, []string{".em", ".m.nested", "(dict)", `(dict "k" 1)`, ".missing", "(deepCopy .m)", ".s", "nil", "$.em"})
+	case 'D':
+		return pick(g, []string{"(dict)", `(dict "k" 1 "l" (list 1))`, "(deepCopy .m)", `(dict "x" "" "nested" (dict "k" 0 "q" 5) "list" (list) "n" nil)`,
+			`(dict "m" .s "nested" 3 "list" (list 4))`, "(deepCopy $)", ".s", "nil", "(dict \"nested\" (deepCopy .m))"})
+	}
+	if g.r.Intn(60) == 0 {
 		kind = pick(g, []byte("sinfblma"))
 	}
 	switch n := g.r.Intn(100); {
@@ -172,9 +192,9 @@ func (g *generator) operand(kind byte, depth int) string {
 		return g.constant(kind)
 	case n < 40 && kind == 'a':
 		return pick(g, fields)
-	case n < 42:
+	case n < 41:
 		return pick(g, fields)
-	case n < 44:
+	case n < 42 || n < 45 && kind == 'a':
 		return "nil"
 	case n < 52 && len(g.vars) > 0:
 		v := pick(g, g.vars)
@@ -382,7 +402,7 @@ func (g *generator) damage(s string) string {
 	return s
 }
 
-const sampleData = `{"s":"hello world","i":42,"f":3.75,"big":123456789,"b":true,"f0":false,"nil":null,"l":[1,"two",3.5,null,true],
+const sampleData = `{"s":"hello world","i":42,"f":3.75,"big":1234567,"b":true,"f0":false,"nil":null,"l":[1,"two",3.5,null,true],
 "m":{"x":"y","n":7,"nested":{"k":"v","deep":{"z":[1,2]}},"list":["p","q","r"],"empty":null},"ll":[[1,2],["a"],[]],
 "lm":[{"x":1,"k":"a"},{"x":2},{"k":null}],"el":[],"em":{},"ls":["c","a","b","a"],"mixed":[1,1,"1",[1],[1],{"a":1},{"a":1},null],
 "neg":-2.5,"zero":0,"es":"","u":"Grüße, 世界 <&>","tiny":1e-7}`

@@ -81,6 +81,9 @@ fn equal_maps(scope: &mut Scope<'_>, a: &Map, b: &Map, depth: usize) -> Result<b
 
 /// A copy that shares no map with the original.
 pub(super) fn deep_copy(scope: &mut Scope<'_>, value: &Value) -> Result<Value, Fail> {
+    if value.is_nil() {
+        return Err(Fail::text("reflect: call of reflect.Value.Type on zero Value"));
+    }
     copy(scope, value, 0)
 }
 

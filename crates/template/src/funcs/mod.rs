@@ -7,11 +7,15 @@ mod compare;
 mod deep;
 mod dicts;
 mod encoding;
+mod go_regex;
 mod json;
 mod lists;
 mod math;
 mod paths;
+mod regexes;
+mod semver;
 mod strings;
+mod time;
 mod values;
 mod words;
 
@@ -83,7 +87,10 @@ static SPRIG: &[&[Row]] = &[
     lists::ROWS,
     math::ROWS,
     paths::ROWS,
+    regexes::ROWS,
+    semver::ROWS,
     strings::ROWS,
+    time::ROWS,
     values::ROWS,
     words::ROWS,
 ];

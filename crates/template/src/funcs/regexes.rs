@@ -1,0 +1,277 @@
+//! Regular expressions. Patterns are compiled at each call: content that matches in hot loops is rare,
+//! and a cache would be state between renders.
+
+use super::args::{INT, STR, int, str};
+use super::go_regex::translate;
+use super::{Result, Row, row};
+use crate::error::Fail;
+use crate::exec::Scope;
+use crate::object::Signature;
+use crate::value::{Elem, List, Str, Value};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+const TWO: Signature = Signature::exact(&[STR, STR]);
+const COUNT: Signature = Signature::exact(&[STR, STR, INT]);
+const THREE: Signature = Signature::exact(&[STR, STR, STR]);
+
+pub(super) static ROWS: &[Row] = &[
+    row("regexMatch", TWO, lenient_match, "regexMatch PATTERN STRING", "Whether the pattern matches somewhere; false for a bad pattern."),
+    row("mustRegexMatch", TWO, regex_match, "mustRegexMatch PATTERN STRING", "As regexMatch, but fails for a bad pattern."),
+    row("regexFind", TWO, find, "regexFind PATTERN STRING", "The first match, else the empty string."),
+    row("mustRegexFind", TWO, must_find, "mustRegexFind PATTERN STRING", "Another name of regexFind."),
+    row("regexFindAll", COUNT, find_all, "regexFindAll PATTERN STRING COUNT", "The first COUNT matches as a list; all of them for -1."),
+    row("mustRegexFindAll", COUNT, must_find_all, "mustRegexFindAll PATTERN STRING COUNT", "Another name of regexFindAll."),
+    row("regexReplaceAll", THREE, replace, "regexReplaceAll PATTERN STRING NEW", "Every match replaced; $1 and ${name} stand for groups."),
+    row("mustRegexReplaceAll", THREE, must_replace, "mustRegexReplaceAll PATTERN STRING NEW", "Another name of regexReplaceAll."),
+    row("regexReplaceAllLiteral", THREE, replace_literal, "regexReplaceAllLiteral PATTERN STRING NEW", "Every match replaced by just that text."),
+    row("mustRegexReplaceAllLiteral", THREE, must_replace_literal, "mustRegexReplaceAllLiteral PATTERN STRING NEW", "Another name of regexReplaceAllLiteral."),
+    row("regexSplit", COUNT, split, "regexSplit PATTERN STRING COUNT", "The parts between matches, at most COUNT; all of them for -1."),
+    row("mustRegexSplit", COUNT, must_split, "mustRegexSplit PATTERN STRING COUNT", "Another name of regexSplit."),
+];
+
+/// A compiled pattern with the names of its groups.
+struct Compiled {
+    regex: Regex,
+    names: Vec<String>,
+}
+
+type Done<T> = std::result::Result<T, Fail>;
+
+fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
+    const SIZE: usize = 8 << 20;
+    scope.work(200 + pattern.len() as u64)?;
+    let text = std::str::from_utf8(pattern)
+        .map_err(|_| format!("error parsing regexp: invalid UTF-8: `{}`", String::from_utf8_lossy(pattern)))?;
+    let translated = translate(text)?;
+    let regex = RegexBuilder::new(&translated.pattern)
+        .size_limit(SIZE)
+        .build()
+        .map_err(|_| format!("error parsing regexp: expression too large: `{text}`"))?;
+    Ok(Compiled { regex, names: translated.names })
+}
+
+/// Go's `MustCompile`, whose panic has words of its own.
+fn must_compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
+    compile(scope, pattern).map_err(|fail| Fail {
+        message: if fail.limit {
+            fail.message
+        } else {
+            let pattern = String::from_utf8_lossy(pattern);
+            let shown = if crate::fmt::quote::can_backquote(pattern.as_bytes()) {
+                format!("`{pattern}`")
+            } else {
+                crate::fmt::quote::text(pattern.as_bytes())
+            };
+            format!("regexp: Compile({shown}): {}", fail.message)
+        },
+        ..fail
+    })
+}
+
+fn lenient_match(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    match compile(scope, str(&args[0])) {
+        Ok(compiled) => Ok(compiled.regex.is_match(str(&args[1])).into()),
+        Err(fail) if fail.limit => Err(fail),
+        Err(_) => Ok(false.into()),
+    }
+}
+
+fn regex_match(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    Ok(compile(scope, str(&args[0]))?.regex.is_match(str(&args[1])).into())
+}
+
+fn first_match(compiled: &Compiled, text: &[u8]) -> Value {
+    compiled.regex.find(text).map_or_else(|| "".into(), |found| found.as_bytes().to_vec().into())
+}
+
+fn find(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    Ok(first_match(&must_compile(scope, str(&args[0]))?, str(&args[1])))
+}
+
+fn must_find(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    Ok(first_match(&compile(scope, str(&args[0]))?, str(&args[1])))
+}
+
+/// Up to `count` matches, all of them for a negative count.
+fn matches(
+    scope: &mut Scope<'_>,
+    compiled: &Compiled,
+    text: &[u8],
+    count: i64,
+) -> Done<Vec<(usize, usize)>> {
+    let limit = usize::try_from(count).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    for one in compiled.regex.find_iter(text).take(limit) {
+        scope.work(1)?;
+        found.push((one.start(), one.end()));
+    }
+    Ok(found)
+}
+
+fn all(scope: &mut Scope<'_>, compiled: &Compiled, args: &[Value]) -> Result {
+    let text = str(&args[1]);
+    let found = matches(scope, compiled, text, int(&args[2]))?;
+    scope.produce(found.len() * size_of::<Value>() * 2)?;
+    if found.is_empty() {
+        return Ok(List::nil(Elem::String).into());
+    }
+    // Go makes room for ten matches at first.
+    let mut cap = 10;
+    while cap < found.len() {
+        cap *= 2;
+    }
+    let items = found.iter().map(|&(from, to)| Value::Str(Str::from(&text[from..to]))).collect();
+    Ok(List::with_capacity(Elem::String, items, cap).into())
+}
+
+fn find_all(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = must_compile(scope, str(&args[0]))?;
+    all(scope, &compiled, args)
+}
+
+fn must_find_all(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = compile(scope, str(&args[0]))?;
+    all(scope, &compiled, args)
+}
+
+/// Replaces every match by what `with` appends.
+fn replaced(
+    scope: &mut Scope<'_>,
+    compiled: &Compiled,
+    text: &[u8],
+    mut with: impl FnMut(&mut Vec<u8>, &Captures<'_>),
+) -> Result {
+    let room = scope.room();
+    let mut out = Vec::with_capacity(text.len());
+    let mut last = 0;
+    for captures in compiled.regex.captures_iter(text) {
+        scope.work(1)?;
+        let Some(found) = captures.get(0) else { continue };
+        out.extend_from_slice(&text[last..found.start()]);
+        last = found.end();
+        with(&mut out, &captures);
+        if out.len() > room {
+            scope.produce(out.len())?;
+        }
+    }
+    out.extend_from_slice(&text[last..]);
+    Ok(out.into())
+}
+
+fn replace_template(scope: &mut Scope<'_>, compiled: &Compiled, args: &[Value]) -> Result {
+    let template = str(&args[2]);
+    replaced(scope, compiled, str(&args[1]), |out, captures| expand(out, template, captures, &compiled.names))
+}
+
+fn replace(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = must_compile(scope, str(&args[0]))?;
+    replace_template(scope, &compiled, args)
+}
+
+fn must_replace(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = compile(scope, str(&args[0]))?;
+    replace_template(scope, &compiled, args)
+}
+
+fn replace_literal(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = must_compile(scope, str(&args[0]))?;
+    replaced(scope, &compiled, str(&args[1]), |out, _| out.extend_from_slice(str(&args[2])))
+}
+
+fn must_replace_literal(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = compile(scope, str(&args[0]))?;
+    replaced(scope, &compiled, str(&args[1]), |out, _| out.extend_from_slice(str(&args[2])))
+}
+
+/// Go's `Regexp.Expand`: `$1`, `$name`, `${name}` and `$$`.
+fn expand(out: &mut Vec<u8>, template: &[u8], captures: &Captures<'_>, names: &[String]) {
+    let mut rest = template;
+    while let Some(at) = rest.iter().position(|&b| b == b'$') {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        if rest.first() == Some(&b'$') {
+            out.push(b'$');
+            rest = &rest[1..];
+            continue;
+        }
+        let Some((name, after)) = reference(rest) else {
+            out.push(b'$');
+            continue;
+        };
+        rest = after;
+        let group = match number(name) {
+            Some(index) => captures.get(index),
+            None => names
+                .iter()
+                .enumerate()
+                .filter(|(_, have)| have.as_bytes() == name)
+                .find_map(|(i, _)| captures.get(i + 1)),
+        };
+        out.extend_from_slice(group.map_or(&[], |group| group.as_bytes()));
+    }
+    out.extend_from_slice(rest);
+}
+
+/// The name behind a dollar sign.
+fn reference(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let braced = text.first() == Some(&b'{');
+    let body = &text[usize::from(braced)..];
+    let len = crate::rune::runes(body)
+        .find(|&(_, c, _)| c != '_' && !crate::rune::is_letter(c) && !crate::rune::is_digit(c))
+        .map_or(body.len(), |(at, _, _)| at);
+    let (name, after) = body.split_at(len);
+    if name.is_empty() {
+        return None;
+    }
+    if !braced {
+        return Some((name, after));
+    }
+    after.strip_prefix(b"}").map(|after| (name, after))
+}
+
+fn number(name: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(name).ok()?;
+    if !text.bytes().all(|b| b.is_ascii_digit()) || text.len() > 1 && text.starts_with('0') {
+        return None;
+    }
+    text.parse().ok().filter(|&n: &usize| n < 100_000_000)
+}
+
+fn parts(scope: &mut Scope<'_>, compiled: &Compiled, pattern: &[u8], args: &[Value]) -> Result {
+    let (text, count) = (str(&args[1]), int(&args[2]));
+    if count == 0 {
+        return Ok(List::nil(Elem::String).into());
+    }
+    if !pattern.is_empty() && text.is_empty() {
+        return Ok(Value::strings([Str::default()]));
+    }
+    let found = matches(scope, compiled, text, count)?;
+    let cap = found.len();
+    let mut items = Vec::with_capacity(found.len() + 1);
+    let (mut from, mut last_end) = (0, 0);
+    for (start, end) in found {
+        if count > 0 && items.len() as i64 == count - 1 {
+            break;
+        }
+        last_end = start;
+        if end != 0 {
+            items.push(Value::Str(Str::from(&text[from..start])));
+        }
+        from = end;
+    }
+    if last_end != text.len() {
+        items.push(Value::Str(Str::from(&text[from..])));
+    }
+    scope.produce(items.len() * size_of::<Value>() * 2)?;
+    Ok(List::with_capacity(Elem::String, items, cap).into())
+}
+
+fn split(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = must_compile(scope, str(&args[0]))?;
+    parts(scope, &compiled, str(&args[0]), args)
+}
+
+fn must_split(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    let compiled = compile(scope, str(&args[0]))?;
+    parts(scope, &compiled, str(&args[0]), args)
+}

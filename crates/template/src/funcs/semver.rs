@@ -1,0 +1,378 @@
+//! Semantic versions and ranges of them, as Masterminds/semver 3.1.0 reads them.
+
+use super::args::{STR, str};
+use super::{Result, Row, row};
+use crate::error::Fail;
+use crate::exec::Scope;
+use crate::object::{Object, Signature};
+use crate::value::{Type, Uint, Value};
+use regex::Regex;
+use std::any::Any;
+use std::cmp::Ordering;
+use std::sync::LazyLock;
+
+const TYPE: &str = "*semver.Version";
+
+pub(super) static ROWS: &[Row] = &[
+    row("semver", Signature::exact(&[STR]), semver, "semver VERSION", "A version with the members Major, Minor, Patch, Prerelease, Metadata, Original, Compare and so on."),
+    row("semverCompare", Signature::exact(&[STR, STR]), semver_compare, "semverCompare RANGE VERSION", "Whether the version is in the range: >=1.2, <2 || ^3.1."),
+];
+
+/// A parsed version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Version {
+    major: u64,
+    minor: u64,
+    patch: u64,
+    pre: String,
+    metadata: String,
+    original: String,
+}
+
+const SUFFIXES: &str =
+    r"(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is a constant")
+}
+
+static VERSION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"^v?([0-9]+)(\.[0-9]+)?(\.[0-9]+)?{SUFFIXES}$")));
+
+impl Version {
+    fn parse(text: &str) -> std::result::Result<Self, Fail> {
+        let found = VERSION.captures(text).ok_or("Invalid Semantic Version")?;
+        let part = |i: usize| found.get(i).map_or("", |part| part.as_str());
+        let number = |i: usize| match part(i).trim_start_matches('.') {
+            "" => Ok(0),
+            digits => digits.parse::<u64>().map_err(|_| {
+                Fail::text(format!(
+                    "Error parsing version segment: strconv.ParseUint: parsing \"{digits}\": value out of range"
+                ))
+            }),
+        };
+        let version = Self {
+            major: number(1)?,
+            minor: number(2)?,
+            patch: number(3)?,
+            pre: part(5).to_owned(),
+            metadata: part(8).to_owned(),
+            original: text.to_owned(),
+        };
+        check_prerelease(&version.pre)?;
+        Ok(version)
+    }
+
+    fn compare(&self, other: &Version) -> Ordering {
+        let numbers = |v: &Version| (v.major, v.minor, v.patch);
+        numbers(self).cmp(&numbers(other)).then_with(|| match (self.pre.is_empty(), other.pre.is_empty()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            (false, false) => compare_prerelease(&self.pre, &other.pre),
+        })
+    }
+
+    /// The next version after an increment; the last one only drops a prerelease.
+    fn next(&self, part: &str) -> Version {
+        let mut next = Version { pre: String::new(), metadata: String::new(), ..self.clone() };
+        match part {
+            "IncMajor" => (next.major, next.minor, next.patch) = (self.major.wrapping_add(1), 0, 0),
+            "IncMinor" => (next.minor, next.patch) = (self.minor.wrapping_add(1), 0),
+            _ if self.pre.is_empty() => next.patch = self.patch.wrapping_add(1),
+            _ => {}
+        }
+        next.renamed()
+    }
+
+    fn renamed(mut self) -> Self {
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        self.original = format!("{prefix}{self}");
+        self
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if !self.pre.is_empty() {
+            write!(f, "-{}", self.pre)?;
+        }
+        if !self.metadata.is_empty() {
+            write!(f, "+{}", self.metadata)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_prerelease(pre: &str) -> std::result::Result<(), Fail> {
+    if pre.is_empty() {
+        return Ok(());
+    }
+    for part in pre.split('.') {
+        if part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Fail::text("Version segment starts with 0"));
+        }
+        if !part.bytes().all(|b| b == b'-' || b.is_ascii_alphanumeric()) {
+            return Err(Fail::text("Invalid Prerelease string"));
+        }
+    }
+    Ok(())
+}
+
+fn compare_prerelease(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.split('.'), b.split('.'));
+    loop {
+        let order = match (left.next(), right.next()) {
+            (None, None) => return Ordering::Equal,
+            (a, b) => compare_part(a.unwrap_or(""), b.unwrap_or("")),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+fn compare_part(a: &str, b: &str) -> Ordering {
+    if a == b || a.is_empty() || b.is_empty() {
+        return a.len().cmp(&b.len()).then(Ordering::Equal);
+    }
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a.cmp(&b),
+        (Ok(_), Err(_)) => Ordering::Less,
+        (Err(_), Ok(_)) => Ordering::Greater,
+        (Err(_), Err(_)) => a.cmp(b),
+    }
+}
+
+impl Object for Version {
+    fn type_name(&self) -> &'static str {
+        TYPE
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
+    fn json(&self) -> Option<String> {
+        Some(format!("\"{self}\""))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
+    fn method(&self, name: &str) -> Option<Signature> {
+        const NONE: Signature = Signature::exact(&[]);
+        const OTHER: Signature = Signature::exact(&[Type::Named(TYPE)]);
+        const TEXT: Signature = Signature::exact(&[Type::String]);
+        Some(match name {
+            "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "Original" | "String" | "IncMajor"
+            | "IncMinor" | "IncPatch" => NONE,
+            "Compare" | "Equal" | "LessThan" | "GreaterThan" => OTHER,
+            "SetPrerelease" | "SetMetadata" => TEXT,
+            _ => return None,
+        })
+    }
+
+    fn call(&self, name: &str, args: &[Value], _: &mut Scope<'_>) -> Result {
+        let order = args.first().and_then(as_version).map(|other| self.compare(other));
+        Ok(match name {
+            "Major" => Value::Uint(Uint::U64, self.major),
+            "Minor" => Value::Uint(Uint::U64, self.minor),
+            "Patch" => Value::Uint(Uint::U64, self.patch),
+            "Prerelease" => self.pre.as_str().into(),
+            "Metadata" => self.metadata.as_str().into(),
+            "Original" => self.original.as_str().into(),
+            "String" => self.to_string().into(),
+            "Compare" => Value::Int(order.map_or(0, |order| order as i64)),
+            "Equal" => (order == Some(Ordering::Equal)).into(),
+            "LessThan" => (order == Some(Ordering::Less)).into(),
+            "GreaterThan" => (order == Some(Ordering::Greater)).into(),
+            "SetPrerelease" | "SetMetadata" => self.with_suffix(name, &args[0])?,
+            _ => Value::object(self.next(name)),
+        })
+    }
+}
+
+impl Version {
+    fn with_suffix(&self, name: &str, suffix: &Value) -> Result {
+        let suffix = String::from_utf8_lossy(str(suffix)).into_owned();
+        let mut next = self.clone();
+        if name == "SetPrerelease" {
+            check_prerelease(&suffix)?;
+            next.pre = suffix;
+        } else {
+            let fine = |part: &str| part.bytes().all(|b| b == b'-' || b.is_ascii_alphanumeric());
+            if !suffix.split('.').all(fine) {
+                return Err(Fail::text("Invalid Metadata string"));
+            }
+            next.metadata = suffix;
+        }
+        Ok(Value::object(next.renamed()))
+    }
+}
+
+fn as_version(value: &Value) -> Option<&Version> {
+    match value {
+        Value::Object(object) => object.as_any()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// One comparison of a range, such as `>=1.2`.
+struct Constraint {
+    operator: String,
+    version: Version,
+    any_minor: bool,
+    any_patch: bool,
+    /// Whether some part was left out or is a wildcard.
+    dirty: bool,
+}
+
+const OPERATORS: &str = r"=|!=|>|<|>=|=>|<=|=<|~|~>|\^|";
+const RANGE_VERSION: &str = r"v?([0-9|x|X|\*]+)(\.[0-9|x|X|\*]+)?(\.[0-9|x|X|\*]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+
+static HYPHEN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"\s*({RANGE_VERSION})\s+-\s+({RANGE_VERSION})\s*")));
+static FIND: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"({OPERATORS})\s*({RANGE_VERSION})")));
+static VALID: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"^(\s*({OPERATORS})\s*({RANGE_VERSION})\s*\,?)+$")));
+static ONE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"^\s*({OPERATORS})\s*({RANGE_VERSION})\s*$")));
+
+impl Constraint {
+    fn parse(text: &str) -> std::result::Result<Self, Fail> {
+        let improper = || Fail::text(format!("improper constraint: {text}"));
+        let found = ONE.captures(text).ok_or_else(improper)?;
+        let part = |i: usize| found.get(i).map_or("", |part| part.as_str());
+        let any = |i: usize| matches!(part(i).trim_start_matches('.'), "" | "x" | "*" | "X");
+        let (mut any_minor, mut any_patch, mut dirty) = (false, false, true);
+        let version = if any(3) {
+            "0.0.0".to_owned()
+        } else if any(4) {
+            any_minor = true;
+            format!("{}.0.0{}", part(3), part(6))
+        } else if any(5) {
+            any_patch = true;
+            format!("{}{}.0{}", part(3), part(4), part(6))
+        } else {
+            dirty = false;
+            part(2).to_owned()
+        };
+        let version = Version::parse(&version).map_err(|_| Fail::text("constraint Parser Error"))?;
+        Ok(Self { operator: part(1).to_owned(), version, any_minor, any_patch, dirty })
+    }
+
+    fn allows(&self, v: &Version) -> bool {
+        let c = &self.version;
+        let operator = self.operator.as_str();
+        // A range without a prerelease means releases only.
+        let hidden = !v.pre.is_empty() && c.pre.is_empty();
+        if hidden && (operator != "!=" || self.dirty) {
+            return false;
+        }
+        let order = v.compare(c);
+        match operator {
+            "!=" => self.differs(v),
+            ">" => self.is_above(v),
+            "<" => order == Ordering::Less,
+            ">=" | "=>" => order != Ordering::Less,
+            "<=" | "=<" if !self.dirty => order != Ordering::Greater,
+            "<=" | "=<" => {
+                v.major <= c.major && (v.major != c.major || v.minor <= c.minor || self.any_minor)
+            }
+            "~" | "~>" => self.tilde(v),
+            "^" => self.caret(v),
+            _ if self.dirty => self.tilde(v),
+            _ => order == Ordering::Equal,
+        }
+    }
+
+    fn differs(&self, v: &Version) -> bool {
+        let c = &self.version;
+        if self.dirty {
+            if c.major != v.major || c.minor != v.minor && !self.any_minor {
+                return true;
+            }
+            if self.any_minor {
+                return false;
+            }
+            if c.patch != v.patch && !self.any_patch {
+                return true;
+            }
+            if self.any_patch {
+                let prerelease = !v.pre.is_empty() || !c.pre.is_empty();
+                return prerelease && compare_prerelease(&v.pre, &c.pre) != Ordering::Equal;
+            }
+        }
+        v.compare(c) != Ordering::Equal
+    }
+
+    fn is_above(&self, v: &Version) -> bool {
+        let c = &self.version;
+        if !self.dirty || v.major == c.major && !self.any_minor && !self.any_patch {
+            return v.compare(c) == Ordering::Greater;
+        }
+        if v.major != c.major {
+            return v.major > c.major;
+        }
+        !self.any_minor && v.minor > c.minor
+    }
+
+    fn tilde(&self, v: &Version) -> bool {
+        let c = &self.version;
+        if v.compare(c) == Ordering::Less {
+            return false;
+        }
+        let zero = (c.major, c.minor, c.patch) == (0, 0, 0) && !self.any_minor && !self.any_patch;
+        zero || v.major == c.major && (v.minor == c.minor || self.any_minor)
+    }
+
+    fn caret(&self, v: &Version) -> bool {
+        let c = &self.version;
+        if v.compare(c) == Ordering::Less {
+            return false;
+        }
+        if c.major > 0 || self.any_minor {
+            return v.major == c.major;
+        }
+        if v.major > 0 {
+            return false;
+        }
+        if c.minor > 0 || self.any_patch {
+            return v.minor == c.minor;
+        }
+        c.patch == v.patch
+    }
+}
+
+/// Alternatives, each a list of comparisons that must all hold.
+fn parse_range(text: &str) -> std::result::Result<Vec<Vec<Constraint>>, Fail> {
+    let mut rewritten = text.to_owned();
+    for found in HYPHEN.captures_iter(text) {
+        rewritten = rewritten.replacen(&found[0], &format!(">= {}, <= {}", &found[1], &found[11]), 1);
+    }
+    let alternatives = rewritten.split("||").map(|part| {
+        if !VALID.is_match(part) {
+            return Err(Fail::text(format!("improper constraint: {part}")));
+        }
+        FIND.find_iter(part).map(|found| Constraint::parse(found.as_str())).collect()
+    });
+    alternatives.collect()
+}
+
+fn text(value: &Value) -> String {
+    String::from_utf8_lossy(str(value)).into_owned()
+}
+
+fn semver(_: &mut Scope<'_>, args: &[Value]) -> Result {
+    Ok(Value::object(Version::parse(&text(&args[0]))?))
+}
+
+fn semver_compare(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    scope.work(20 + str(&args[0]).len() as u64)?;
+    let range = parse_range(&text(&args[0]))?;
+    let version = Version::parse(&text(&args[1]))?;
+    Ok(range.iter().any(|all| all.iter().all(|one| one.allows(&version))).into())
+}
