@@ -3,12 +3,14 @@
 //! One static binary with several roles, chosen by the name it is called by and its first argument
 //! ([`entry`]): PID 1 of the discovery OS ([`init`]), the session that runs a machine's jobs
 //! ([`session`] decides, [`runner`] performs), the same session as a service of an installed system,
-//! image deploy ([`deploy`]) and kexec ([`kexec`]) for task scripts, and `modprobe` for the kernel.
+//! image deploy ([`deploy`]) and kexec ([`kexec`]) for task scripts,
+//! `drpcli` with the verbs that task scripts use ([`drpcli`]), and `modprobe` for the kernel.
 //!
 //! The agent knows nothing of the server's crates; what it needs of the API is in [`wire`].
 
 pub mod cmdline;
 pub mod deploy;
+pub mod drpcli;
 pub mod http;
 pub mod init;
 pub mod inventory;

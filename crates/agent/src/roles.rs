@@ -2,6 +2,7 @@
 
 use crate::cmdline;
 use crate::deploy;
+use crate::drpcli;
 use crate::http::Endpoint;
 use crate::init::{self, Handover};
 use crate::inventory;
@@ -30,7 +31,8 @@ usage:
   gantry-agent inventory                  print the hardware as JSON
   gantry-agent version                    print the version
 
-As process 1 it is the discovery OS, called `modprobe` it loads kernel modules.
+As process 1 it is the discovery OS, called `drpcli` a small
+client of the API for task scripts, called `modprobe` it loads kernel modules.
 ";
 
 /// Content of [`SERVICE_CONFIG`]; the file must have mode 0600, for the token.
@@ -60,6 +62,9 @@ pub fn entry(arguments: Vec<OsString>) -> ExitCode {
     if name == "modprobe" {
         return init::modules::modprobe(rest).into();
     }
+    if name == "drpcli" {
+        return drpcli::run(rest);
+    }
     let (verb, rest) = rest.split_first().map_or(("help", rest), |(verb, rest)| (verb.as_str(), rest));
     match verb {
         "run" => run(rest),
@@ -67,6 +72,7 @@ pub fn entry(arguments: Vec<OsString>) -> ExitCode {
         "disks" => disks(),
         "kexec" => load_kernel(rest),
         "inventory" => print_json(&inventory::gather(Path::new("/"))),
+        "drpcli" => drpcli::run(rest),
         "modprobe" => init::modules::modprobe(rest).into(),
         "version" | "--version" => print(concat!("gantry-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         "help" | "--help" | "-h" => print(USAGE),

@@ -10,7 +10,7 @@ pub mod tls;
 use crate::secret::Secret;
 use crate::wire::Refusal;
 use serde_json::Value;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 use ureq::http::{Method, Request, Response, request};
 

@@ -32,8 +32,10 @@ const DEADLINE: Duration = Duration::from_secs(24 * 3600);
 const LINGER: Duration = Duration::from_millis(500);
 /// Time between a polite and a hard kill.
 const GRACE: Duration = Duration::from_secs(5);
-/// Output waits at most this long before it is shipped.
-const SHIP_EVERY: Duration = Duration::from_secs(1);
+/// Output collects for this long before it is shipped.
+const SHIP_EVERY: Duration = Duration::from_millis(200);
+/// Pause after a piece that did not arrive.
+const SHIP_AGAIN: Duration = Duration::from_secs(1);
 
 /// The library that bash tasks source as `./helper`.
 const HELPER: &str = include_str!("helper.sh");
@@ -103,22 +105,38 @@ pub fn run(setting: &Setting<'_>, plan: &Plan, kill: &Kill) -> Outcome {
     outcome
 }
 
-/// Ships pieces while the job runs. Trouble is left to the flush at the end, which repeats for ever.
+/// Ships pieces while the job runs; ends with it, and leaves the rest and all trouble to the flush that
+/// follows, which repeats for ever.
 fn ship(client: &Client, state_dir: &Path, job: &str, wake: &Receiver<()>) {
     let Ok(mut shipment) = Shipment::open(state_dir, job) else { return };
+    let mut pause = SHIP_EVERY;
     while wake.recv().is_ok() {
-        std::thread::sleep(SHIP_EVERY / 5);
-        while wake.try_recv().is_ok() {}
+        if !gather(wake, pause) {
+            return;
+        }
+        pause = SHIP_EVERY;
         loop {
             match shipment.send_piece(client) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(Fault::Transport(_)) => {
-                    std::thread::sleep(SHIP_EVERY);
+                    pause = SHIP_AGAIN;
                     break;
                 }
                 Err(_) => return,
             }
+        }
+    }
+}
+
+/// Lets output collect for a while. False when the job has ended.
+fn gather(wake: &Receiver<()>, pause: Duration) -> bool {
+    let until = Instant::now() + pause;
+    loop {
+        match wake.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
         }
     }
 }

@@ -146,7 +146,7 @@ fn save(config: &Config, journal: &Journal) {
 
 /// Tells the operator, with the time since the kernel's start, as PID 1 does.
 pub fn say(text: &str) {
-    let line = format!("gantry-agent: {text} {:.1}s\n", sys::uptime());
+    let line = format!("gantry-agent: {text} {:.2}s\n", sys::uptime());
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

@@ -1,0 +1,51 @@
+//! Certificates: any by default, exactly one when pinned.
+
+use gantry_agent::http::{Client, Endpoint, Fault};
+use gantry_agent::secret::Secret;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+/// An https server that answers `{}` to everything; returns its URL and its certificate's hash.
+fn start() -> (String, [u8; 32]) {
+    let made = rcgen::generate_simple_self_signed(vec!["gantry".into()]).expect("certificate");
+    let der = made.cert.der().clone();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let hash = ring::digest::digest(&ring::digest::SHA256, &der).as_ref().try_into().expect("32 bytes");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![der], key)
+        .expect("key");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    let url = format!("https://{}", listener.local_addr().expect("address"));
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let conn = rustls::ServerConnection::new(config.clone()).expect("connection");
+            let mut tls = rustls::StreamOwned::new(conn, stream);
+            let mut buffer = [0; 4096];
+            if tls.read(&mut buffer).is_ok_and(|count| count > 0) {
+                let _ = tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
+                let _ = tls.flush();
+            }
+        }
+    });
+    (url, hash)
+}
+
+fn ask(url: &str, pin: Option<[u8; 32]>) -> Result<u16, Fault> {
+    let client = Client::new(Endpoint { url: url.to_owned(), pin }, Secret::new("t"));
+    client.get("info").map(|answer| answer.code)
+}
+
+#[test]
+fn any_certificate_or_exactly_one() {
+    let (url, hash) = start();
+    assert_eq!(ask(&url, None), Ok(200));
+    assert_eq!(ask(&url, Some(hash)), Ok(200));
+    let Err(Fault::Transport(text)) = ask(&url, Some([7; 32])) else { panic!("a foreign certificate was accepted") };
+    assert!(text.contains("not the one that this machine was told to trust"), "{text}");
+}
