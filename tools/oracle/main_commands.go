@@ -9,7 +9,8 @@ import (
 const usage = `usage:
   oracle render < questions > answers           answer with Go's text/template and Sprig
   oracle generate [-n COUNT] [-seed N]          make random questions
-  oracle compare QUESTIONS WANT GOT             show where two files of answers differ`
+  oracle compare QUESTIONS WANT GOT             show where two files of answers differ
+  oracle record DATA CASES > GOLDEN             record the answers to crates/template/tests/cases`
 
 func run(args []string) error {
 	if len(args) == 0 {
@@ -31,6 +32,11 @@ func run(args []string) error {
 			return fmt.Errorf("%s", usage)
 		}
 		return compare(args[1], args[2], args[3], os.Stdout)
+	case "record":
+		if len(args) != 3 {
+			return fmt.Errorf("%s", usage)
+		}
+		return record(args[1], args[2], os.Stdout)
 	default:
 		return fmt.Errorf("unknown command %q\n%s", args[0], usage)
 	}

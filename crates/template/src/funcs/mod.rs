@@ -4,6 +4,7 @@
 mod args;
 mod builtin;
 mod compare;
+mod crypto;
 mod deep;
 mod dicts;
 mod encoding;
@@ -16,6 +17,7 @@ mod regexes;
 mod semver;
 mod strings;
 mod time;
+mod urls;
 mod values;
 mod words;
 
@@ -81,6 +83,7 @@ static GO: &[&[Row]] = &[builtin::ROWS, compare::ROWS];
 
 /// Sprig's functions; they win over Go's of the same name (`slice`).
 static SPRIG: &[&[Row]] = &[
+    crypto::ROWS,
     dicts::ROWS,
     encoding::ROWS,
     json::ROWS,
@@ -91,6 +94,7 @@ static SPRIG: &[&[Row]] = &[
     semver::ROWS,
     strings::ROWS,
     time::ROWS,
+    urls::ROWS,
     values::ROWS,
     words::ROWS,
 ];

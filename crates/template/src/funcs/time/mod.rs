@@ -242,6 +242,11 @@ impl Object for Named {
     }
 }
 
+/// An instant in UTC by a layout.
+pub(super) fn format_utc(seconds: i64, layout: &str) -> String {
+    layout::format(&Time { seconds, nanoseconds: 0, zone: Zone::Utc }, layout)
+}
+
 fn time(value: &Value) -> std::result::Result<&Time, Fail> {
     let found = match value {
         Value::Object(object) => object.as_any().and_then(|any| any.downcast_ref::<Time>()),

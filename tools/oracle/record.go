@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// caseLine takes a line of crates/template/tests/cases apart: an optional [missingkey], and the
+// template, in which ⏎ stands for a line feed. It is false for comments.
+func caseLine(line string) (missing, text string, ok bool) {
+	if strings.HasPrefix(line, "#") || line == "" {
+		return "", "", false
+	}
+	for _, key := range []string{"zero", "error"} {
+		if rest, found := strings.CutPrefix(line, "["+key+"] "); found {
+			missing, line = key, rest
+		}
+	}
+	return missing, strings.ReplaceAll(line, "⏎", "\n"), true
+}
+
+// record answers the templates of a file of cases, one a line, as questions or as what the tests
+// compare with: = and the output, or ! and the error, as JSON strings.
+func record(data, cases string, out io.Writer) error {
+	raw, err := os.ReadFile(data)
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(cases)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	scanner := bufio.NewScanner(in)
+	for scanner.Scan() {
+		missing, text, ok := caseLine(scanner.Text())
+		if !ok {
+			continue
+		}
+		q := question{Main: "main", Templates: map[string]string{"main": text}, MissingKey: missing}
+		if err := json.Unmarshal(raw, &q.Data); err != nil {
+			return err
+		}
+		a := answerOf(&q)
+		mark, shown := "=", a.Output
+		if a.Error != nil {
+			mark, shown = "!", a.Error
+		}
+		var line strings.Builder
+		enc := json.NewEncoder(&line)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(shown); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprint(out, mark, line.String()); err != nil {
+			return err
+		}
+	}
+	return scanner.Err()
+}
