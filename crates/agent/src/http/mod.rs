@@ -121,13 +121,39 @@ impl Client {
 
     /// Appends raw bytes to a job log or the like. `headers` are added as they are.
     pub fn put_bytes(&self, path: &str, body: &[u8], headers: &[(&str, String)]) -> Result<Answer, Fault> {
-        let mut builder = self.request("PUT", path)?;
-        builder = builder.header("content-type", "application/octet-stream");
+        self.send_bytes("PUT", path, body, headers)
+    }
+
+    /// Sends raw bytes.
+    pub fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        headers: &[(&str, String)],
+    ) -> Result<Answer, Fault> {
+        let mut builder = self.request(method, path)?.header("content-type", "application/octet-stream");
         for (name, value) in headers {
             builder = builder.header(*name, value);
         }
-        let request = builder.body(body.to_vec()).map_err(|e| Fault::Nonsense(format!("PUT {path}: {e}")))?;
+        let request =
+            builder.body(body.to_vec()).map_err(|e| Fault::Nonsense(format!("{method} {path}: {e}")))?;
         read_answer(self.agent.run(request).map_err(transport)?)
+    }
+
+    /// Copies the body of a `GET` to a writer and returns its length.
+    pub fn download(&self, path: &str, out: &mut dyn Write) -> Result<u64, Fault> {
+        let request = self
+            .request("GET", path)?
+            .header("accept", "application/octet-stream")
+            .body(())
+            .map_err(|e| Fault::Nonsense(format!("GET {path}: {e}")))?;
+        let response = self.agent.run(request).map_err(transport)?;
+        if response.status().as_u16() >= 400 {
+            return read_answer(response).map(|_| 0);
+        }
+        let mut body = response.into_body().into_reader();
+        std::io::copy(&mut body, out).map_err(|e| Fault::Transport(format!("GET {path}: {e}")))
     }
 
     /// The length that a `HEAD` answer announces.
