@@ -16,7 +16,7 @@ fn write_value(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("<nil>"),
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Value::Number(number) => out.push_str(&float(number.as_f64().unwrap_or_default())),
+        Value::Number(number) => out.push_str(&float(number.as_f64().unwrap_or_default(), 1e6)),
         Value::String(text) => out.push_str(text),
         Value::Array(items) => {
             out.push('[');
@@ -80,14 +80,15 @@ fn write_syntax(out: &mut String, value: &Value) {
             out.push('}');
         }
         Value::Object(map) => write_map(out, map),
+        Value::Number(number) => out.push_str(&float(number.as_f64().unwrap_or_default(), 1e21)),
         plain => write_value(out, plain),
     }
 }
 
-/// `%v` of a float64: the shortest digits, in exponent form from 1e21 and below 1e-4.
-fn float(number: f64) -> String {
+/// A float64 with the shortest digits, in exponent form from `large` (1e6 for `%v`, 1e21 for `%#v`) and below 1e-4.
+fn float(number: f64, large: f64) -> String {
     let size = number.abs();
-    if size != 0.0 && !(1e-4..1e21).contains(&size) {
+    if size != 0.0 && !(1e-4..large).contains(&size) {
         let text = format!("{number:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
@@ -119,6 +120,7 @@ mod tests {
         assert_eq!(print(&json!([5])), "[5]");
         assert_eq!(print(&json!({"b": [1.5, null, true], "a": "x y"})), "map[a:x y b:[1.5 <nil> true]]");
         assert_eq!(print(&json!(1e21)), "1e+21");
+        assert_eq!(print(&json!([999_999, 1_234_567])), "[999999 1.234567e+06]");
         assert_eq!(print(&json!(0.00001)), "1e-05");
         let map = json!({"k": {"n": 1}, "s": "q", "l": []});
         assert_eq!(

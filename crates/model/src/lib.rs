@@ -42,4 +42,4 @@ pub use now::Now;
 pub use record::{Derived, Key, Record};
 pub use tx::{How, Rules, Saving, Tx};
 pub use value::{Address, Bytes, Time, Uuid};
-pub use view::{Action, Change, Edit, Referrer, View, canonical_key};
+pub use view::{Action, Change, Edit, Referrer, Stamp, View, canonical_key};

@@ -80,7 +80,15 @@ pub fn layers<'a>(view: &View, machine: &'a Machine) -> Vec<Layer<'a>> {
 #[must_use]
 pub fn layers_in_stage<'a>(view: &View, machine: &'a Machine, stage: &str) -> Vec<Layer<'a>> {
     let mut layers = vec![Layer { origin: Origin::Machine, values: Values::Own(&machine.params) }];
-    nested(view, &machine.profiles, &Origin::Profile, &mut layers);
+    layers.extend(inherited(view, &machine.profiles, stage));
+    layers
+}
+
+/// What a machine with these profiles gets in that stage, besides its own parameters.
+#[must_use]
+pub fn inherited(view: &View, profiles: &[String], stage: &str) -> Vec<Layer<'static>> {
+    let mut layers = Vec::new();
+    nested(view, profiles, &Origin::Profile, &mut layers);
     if let Some(stage) = view.object::<Stage>(stage) {
         layers.push(Layer {
             origin: Origin::Stage(stage.name.clone()),

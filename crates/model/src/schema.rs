@@ -3,8 +3,7 @@
 //! Messages are those of the Go library that DRP uses: `<context>: <description>`, where the context is the path of the value
 //! with `(root)` for the whole.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{ValidationError, Validator};
+use boon::{Compiler, Draft, ErrorKind, InstanceToken, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
 use crate::{Problems, go};
@@ -19,17 +18,14 @@ pub(crate) fn check_definition(schema: &Value, problems: &mut Problems) {
             return;
         }
     }
-    let validator = match compile(schema) {
-        Ok(validator) => validator,
-        Err(message) => {
-            problems.add(message);
-            return;
+    match (Compiled::new(schema), schema.get("default")) {
+        (Err(message), _) => problems.add(message),
+        (Ok(compiled), Some(default)) => {
+            if let Some(error) = compiled.errors(default).into_iter().next() {
+                problems.add(format!("Error in default value: {error}"));
+            }
         }
-    };
-    if let Some(default) = schema.get("default")
-        && let Some(error) = validator.iter_errors(default).next()
-    {
-        problems.add(format!("Error in default value: {}", describe(&error)));
+        (Ok(_), None) => {}
     }
 }
 
@@ -41,83 +37,130 @@ pub fn check_value(schema: &Value, value: &Value) -> Result<(), String> {
     if !schema.is_object() {
         return Ok(());
     }
-    let validator = compile(schema)?;
-    let errors: Vec<String> = validator.iter_errors(value).map(|error| describe(&error)).collect();
+    let errors = Compiled::new(schema)?.errors(value);
     if errors.is_empty() { Ok(()) } else { Err(errors.join(", ")) }
 }
 
 /// The words that `type` may have.
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "number", "null", "object", "string"];
 
-fn compile(schema: &Value) -> Result<Validator, String> {
-    if let Some(ty) = schema.get("type").and_then(Value::as_str)
-        && !TYPES.contains(&ty)
-    {
-        return Err(format!(
-            "has a primitive type that is NOT VALID -- given: /{ty}/ Expected valid values are:[{}]",
-            TYPES.join(" ")
-        ));
-    }
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft7)
-        .build(schema)
-        .map_err(|error| format!("Invalid Schema: {}: {error}", context(&error)))
+/// A schema that was found sound.
+struct Compiled {
+    schemas: Schemas,
+    index: boon::SchemaIndex,
 }
 
-fn describe(error: &ValidationError<'_>) -> String {
-    let context = context(error);
-    let value = error.instance();
-    match error.kind() {
-        ValidationErrorKind::Type { kind } => {
-            let wanted = match kind {
-                TypeKind::Single(ty) => ty.to_string(),
-                TypeKind::Multiple(types) => {
-                    types.iter().map(|ty| ty.to_string()).collect::<Vec<_>>().join("/")
-                }
-            };
-            format!("{context}: Invalid type. Expected: {wanted}, given: {}", type_of(value))
-        }
-        ValidationErrorKind::Required { property } => {
-            format!("{context}: {} is required", property.as_str().unwrap_or_default())
-        }
-        ValidationErrorKind::Enum { options } => {
-            let options: Vec<String> =
-                options.as_array().into_iter().flatten().map(Value::to_string).collect();
-            format!(
-                "{context}: {} must be one of the following: {}",
-                context_name(&context),
-                options.join(", ")
-            )
-        }
-        ValidationErrorKind::Pattern { pattern } => format!("{context}: Does not match pattern '{pattern}'"),
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            format!("{context}: Additional property {} is not allowed", unexpected.join(", "))
-        }
-        ValidationErrorKind::MinLength { limit } => {
-            format!("{context}: String length must be greater than or equal to {limit}")
-        }
-        ValidationErrorKind::MaxLength { limit } => {
-            format!("{context}: String length must be less than or equal to {limit}")
-        }
-        ValidationErrorKind::Minimum { limit } => {
-            format!("{context}: Must be greater than or equal to {limit}")
-        }
-        ValidationErrorKind::Maximum { limit } => format!("{context}: Must be less than or equal to {limit}"),
-        ValidationErrorKind::MinItems { limit } => {
-            format!("{context}: Array must have at least {limit} items")
-        }
-        ValidationErrorKind::MaxItems { limit } => {
-            format!("{context}: Array must have at most {limit} items")
-        }
-        ValidationErrorKind::UniqueItems => format!("{context}: array items must be unique"),
-        _ => format!("{context}: {error}"),
+/// The name of the schema being compiled; references inside it resolve against this.
+const PLACE: &str = "param:///schema";
+
+/// References to other documents are refused: a schema may not make the server read files or the network.
+struct NoLoader;
+
+impl UrlLoader for NoLoader {
+    fn load(&self, url: &str) -> Result<Value, Box<dyn std::error::Error>> {
+        Err(format!("references to other documents, such as {url}, are not followed").into())
     }
 }
 
-fn context(error: &ValidationError<'_>) -> String {
-    let path = error.instance_path().to_string();
-    let path = path.trim_start_matches('/').replace('/', ".");
-    if path.is_empty() { "(root)".to_owned() } else { path }
+impl Compiled {
+    fn new(schema: &Value) -> Result<Self, String> {
+        if let Some(ty) = schema.get("type").and_then(Value::as_str)
+            && !TYPES.contains(&ty)
+        {
+            return Err(format!(
+                "has a primitive type that is NOT VALID -- given: /{ty}/ Expected valid values are:[{}]",
+                TYPES.join(" ")
+            ));
+        }
+        let mut compiler = Compiler::new();
+        compiler.set_default_draft(Draft::V7);
+        compiler.use_loader(Box::new(NoLoader));
+        let mut schemas = Schemas::new();
+        let invalid = |error: boon::CompileError| format!("Invalid Schema: {error}");
+        compiler.add_resource(PLACE, schema.clone()).map_err(invalid)?;
+        let index = compiler.compile(PLACE, &mut schemas).map_err(invalid)?;
+        Ok(Self { schemas, index })
+    }
+
+    /// One description for each thing that is wrong with the value.
+    fn errors(&self, value: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        if let Err(error) = self.schemas.validate(value, self.index) {
+            describe(&error, value, &mut found);
+        }
+        found
+    }
+}
+
+/// The leaves of the tree of errors, in the words of the Go library.
+fn describe(error: &ValidationError<'_, '_>, root: &Value, found: &mut Vec<String>) {
+    if !error.causes.is_empty() {
+        error.causes.iter().for_each(|cause| describe(cause, root, found));
+        return;
+    }
+    let (context, value) = locate(error, root);
+    match &error.kind {
+        ErrorKind::Type { want, .. } => {
+            let wanted: Vec<String> = want.iter().map(|ty| ty.to_string()).collect();
+            found.push(format!(
+                "{context}: Invalid type. Expected: {}, given: {}",
+                wanted.join("/"),
+                type_of(value)
+            ));
+        }
+        ErrorKind::Required { want } => {
+            found.extend(want.iter().map(|name| format!("{context}: {name} is required")))
+        }
+        ErrorKind::Enum { want } => {
+            let options: Vec<String> = want.iter().map(Value::to_string).collect();
+            let name = context_name(&context);
+            found.push(format!("{context}: {name} must be one of the following: {}", options.join(", ")));
+        }
+        ErrorKind::Pattern { want, .. } => found.push(format!("{context}: Does not match pattern '{want}'")),
+        ErrorKind::AdditionalProperties { got } => {
+            found.extend(
+                got.iter().map(|name| format!("{context}: Additional property {name} is not allowed")),
+            );
+        }
+        ErrorKind::MinLength { want, .. } => {
+            found.push(format!("{context}: String length must be greater than or equal to {want}"));
+        }
+        ErrorKind::MaxLength { want, .. } => {
+            found.push(format!("{context}: String length must be less than or equal to {want}"));
+        }
+        ErrorKind::Minimum { want, .. } => {
+            found.push(format!("{context}: Must be greater than or equal to {want}"))
+        }
+        ErrorKind::Maximum { want, .. } => {
+            found.push(format!("{context}: Must be less than or equal to {want}"))
+        }
+        ErrorKind::MinItems { want, .. } => {
+            found.push(format!("{context}: Array must have at least {want} items"))
+        }
+        ErrorKind::MaxItems { want, .. } => {
+            found.push(format!("{context}: Array must have at most {want} items"))
+        }
+        ErrorKind::UniqueItems { .. } => found.push(format!("{context}: array items must be unique")),
+        other => found.push(format!("{context}: {other}")),
+    }
+}
+
+/// The path of the value that an error is about, and the value.
+fn locate<'v>(error: &ValidationError<'_, '_>, root: &'v Value) -> (String, &'v Value) {
+    let mut names = Vec::new();
+    let mut value = root;
+    for token in &error.instance_location.tokens {
+        let next = match token {
+            InstanceToken::Prop(name) => value.get(name.as_ref()),
+            InstanceToken::Item(at) => value.get(*at),
+        };
+        value = next.unwrap_or(value);
+        names.push(match token {
+            InstanceToken::Prop(name) => name.to_string(),
+            InstanceToken::Item(at) => at.to_string(),
+        });
+    }
+    (if names.is_empty() { "(root)".to_owned() } else { names.join(".") }, value)
 }
 
 /// The last part of a context, which some descriptions begin with.

@@ -139,12 +139,12 @@ macro_rules! wire {
                 errors: Vec<String> = "Errors" derived,
                 /// True when the object comes from a content pack or is built in. Computed.
                 read_only: bool = "ReadOnly" derived,
-                /// The content pack that the object comes from; empty for objects made through the API. Computed.
-                bundle: String = "Bundle" derived,
                 /// Free text values by name, for people and user interfaces.
                 meta: std::collections::BTreeMap<String, String> = "Meta",
                 /// The id of the server that owns the object; empty for this one.
                 endpoint: String = "Endpoint",
+                /// The content pack that the object comes from; empty for objects made through the API. Computed.
+                bundle: String = "Bundle" derived,
                 $( $(#[doc = $fdoc])* $field : $ty = $wire $($role)?, )*
             }
         }

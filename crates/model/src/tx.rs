@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::check::{Cross, Delete, Fill, Refusals};
 use crate::patch::Patch;
-use crate::{Change, Edit, Error, Key, Kind, Machine, Now, Object, Problems, Record, View, decode};
+use crate::{BootEnv, Change, Edit, Error, Key, Kind, Machine, Now, Object, Problems, Record, View, decode};
 
 /// What an engine adds to saving objects: `workflow` completes machines, `boot` judges templates. `server` composes them.
 pub trait Rules: Send + Sync {
@@ -423,6 +423,10 @@ impl Tx {
         hooks: Hooks,
     ) -> Result<Arc<Record>, Error> {
         let old = before.map(Record::value);
+        let mut value = value;
+        if kind == Kind::Machine {
+            self.note_os(old.as_ref(), &mut value);
+        }
         let cross =
             Cross { view: &self.view, key, before: old.as_ref(), after: &value, force: self.how.force };
         let mut problems = Problems::default();
@@ -439,6 +443,15 @@ impl Tx {
         }
         self.push(Edit::put(Arc::new(record)));
         self.get(kind, key)
+    }
+
+    /// A machine that enters an installing environment has that operating system from then on (engine §1.8).
+    fn note_os(&self, before: Option<&Value>, machine: &mut Value) {
+        let moved = before.is_none_or(|before| before["BootEnv"] != machine["BootEnv"]);
+        let name = machine["BootEnv"].as_str().unwrap_or_default();
+        if let Some(env) = self.view.object::<BootEnv>(name).filter(|env| moved && env.is_installer()) {
+            machine["OS"] = env.os.name.clone().into();
+        }
     }
 
     /// No other object may have the value of a unique index.

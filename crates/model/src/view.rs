@@ -40,6 +40,22 @@ pub(crate) struct Table {
     unavailable: OrdMap<Key, ()>,
 }
 
+/// See [`View::stamp`].
+#[derive(Clone)]
+pub struct Stamp(Arc<Table>);
+
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stamp({:p})", self.0)
+    }
+}
+
 /// An object that refers to another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Referrer {
@@ -153,6 +169,13 @@ impl View {
             found.extend(keys.map(|key| Referrer { kind: user, key, index: index.name }));
         }
         found
+    }
+
+    /// Stands for all objects of a kind as they are now: equal as long as none of them changed. For caches of what was
+    /// compiled from them.
+    #[must_use]
+    pub fn stamp(&self, kind: Kind) -> Stamp {
+        Stamp(Arc::clone(&self.tables[kind as usize]))
     }
 
     /// The files, ISOs and unpacked trees beside the objects.

@@ -1,0 +1,105 @@
+//! What the agent runs for a job: the rendered templates of its task (API §11.7, engine §4.9).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry_model::{Job, Kind, Machine, Stage, Task, View};
+use serde::Serialize;
+
+use crate::compile::{CompiledFile, PATTERN, Renderer};
+use crate::host::{Host, Server};
+use crate::scene::Scene;
+use crate::tree::render;
+use crate::{Error, bootenv};
+
+/// One script to run or file to place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct JobAction {
+    /// The template's name.
+    pub name: String,
+    /// Where the file goes; empty for a script.
+    pub path: String,
+    /// Its contents.
+    pub content: String,
+    /// The template's `Meta`.
+    pub meta: BTreeMap<String, String>,
+}
+
+impl Renderer {
+    /// What the agent runs for `job` on the operating system `os` (Go's word; empty for all). Rendered anew at each call.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when machine or task is gone, [`Error::Required`] for parameters without a value,
+    /// [`Error::Render`] with one message for each template that fails.
+    pub fn job_actions(
+        &self,
+        view: &View,
+        job: &Job,
+        os: &str,
+        server: &Arc<Server>,
+        host: &Arc<dyn Host>,
+    ) -> Result<Vec<JobAction>, Error> {
+        let key = job.machine.to_string();
+        let Some(machine) = view.object::<Machine>(&key) else {
+            return Err(Error::Missing(format!("Machine {key} does not exist")));
+        };
+        let Some(record) = view.record(Kind::Task, &job.task) else {
+            return Err(Error::Missing(format!("Task {} does not exist", job.task)));
+        };
+        let task: Arc<Task> = record.typed();
+        let mut scene = Scene::new(view, host, server);
+        scene.env = bootenv::for_machine(view, Some(&machine), &machine.boot_env);
+        scene.stage = view.object::<Stage>(&job.stage);
+        scene.task = Some(Arc::clone(&task));
+        scene.machine = Some(machine);
+        scene.opens = true;
+        os.clone_into(&mut scene.target_os);
+        let scene = Arc::new(scene);
+        check_required(&scene, &task)?;
+        let compiled = self.compiled(view, record);
+        if !compiled.errors.is_empty() {
+            return Err(Error::Render(compiled.errors.clone()));
+        }
+        let rendered = wanted(&compiled.files, os).map(|file| render_action(&compiled.set, file, &scene));
+        let (actions, errors): (Vec<_>, Vec<_>) = rendered.partition(Result::is_ok);
+        if errors.is_empty() {
+            Ok(actions.into_iter().filter_map(Result::ok).collect())
+        } else {
+            Err(Error::Render(errors.into_iter().filter_map(Result::err).collect()))
+        }
+    }
+}
+
+fn check_required(scene: &Scene, task: &Task) -> Result<(), Error> {
+    let missing: Vec<String> = task
+        .required_params
+        .iter()
+        .filter(|name| !scene.has_param(name))
+        .map(|name| format!("Missing required parameter {name} for tasks {}", task.name))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Required(missing)) }
+}
+
+/// The templates for an operating system: all when the first says none, or nobody asked.
+fn wanted<'a>(files: &'a [CompiledFile], os: &'a str) -> impl Iterator<Item = &'a CompiledFile> {
+    let filtered = !os.is_empty() && files.first().is_some_and(|file| file.info.meta.contains_key("OS"));
+    files.iter().filter(move |file| {
+        let listed = file.info.meta.get("OS").map(String::as_str).unwrap_or_default();
+        !filtered || listed.split(',').map(str::trim).any(|word| word == "any" || word == os)
+    })
+}
+
+fn render_action(
+    set: &gantry_template::Set,
+    file: &CompiledFile,
+    scene: &Arc<Scene>,
+) -> Result<JobAction, String> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let path = match &file.path {
+        Some(pattern) => render(&pattern.set, PATTERN, scene).map(text)?,
+        None => String::new(),
+    };
+    let content = render(set, file.call(), scene).map(text)?;
+    Ok(JobAction { name: file.info.name.clone(), path, content, meta: file.info.meta.clone() })
+}

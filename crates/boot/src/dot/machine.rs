@@ -1,0 +1,84 @@
+//! `.Machine` (engine §1.4.2).
+
+use std::sync::Arc;
+
+use gantry_model::Machine;
+use gantry_model::shape::{Shape, Type as ShapeType, Wire};
+use gantry_template::{Fail, Object, Scope, Signature, Type, Value};
+
+use super::{NONE, find_method};
+use crate::object::{self, fail, text_arg};
+use crate::scene::Scene;
+
+/// The machine of a render. Only made when there is one.
+#[derive(Debug)]
+pub(crate) struct MachineDot(pub(crate) Arc<Scene>);
+
+const METHODS: &[(&str, Signature)] = &[
+    ("HexAddress", NONE),
+    ("MacAddr", Signature::variadic(&[Type::String])),
+    ("Path", NONE),
+    ("ShortName", NONE),
+    ("UUID", NONE),
+    ("Url", NONE),
+];
+
+fn shape() -> &'static Shape {
+    match <Machine as Wire>::TYPE {
+        ShapeType::Struct(shape) => shape,
+        _ => unreachable!("a machine is a struct"),
+    }
+}
+
+impl Object for MachineDot {
+    fn type_name(&self) -> &'static str {
+        "*renderer.Machine"
+    }
+
+    fn method(&self, name: &str) -> Option<Signature> {
+        find_method(METHODS, name)
+    }
+
+    fn call(&self, name: &str, args: &[Value], _scope: &mut Scope<'_>) -> Result<Value, Fail> {
+        let Some(machine) = &self.0.machine else { return fail("there is no machine") };
+        let text = match name {
+            "UUID" => machine.uuid.to_string(),
+            "ShortName" => machine.name.split('.').next().unwrap_or_default().to_owned(),
+            "Path" => format!("machines/{}", machine.uuid),
+            "Url" => format!("{}/machines/{}", self.0.files_url(), machine.uuid),
+            "HexAddress" => machine.address.hex(),
+            "MacAddr" => mac_text(self.0.mac.as_deref().unwrap_or_default(), &text_arg(args, 0)),
+            _ => return fail(format!("no method {name}")),
+        };
+        Ok(Value::from(text))
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        let machine = self.0.machine.as_deref()?;
+        // The ones that every template asks for, without turning the whole machine into JSON.
+        Some(match name {
+            "Name" => Value::from(machine.name.as_str()),
+            "Arch" => Value::from(machine.arch.as_str()),
+            "BootEnv" => Value::from(machine.boot_env.as_str()),
+            "Stage" => Value::from(machine.stage.as_str()),
+            "CurrentTask" => Value::Int(machine.current_task),
+            "Address" => object::printed("net.IP", &machine.address.to_string(), "<nil>"),
+            "Uuid" => object::printed("uuid.UUID", &machine.uuid.to_string(), ""),
+            name => object::field(shape(), self.0.machine_json(), name)?,
+        })
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        object::fields(shape(), self.0.machine_json())
+    }
+}
+
+/// A MAC address in the form that a loader asks for.
+fn mac_text(mac: &str, form: &str) -> String {
+    match form {
+        _ if mac.is_empty() => String::new(),
+        "pxelinux" => format!("01-{}", mac.replace(':', "-")),
+        "rpi4" => mac.replace(':', "-"),
+        _ => mac.to_owned(),
+    }
+}

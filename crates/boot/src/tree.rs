@@ -1,0 +1,384 @@
+//! The virtual file tree: what is behind a path.
+//!
+//! Rendered files are not kept anywhere, not even their names. A path leads to machines by what it contains (a UUID, a MAC
+//! address with colons or dashes, an address dotted or in hexadecimal, a name); the templates of such a machine's boot
+//! environment and stage are candidates, and the one whose path template renders to the path is the file. Then come the
+//! templates of the boot environment for unknown machines, then those of the machine that asks (paths that name nobody).
+//! What no template claims is a file on disk. So the cost of a look-up does not depend on the size of the fleet.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use gantry_model::{Address, BootEnv, Key, Kind, Machine, Record, Stage, View};
+use gantry_template::{Limits, Set};
+
+use crate::bootenv;
+use crate::compile::{Compiled, CompiledFile, PATTERN, Pattern, Renderer};
+use crate::host::{Host, Server};
+use crate::scene::{Scene, machine_at};
+use crate::{Error, repo};
+
+/// What is behind a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum File {
+    /// A rendered file.
+    Rendered(Rendered),
+    /// A file on disk, if there is one: the cleaned path below the root of the file tree.
+    Static(String),
+    /// A file of a remote repository, to be fetched and passed on.
+    Remote(String),
+}
+
+/// A rendered file and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Its contents.
+    pub bytes: Vec<u8>,
+    /// The template behind it.
+    pub source: Source,
+}
+
+/// Which template of which object a file comes from, and for which machine it was rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// `Kind::BootEnv` or `Kind::Stage`.
+    pub kind: Kind,
+    /// The name of the environment or stage.
+    pub object: String,
+    /// The name of the template in it.
+    pub template: String,
+    /// The machine; none for files for unknown machines.
+    pub machine: Option<Key>,
+}
+
+/// How deep links may lead to links.
+const LINKS: usize = 4;
+
+impl Renderer {
+    /// What is behind `path`. Backslashes count as slashes, and a path cannot climb above the root.
+    ///
+    /// # Errors
+    /// [`Error::Render`] when a template claims the path but fails; nothing of it may be sent then.
+    pub fn file(
+        &self,
+        view: &View,
+        path: &str,
+        server: &Arc<Server>,
+        host: &Arc<dyn Host>,
+    ) -> Result<File, Error> {
+        let mut path = bootenv::clean(&path.replace('\\', "/"));
+        for _ in 0..LINKS {
+            match self.resolve(view, &path, server, host)? {
+                Target::File(file) => return Ok(file),
+                Target::Link(next) => path = bootenv::clean(&next),
+            }
+        }
+        Ok(File::Static(path))
+    }
+
+    /// Every file that is rendered for a machine now: path and source. For `explain` and for checks.
+    ///
+    /// # Errors
+    /// [`Error::Render`] with one message for each path that does not render.
+    pub fn files_of(
+        &self,
+        view: &View,
+        machine: &Arc<Machine>,
+        server: &Arc<Server>,
+        host: &Arc<dyn Host>,
+    ) -> Result<Vec<(String, Source)>, Error> {
+        let mut found = Vec::new();
+        let mut errors = Vec::new();
+        for owner in self.owners(view, Some(machine)) {
+            errors.extend(owner.compiled.errors.iter().cloned());
+            for file in &owner.compiled.files {
+                for mac in owner.cards(file) {
+                    let scene = Arc::new(owner.scene(view, host, server, mac, ""));
+                    match file.path.as_ref().map(|pattern| render_pattern(pattern, &scene)) {
+                        Some(Ok(path)) if owner.mountable(file) => {
+                            found.push((path.trim_start_matches('/').to_owned(), owner.source(file)));
+                        }
+                        Some(Err(error)) => errors.push(format!(
+                            "Error rendering template {} path {}: {error}",
+                            file.info.name, file.info.path
+                        )),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        if errors.is_empty() { Ok(found) } else { Err(Error::Render(errors)) }
+    }
+
+    fn resolve(
+        &self,
+        view: &View,
+        path: &str,
+        server: &Arc<Server>,
+        host: &Arc<dyn Host>,
+    ) -> Result<Target, Error> {
+        let named = candidates(view, path);
+        for record in &named {
+            if let Some(target) = self.claimed(view, Some(&record.typed()), path, server, host)? {
+                return Ok(target);
+            }
+        }
+        if let Some(target) = self.claimed(view, None, path, server, host)? {
+            return Ok(target);
+        }
+        let asking = server.client.and_then(|address| machine_at(view, address));
+        if let Some(record) = asking.filter(|record| !named.iter().any(|seen| seen.key() == record.key()))
+            && let Some(target) = self.claimed(view, Some(&record.typed()), path, server, host)?
+        {
+            return Ok(target);
+        }
+        Ok(Target::File(remote(view, path, server, host).unwrap_or_else(|| File::Static(path.to_owned()))))
+    }
+
+    /// The file of one machine, or of nobody, at the path.
+    fn claimed(
+        &self,
+        view: &View,
+        machine: Option<&Arc<Machine>>,
+        path: &str,
+        server: &Arc<Server>,
+        host: &Arc<dyn Host>,
+    ) -> Result<Option<Target>, Error> {
+        for owner in self.owners(view, machine) {
+            for file in &owner.compiled.files {
+                let Some(pattern) = file.path.as_ref().filter(|pattern| pattern.may_be(path)) else {
+                    continue;
+                };
+                if !owner.mountable(file) {
+                    continue;
+                }
+                for mac in owner.cards(file) {
+                    let scene = Arc::new(owner.scene(view, host, server, mac, path));
+                    // A path that does not render claims nothing.
+                    let Ok(rendered) = render_pattern(pattern, &scene) else { continue };
+                    if bootenv::clean(&rendered) == path {
+                        return owner.produce(file, &scene).map(Some);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The objects whose templates are files now: the machine's environment and stage, or the environment for the unknown.
+    fn owners(&self, view: &View, machine: Option<&Arc<Machine>>) -> Vec<Owner> {
+        let env_name =
+            machine.map_or_else(|| view.preference("unknownBootEnv"), |machine| machine.boot_env.clone());
+        let Some(env_record) = view.record(Kind::BootEnv, &env_name) else { return Vec::new() };
+        let own = bootenv::for_machine(view, machine.map(Arc::as_ref), &env_name).unwrap_or_default();
+        let customised = !Arc::ptr_eq(&own, &env_record.typed::<BootEnv>());
+        let compiled = if customised {
+            Arc::new(Compiled::new(&self.root(view), &env_name, &own.templates))
+        } else {
+            self.compiled(view, env_record)
+        };
+        let stage_record = machine.and_then(|machine| view.record(Kind::Stage, &machine.stage));
+        let stage = stage_record.map(|record| record.typed::<Stage>());
+        let owner = |kind, object: &str, compiled| Owner {
+            kind,
+            object: object.to_owned(),
+            compiled,
+            machine: machine.cloned(),
+            env: Arc::clone(&own),
+            stage: stage.clone(),
+        };
+        let mut owners = vec![owner(Kind::BootEnv, &env_name, compiled)];
+        if let Some(record) = stage_record {
+            owners.push(owner(Kind::Stage, record.key(), self.compiled(view, record)));
+        }
+        owners
+    }
+}
+
+enum Target {
+    File(File),
+    Link(String),
+}
+
+/// An object with templates, for one machine or for nobody.
+struct Owner {
+    kind: Kind,
+    object: String,
+    compiled: Arc<Compiled>,
+    machine: Option<Arc<Machine>>,
+    env: Arc<BootEnv>,
+    stage: Option<Arc<Stage>>,
+}
+
+impl Owner {
+    /// The network cards that a template makes a file for: each for a per-card template of an environment, else "none".
+    fn cards(&self, file: &CompiledFile) -> Vec<Option<String>> {
+        match &self.machine {
+            Some(machine) if file.per_card && self.kind == Kind::BootEnv => {
+                machine.hardware_addrs.iter().map(|mac| Some(mac.to_ascii_lowercase())).collect()
+            }
+            _ => vec![None],
+        }
+    }
+
+    /// A path made of the address makes no sense while there is none.
+    fn mountable(&self, file: &CompiledFile) -> bool {
+        let path = &file.info.path;
+        let by_address = path.contains(".Machine.Address") || path.contains(".Machine.HexAddress");
+        let has_address = self
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.address.0.is_some_and(|a| !a.is_unspecified()));
+        !by_address || has_address
+    }
+
+    fn scene(
+        &self,
+        view: &View,
+        host: &Arc<dyn Host>,
+        server: &Arc<Server>,
+        mac: Option<String>,
+        path: &str,
+    ) -> Scene {
+        let mut scene = Scene::new(view, host, server);
+        scene.machine = self.machine.clone();
+        scene.env = Some(Arc::clone(&self.env));
+        scene.stage = self.stage.clone();
+        scene.mac = mac;
+        path.clone_into(&mut scene.path);
+        scene
+    }
+
+    fn source(&self, file: &CompiledFile) -> Source {
+        Source {
+            kind: self.kind,
+            object: self.object.clone(),
+            template: file.info.name.clone(),
+            machine: self.machine.as_ref().map(|machine| machine.uuid.to_string().into()),
+        }
+    }
+
+    fn produce(&self, file: &CompiledFile, scene: &Arc<Scene>) -> Result<Target, Error> {
+        if !self.compiled.errors.is_empty() {
+            return Err(Error::Render(self.compiled.errors.clone()));
+        }
+        if let Some(link) = &file.link {
+            return render_pattern(link, scene).map(Target::Link).map_err(|error| Error::Render(vec![error]));
+        }
+        let bytes =
+            render(&self.compiled.set, file.call(), scene).map_err(|error| Error::Render(vec![error]))?;
+        Ok(Target::File(File::Rendered(Rendered { bytes, source: self.source(file) })))
+    }
+}
+
+/// Renders a template with the scene as dot.
+pub(crate) fn render(set: &Set, name: &str, scene: &Arc<Scene>) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let host: &dyn gantry_template::Host = &*scene.host;
+    set.render(name, &scene.dot(), &Limits::default(), host, &mut bytes).map_err(|error| error.message)?;
+    Ok(bytes)
+}
+
+fn render_pattern(pattern: &Pattern, scene: &Arc<Scene>) -> Result<String, String> {
+    render(&pattern.set, PATTERN, scene).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The machines that a path names, each once.
+fn candidates(view: &View, path: &str) -> Vec<Arc<Record>> {
+    let mut found: Vec<Arc<Record>> = Vec::new();
+    let mut add = |key: Option<Key>| {
+        let Some(record) = key.and_then(|key| view.record(Kind::Machine, &key).cloned()) else { return };
+        if !found.iter().any(|seen| seen.key() == record.key()) {
+            found.push(record);
+        }
+    };
+    let first = |index: &str, value: &str| view.find(Kind::Machine, index, value).next().cloned();
+    for part in path.split('/') {
+        for id in windows(part, 36, is_uuid) {
+            add(Some(id.to_ascii_lowercase().into()));
+        }
+        for mac in windows(part, 17, is_mac) {
+            add(first("HardwareAddrs", &mac.replace('-', ":").to_ascii_lowercase()));
+        }
+        for hex in windows(part, 8, is_hex) {
+            let address = u32::from_str_radix(hex, 16).map(Ipv4Addr::from).ok();
+            add(address.and_then(|address| first("Address", &Address::from(address).to_string())));
+        }
+        for dotted in part.split(|c: char| !c.is_ascii_digit() && c != '.') {
+            let address = dotted.trim_matches('.').parse::<Ipv4Addr>().ok();
+            add(address.and_then(|address| first("Address", &address.to_string())));
+        }
+        let stem = part.rsplit_once('.').map_or(part, |(stem, _)| stem);
+        for name in [part, stem] {
+            add(first("Name", name));
+        }
+    }
+    found
+}
+
+/// Every stretch of `length` bytes that satisfies `is` and stands alone: no letter or digit before or after it.
+fn windows<'a>(text: &'a str, length: usize, is: fn(&[u8]) -> bool) -> impl Iterator<Item = &'a str> {
+    let bytes = text.as_bytes();
+    let alone = move |at: usize| bytes.get(at).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    (0..bytes.len().saturating_sub(length - 1)).filter_map(move |at| {
+        let fits = is(&bytes[at..at + length]) && (at == 0 || alone(at - 1)) && alone(at + length);
+        if fits { text.get(at..at + length) } else { None }
+    })
+}
+
+fn is_uuid(bytes: &[u8]) -> bool {
+    bytes.iter().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    })
+}
+
+fn is_mac(bytes: &[u8]) -> bool {
+    let separator = bytes[2];
+    matches!(separator, b':' | b'-')
+        && bytes
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if at % 3 == 2 { *byte == separator } else { byte.is_ascii_hexdigit() })
+}
+
+fn is_hex(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte))
+}
+
+/// A boot file that is missing in the unpacked tree but reachable in a repository (engine §1.8, "lookaside").
+fn remote(view: &View, path: &str, server: &Arc<Server>, host: &Arc<dyn Host>) -> Option<File> {
+    if view.catalogue().has_file(path) || !path.contains("/install/") {
+        return None;
+    }
+    let scene = Scene::new(view, host, server);
+    let entries = scene.param("package-repositories")?.value;
+    let (os, file) = path.split_once("/install/")?;
+    let (os, arch) = os.split_once('/').unwrap_or((os, "amd64"));
+    let entry = entries.as_array()?.iter().find(|entry| repo::is_lookaside(entry, os, arch))?;
+    let text =
+        |name: &str| entry.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+    let url = match text("bootloc") {
+        Some(base) => format!("{}/{}", base.trim_end_matches('/'), file.rsplit('/').next()?),
+        None => format!("{}/{file}", text("url")?.trim_end_matches('/')),
+    };
+    Some(File::Remote(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_searched_for_what_names_a_machine() {
+        let all = |text: &'static str, length, is| windows(text, length, is).collect::<Vec<_>>();
+        assert_eq!(all("01-52-54-00-00-00-01", 17, is_mac), ["52-54-00-00-00-01"]);
+        assert_eq!(all("grub.cfg-01-52-54-00-00-00-01", 17, is_mac), ["52-54-00-00-00-01"]);
+        assert_eq!(all("52:54:00:00:00:01.ipxe", 17, is_mac), ["52:54:00:00:00:01"]);
+        assert_eq!(all("52:54-00:00:00:01.ipxe", 17, is_mac), Vec::<&str>::new());
+        assert_eq!(all("C0A87C01.conf", 8, is_hex), ["C0A87C01"]);
+        assert_eq!(all("XC0A87C01", 8, is_hex), Vec::<&str>::new());
+        assert_eq!(all("00000000-0000-4000-8000-000000000001", 36, is_uuid).len(), 1);
+        assert_eq!(all("ü", 8, is_hex), Vec::<&str>::new());
+    }
+}
