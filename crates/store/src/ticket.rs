@@ -24,8 +24,8 @@ impl Ticket {
         (sender, Self(receiver))
     }
 
-    /// A ticket whose answer is known.
-    pub(crate) fn ready(outcome: Outcome) -> Self {
+    /// A ticket whose answer is known already.
+    pub fn ready(outcome: Result<Vec<Revision>, Error>) -> Self {
         let (sender, ticket) = Self::new();
         // The receiver is held right here, so the answer arrives.
         drop(sender.send(outcome));

@@ -1,0 +1,163 @@
+//! How objects are written in the store.
+//!
+//! Key: `<prefix>/<key>`. Value: the number of the shape, a space, the object's canonical JSON: `1 {"Name":"eth0",..}`.
+//! An object of an older shape is upgraded when it is read; fields that were added since get their zero values from the
+//! model in any case. Keys that begin with `_` are this crate's own: `_packs/<name>`, `_chunks/<digest>/<number>`,
+//! `_deletes`.
+
+use std::collections::BTreeMap;
+
+use gantry_model::{Action, Edit, Kind, Record};
+use gantry_store::{Entry, Key, Value};
+
+use crate::Error;
+
+/// The shape that this program writes. 1: the first.
+const SHAPE: u32 = 1;
+/// Put by every commit that deletes, because the compare of a range does not notice a deletion.
+const DELETES: &str = "_deletes";
+
+/// Changes to the store's keys.
+pub(crate) type Changes = BTreeMap<Key, Option<Value>>;
+
+/// What a key is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    Object(Kind, &'a str),
+    Pack(&'a str),
+    Chunk { digest: &'a str },
+    Guard,
+}
+
+/// `None`: no key that this program writes.
+pub(crate) fn place(key: &Key) -> Option<Place<'_>> {
+    let text = std::str::from_utf8(key).ok()?;
+    if text == DELETES {
+        return Some(Place::Guard);
+    }
+    match text.split_once('/')? {
+        ("_packs", name) => Some(Place::Pack(name)),
+        ("_chunks", chunk) => chunk.split_once('/').map(|(digest, _)| Place::Chunk { digest }),
+        (prefix, key) => Kind::from_prefix(prefix).map(|kind| Place::Object(kind, key)),
+    }
+}
+
+pub(crate) fn pack_key(name: &str) -> Result<Key, Error> {
+    Ok(Key::new(format!("_packs/{name}"))?)
+}
+
+pub(crate) fn chunk_key(digest: &str, number: usize) -> Result<Key, Error> {
+    Ok(Key::new(format!("_chunks/{digest}/{number:06}"))?)
+}
+
+/// The changes of edits; a later edit of one object counts.
+pub(crate) fn changes(edits: &[Edit]) -> Result<Changes, Error> {
+    let mut changes = Changes::new();
+    for edit in edits {
+        let key = Key::new(format!("{}/{}", edit.kind.prefix(), edit.key))?;
+        changes.insert(key, value(&edit.action)?);
+    }
+    Ok(changes)
+}
+
+/// Adds the guard if anything is deleted.
+pub(crate) fn guarded(mut changes: Changes) -> Result<Changes, Error> {
+    if changes.values().any(Option::is_none) {
+        changes.insert(Key::new(DELETES)?, Some(Value::new([])?));
+    }
+    Ok(changes)
+}
+
+fn value(action: &Action) -> Result<Option<Value>, Error> {
+    let Action::Put(record) = action else { return Ok(None) };
+    Ok(Some(Value::new(format!("{SHAPE} {}", record.json()).into_bytes())?))
+}
+
+/// The object of an entry.
+pub(crate) fn record(kind: Kind, key: &str, entry: &Entry) -> Result<Record, String> {
+    let fault = |why: &str| format!("{kind}/{key} at revision {}: {why}", entry.revision);
+    let json = current_shape(&entry.value).map_err(|why| fault(&why))?;
+    let record = Record::from_json(kind, json, entry.revision.0).map_err(|why| fault(&why))?;
+    if record.key().as_str() != key {
+        return Err(fault(&format!("it says that its key is {:?}", record.key())));
+    }
+    Ok(record)
+}
+
+/// The JSON in the shape of today.
+fn current_shape(value: &[u8]) -> Result<&[u8], String> {
+    let end = value.iter().position(|byte| *byte == b' ').ok_or("its shape is missing")?;
+    let shape = std::str::from_utf8(&value[..end]).ok().and_then(|shape| shape.parse::<u32>().ok());
+    match shape {
+        Some(SHAPE) => Ok(&value[end + 1..]),
+        Some(newer) if newer > SHAPE => {
+            Err(format!("it has shape {newer}, this program reads {SHAPE}; use a newer one"))
+        }
+        _ => Err("its shape is no number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gantry_store::Revision;
+
+    fn entry(value: &str) -> Entry {
+        let key = Key::new("profiles/a").unwrap();
+        Entry { key, value: Value::new(value.as_bytes()).unwrap(), revision: Revision(7) }
+    }
+
+    fn key(text: &str) -> Key {
+        Key::new(text).unwrap()
+    }
+
+    #[test]
+    fn keys_say_what_they_are_about() {
+        assert_eq!(place(&key("profiles/a/b")), Some(Place::Object(Kind::Profile, "a/b")));
+        assert_eq!(place(&pack_key("core").unwrap()), Some(Place::Pack("core")));
+        assert_eq!(place(&chunk_key("ab12", 3).unwrap()), Some(Place::Chunk { digest: "ab12" }));
+        assert_eq!(place(&key("_deletes")), Some(Place::Guard));
+        for unknown in ["gadgets/a", "profiles", "_chunks/x", "_other/x"] {
+            assert_eq!(place(&key(unknown)), None, "{unknown}");
+        }
+        assert_eq!(place(&Key::new([b'a', 255]).unwrap()), None);
+    }
+
+    #[test]
+    fn an_object_is_read_as_it_was_written() {
+        let written = Record::from_json(Kind::Profile, br#"{"Name":"a","Description":"d"}"#, 0).unwrap();
+        let edit = Edit::put(std::sync::Arc::new(written));
+        let changes = changes(std::slice::from_ref(&edit)).unwrap();
+        let value = changes[&key("profiles/a")].clone().unwrap();
+        assert!(value.starts_with(b"1 {"));
+        let read = record(Kind::Profile, "a", &Entry { value, ..entry("") }).unwrap();
+        assert_eq!(
+            (edit.action, read.revision()),
+            (Action::Put(std::sync::Arc::new(read.placed(None, 0))), 7)
+        );
+    }
+
+    #[test]
+    fn only_deletions_are_guarded() {
+        let put = Changes::from([(key("profiles/a"), Some(Value::new([]).unwrap()))]);
+        assert_eq!(guarded(put.clone()).unwrap(), put);
+        let delete = changes(&[Edit::delete(Kind::Profile, "a".into())]).unwrap();
+        let keys: Vec<_> = guarded(delete).unwrap().into_keys().map(|key| key.to_string()).collect();
+        assert_eq!(keys, ["_deletes", "profiles/a"]);
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let faults = [
+            ("", "its shape is missing"),
+            ("x {}", "its shape is no number"),
+            ("9 {}", "it has shape 9, this program reads 1; use a newer one"),
+            (r#"1 {"Name":"b"}"#, "it says that its key is \"b\""),
+        ];
+        for (value, why) in faults {
+            let fault = record(Kind::Profile, "a", &entry(value)).unwrap_err();
+            assert_eq!(fault, format!("profiles/a at revision 7: {why}"));
+        }
+        assert!(record(Kind::Profile, "a", &entry("1 {")).is_err());
+    }
+}

@@ -1,0 +1,226 @@
+//! Writes on their way: what runs on the head, and what it comes to.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use gantry_model::{self as model, Change, Edit, Kind, Layer, Now, Rules, Time, Tx, View};
+use gantry_store::Store;
+use tokio::sync::oneshot;
+
+use crate::codec::{self, Changes};
+use crate::packs::{self, Manifest, Packed};
+use crate::{Audit, Error, Failure};
+
+/// A write that is durable and visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// What the closure returned.
+    pub value: T,
+    /// A View of this revision or later shows the write; for a write without edits, what it has seen.
+    pub revision: u64,
+}
+
+/// The answer to whoever wrote.
+pub(crate) type Answer<T, E> = Result<Committed<T>, Failure<E>>;
+
+/// What jobs need besides the head.
+pub(crate) struct Surroundings {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) rules: Arc<dyn Rules>,
+    pub(crate) clock: Box<dyn Fn() -> Now + Send + Sync>,
+}
+
+/// A write that may run several times, until it is durable.
+pub(crate) trait Job: Send {
+    /// Runs on a head. `None`: there is nothing to commit, be it because the write was refused.
+    fn run(&mut self, head: &View, around: &Surroundings) -> Result<Option<Effect>, Error>;
+
+    /// Tells whoever wrote. The revision is the one at which everything that the job has seen is visible.
+    fn answer(self: Box<Self>, outcome: Result<u64, Error>);
+}
+
+/// What a job wants committed, and what comes of it if its revision is the one after the head's.
+pub(crate) struct Effect {
+    pub(crate) audit: Audit,
+    pub(crate) time: Time,
+    pub(crate) store: Changes,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) view: View,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// A part of a commit, as it changes the View.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Edits(Vec<Edit>),
+    PutLayer(Arc<Layer>),
+    RemoveLayer(String),
+}
+
+impl Step {
+    pub(crate) fn apply(&self, view: &View, revision: u64) -> Result<(View, Vec<Change>), model::Error> {
+        match self {
+            Self::Edits(edits) => Ok(view.apply(edits, revision)),
+            Self::PutLayer(layer) => view.put_layer(Arc::clone(layer), revision),
+            Self::RemoveLayer(name) => view.remove_layer(name, revision),
+        }
+    }
+}
+
+/// A closure over a draft.
+pub(crate) struct Write<F, T, E> {
+    work: F,
+    audit: Audit,
+    /// Fixed when it first runs.
+    now: Option<Now>,
+    result: Option<Result<T, E>>,
+    answer: oneshot::Sender<Answer<T, E>>,
+}
+
+impl<F, T, E> Write<F, T, E>
+where
+    F: FnMut(&mut Tx) -> Result<T, E> + Send,
+    T: Send,
+    E: Send,
+{
+    pub(crate) fn new(audit: Audit, work: F) -> (Self, oneshot::Receiver<Answer<T, E>>) {
+        let (answer, receiver) = oneshot::channel();
+        (Self { work, audit, now: None, result: None, answer }, receiver)
+    }
+}
+
+impl<F, T, E> Job for Write<F, T, E>
+where
+    F: FnMut(&mut Tx) -> Result<T, E> + Send,
+    T: Send,
+    E: Send,
+{
+    fn run(&mut self, head: &View, around: &Surroundings) -> Result<Option<Effect>, Error> {
+        let now = self.now.get_or_insert_with(&around.clock).clone();
+        let time = now.time();
+        let mut tx = Tx::new(head.clone(), now).with_rules(Arc::clone(&around.rules));
+        // The draft is thrown away after a panic, so nobody sees it half done.
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(&mut tx))).map_err(|_| Error::Panicked)?;
+        let refused = result.is_err();
+        self.result = Some(result);
+        let (view, edits, changes) = tx.into_parts();
+        if refused || edits.is_empty() {
+            return Ok(None);
+        }
+        let (view, _) = view.apply(&[], head.revision() + 1);
+        let store = codec::guarded(codec::changes(&edits)?)?;
+        let (audit, steps) = (self.audit.clone(), vec![Step::Edits(edits)]);
+        Ok(Some(Effect { audit, time, store, steps, view, changes: merged(changes) }))
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<u64, Error>) {
+        // The caller may have stopped waiting; the write stands all the same.
+        drop(self.answer.send(answer(self.result, outcome)));
+    }
+}
+
+fn answer<T, E>(result: Option<Result<T, E>>, outcome: Result<u64, Error>) -> Answer<T, E> {
+    let revision = outcome?;
+    match result {
+        Some(Ok(value)) => Ok(Committed { value, revision }),
+        Some(Err(error)) => Err(Failure::Refused(error)),
+        None => Err(Failure::Failed(Error::Panicked)),
+    }
+}
+
+/// One change for each object, from what it was before the whole draft to what it is after it.
+fn merged(changes: Vec<Change>) -> Vec<Change> {
+    if changes.len() < 2 {
+        return changes;
+    }
+    let mut places = std::collections::HashMap::new();
+    let mut merged: Vec<Change> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let place = *places.entry((change.kind, change.key.clone())).or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some(earlier) => earlier.after = change.after,
+            None => merged.push(change),
+        }
+    }
+    merged.retain(|change| change.before.is_some() || change.after.is_some());
+    merged
+}
+
+/// What a pack's write does to the View.
+pub(crate) enum Pack {
+    /// Writes keys that the View does not show: a chunk.
+    Prepare(Changes),
+    /// Makes the layer appear, in the place of the one of the same name.
+    Put(Arc<Layer>, Packed),
+    /// Makes it vanish.
+    Remove(String),
+}
+
+/// A step in the life of a content pack.
+pub(crate) struct WritePack {
+    pack: Pack,
+    audit: Audit,
+    result: Option<Result<(), model::Error>>,
+    answer: oneshot::Sender<Answer<(), model::Error>>,
+}
+
+impl WritePack {
+    pub(crate) fn new(audit: Audit, pack: Pack) -> (Self, oneshot::Receiver<Answer<(), model::Error>>) {
+        let (answer, receiver) = oneshot::channel();
+        (Self { pack, audit, result: None, answer }, receiver)
+    }
+
+    /// The changes of the store and the step of the View. Reading the store's manifest here is right: one pack is written
+    /// at a time, and another server's write makes this one run again.
+    fn plan(&self, store: &dyn Store) -> Result<Result<(Changes, Option<Step>), model::Error>, Error> {
+        let old = |name: &str| packs::manifest(store, name);
+        match &self.pack {
+            Pack::Prepare(changes) => Ok(Ok((changes.clone(), None))),
+            Pack::Put(layer, packed) => {
+                let name = layer.name();
+                let unused = old(name)?.filter(|old| old.digest != packed.manifest.digest);
+                let mut changes = unused.map_or(Ok(Changes::new()), |old| old.removal())?;
+                changes.insert(codec::pack_key(name)?, Some(packed.manifest.encode()?));
+                Ok(Ok((changes, Some(Step::PutLayer(Arc::clone(layer))))))
+            }
+            Pack::Remove(name) => {
+                let Some(old) = old(name)? else {
+                    return Ok(Err(model::Error::not_found(Kind::Content, name)));
+                };
+                let mut changes = Manifest::removal(&old)?;
+                changes.insert(codec::pack_key(name)?, None);
+                Ok(Ok((changes, Some(Step::RemoveLayer(name.clone())))))
+            }
+        }
+    }
+}
+
+impl Job for WritePack {
+    fn run(&mut self, head: &View, around: &Surroundings) -> Result<Option<Effect>, Error> {
+        let (store, step) = match self.plan(&*around.store)? {
+            Ok(plan) => plan,
+            Err(refused) => {
+                self.result = Some(Err(refused));
+                return Ok(None);
+            }
+        };
+        let revision = head.revision() + 1;
+        let applied =
+            step.as_ref().map_or_else(|| Ok(head.apply(&[], revision)), |step| step.apply(head, revision));
+        let (view, changes) = match applied {
+            Ok(applied) => applied,
+            Err(refused) => {
+                self.result = Some(Err(refused));
+                return Ok(None);
+            }
+        };
+        self.result = Some(Ok(()));
+        let (audit, time) = (self.audit.clone(), (around.clock)().time());
+        let (store, steps) = (codec::guarded(store)?, step.into_iter().collect());
+        Ok(Some(Effect { audit, time, store, steps, view, changes }))
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<u64, Error>) {
+        drop(self.answer.send(answer(self.result, outcome)));
+    }
+}

@@ -1,0 +1,139 @@
+//! Reading everything at the start: the store on one thread, parsing on all cores.
+
+use std::collections::HashMap;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use gantry_model::{Layer, Record, View};
+use gantry_store::{Entry, Key, Revision, Store};
+
+use crate::Error;
+use crate::codec::{self, Changes, Place};
+use crate::packs::{Manifest, damaged};
+
+/// Entries that are handed over at once.
+const BATCH: usize = 256;
+/// Batches that wait for a parser: bounds what is in memory twice.
+const WAITING: usize = 8;
+/// How many faults are listed.
+const FAULTS: usize = 20;
+
+/// What a store holds.
+pub(crate) struct Loaded {
+    pub(crate) view: View,
+    /// Deletes the chunks that belong to no pack.
+    pub(crate) orphans: Changes,
+}
+
+/// Reads the store, with `base` below what it holds.
+pub(crate) fn load(store: &dyn Store, base: &[Arc<Layer>]) -> Result<Loaded, Error> {
+    let (sender, receiver) = mpsc::sync_channel(WAITING);
+    let receiver = Mutex::new(receiver);
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(8);
+    let mut packs = Packs::default();
+    let (revision, parsed) = std::thread::scope(|scope| {
+        let parsers: Vec<_> = (0..workers).map(|_| scope.spawn(|| parse(&receiver))).collect();
+        let revision = read(store, &mut packs, sender);
+        let parsed: Vec<_> = parsers.into_iter().filter_map(|parser| parser.join().ok()).collect();
+        (revision, parsed)
+    });
+    let revision = revision?;
+    if parsed.len() < workers {
+        return Err(Error::Panicked);
+    }
+    let mut records = Vec::new();
+    let mut faults = std::mem::take(&mut packs.unknown);
+    for part in parsed {
+        records.extend(part.records);
+        faults.extend(part.faults);
+    }
+    if !faults.is_empty() {
+        faults.sort();
+        faults.truncate(FAULTS);
+        return Err(Error::Damaged { faults });
+    }
+    let (stored, orphans) = packs.unpack()?;
+    let layers = base.iter().cloned().chain(stored).collect();
+    // Parsers finish in any order; the maps are made fastest in that of the keys.
+    records.sort_by(|a, b| (a.kind(), a.key()).cmp(&(b.kind(), b.key())));
+    Ok(Loaded { view: View::load(layers, records, revision.0), orphans })
+}
+
+/// Hands objects to the parsers and keeps the rest. The sender is dropped at the end, which ends the parsers.
+fn read(
+    store: &dyn Store,
+    packs: &mut Packs,
+    sender: mpsc::SyncSender<Vec<Entry>>,
+) -> Result<Revision, Error> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let revision = store.load(&mut |entry| {
+        if !matches!(codec::place(&entry.key), Some(Place::Object(..))) {
+            return packs.add(entry);
+        }
+        batch.push(entry);
+        if batch.len() == BATCH {
+            // Fails only when every parser has panicked, and then their number tells.
+            drop(sender.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))));
+        }
+    })?;
+    drop(sender.send(batch));
+    Ok(revision)
+}
+
+#[derive(Default)]
+struct Parsed {
+    records: Vec<Arc<Record>>,
+    faults: Vec<String>,
+}
+
+fn parse(batches: &Mutex<mpsc::Receiver<Vec<Entry>>>) -> Parsed {
+    let mut parsed = Parsed::default();
+    loop {
+        let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = batch else { return parsed };
+        for entry in batch {
+            let Some(Place::Object(kind, key)) = codec::place(&entry.key) else { continue };
+            match codec::record(kind, key, &entry) {
+                Ok(record) => parsed.records.push(Arc::new(record)),
+                Err(fault) if parsed.faults.len() < FAULTS => parsed.faults.push(fault),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// What is not an object: the parts of packs.
+#[derive(Default)]
+struct Packs {
+    manifests: Vec<(String, Entry)>,
+    chunks: HashMap<Key, Entry>,
+    unknown: Vec<String>,
+}
+
+impl Packs {
+    fn add(&mut self, entry: Entry) {
+        match codec::place(&entry.key) {
+            Some(Place::Pack(name)) => self.manifests.push((name.to_owned(), entry)),
+            Some(Place::Chunk { .. }) => drop(self.chunks.insert(entry.key.clone(), entry)),
+            Some(Place::Guard | Place::Object(..)) => {}
+            None if self.unknown.len() < FAULTS => {
+                self.unknown.push(format!(
+                    "{}: no kind of object that this program knows; use a newer one",
+                    entry.key
+                ));
+            }
+            None => {}
+        }
+    }
+
+    /// The layers, and the deletion of what belongs to none of them.
+    fn unpack(mut self) -> Result<(Vec<Arc<Layer>>, Changes), Error> {
+        let mut layers = Vec::new();
+        for (name, entry) in &self.manifests {
+            let manifest = Manifest::decode(name, &entry.value)?;
+            let layer = manifest.unpack(name, &mut |key| Ok(self.chunks.remove(key)))?;
+            layers.push(layer.ok_or_else(|| damaged(name, &"chunks are missing"))?);
+        }
+        Ok((layers, self.chunks.into_keys().map(|key| (key, None)).collect()))
+    }
+}
