@@ -1,0 +1,325 @@
+//! Verbs that work on any kind.
+
+use std::time::Duration;
+
+use gantry_client::Waited;
+use gantry_model::Kind;
+use http::Method;
+use http::header::{ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
+use serde_json::{Map, Value, json};
+
+use crate::run::Typed;
+use crate::verb::Do;
+use crate::{Error, input, merge};
+
+type Answer = Result<Option<Value>, Error>;
+
+/// A wait without a given time lasts a day, as drpcli's does.
+const WAIT: Duration = Duration::from_secs(86_400);
+
+/// `Field=value`, or the three words `Field Gt value`.
+fn filters<'a>(words: &[&'a str]) -> Result<Vec<(&'a str, String)>, Error> {
+    let mut found = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if let Some((name, value)) = word.split_once('=') {
+            found.push((name, value.to_owned()));
+            continue;
+        }
+        let (Some(test), Some(value)) = (words.next(), words.next()) else {
+            return Err(Error::Usage(format!("`{word}` is no filter; write Field=value or Field Eq value")));
+        };
+        let mut test: Vec<char> = test.to_lowercase().chars().collect();
+        test[..1].iter_mut().for_each(|first| *first = first.to_ascii_uppercase());
+        found.push((*word, format!("{}({value})", test.into_iter().collect::<String>())));
+    }
+    Ok(found)
+}
+
+pub(crate) async fn list(typed: &Typed<'_>) -> Answer {
+    let filters = filters(typed.rest())?;
+    let mut query: Vec<(&str, &str)> = filters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    query.extend(typed.query().into_iter().filter(|(name, _)| *name != "force"));
+    Ok(Some(typed.get(&format!("/{}", typed.noun), &query).await?))
+}
+
+pub(crate) async fn count(typed: &Typed<'_>) -> Answer {
+    let filters = filters(typed.rest())?;
+    let query: Vec<(&str, &str)> = filters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let client = &typed.session.client;
+    let reply = client.send(client.request(Method::HEAD, &format!("/{}", typed.noun), &query)).await?;
+    let header = reply.headers().get(HeaderName::from_static("x-drp-list-filter-count"));
+    let count = header.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    count.map(|count| Some(json!(count))).ok_or_else(|| Error::Usage("the server did not say how many".into()))
+}
+
+pub(crate) async fn exists(typed: &Typed<'_>) -> Answer {
+    let client = &typed.session.client;
+    let mut request = client.request(Method::HEAD, &typed.path(), &[]);
+    let waited = if typed.noun == "contents" { None } else { typed.flag("wait") };
+    if let Some(wait) = waited {
+        let tag = match typed.flag("etag") {
+            Some(tag) => tag.to_owned(),
+            None => tag(typed).await?,
+        };
+        let header = |text: &str| HeaderValue::from_str(text).map_err(|_| Error::Usage(format!("`{text}` is no header")));
+        request = request.header(IF_NONE_MATCH, header(&tag)?).header("prefer", header(&format!("wait={wait}"))?);
+    }
+    client.send(request).await.map(|_| None).map_err(|error| missing(error, typed))
+}
+
+/// `HEAD` has no body, so the words of its refusal are made here.
+fn missing(error: gantry_client::Error, typed: &Typed<'_>) -> Error {
+    match error.code() {
+        Some(404) => gantry_client::Error::Refused(gantry_api::Error::not_found("GET", &typed.noun, typed.word(0))).into(),
+        _ => error.into(),
+    }
+}
+
+async fn tag(typed: &Typed<'_>) -> Result<String, Error> {
+    let client = &typed.session.client;
+    let reply = client.send(client.request(Method::HEAD, &typed.path(), &[])).await;
+    let reply = reply.map_err(|error| missing(error, typed))?;
+    let tag = reply.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
+    tag.map(str::to_owned).ok_or_else(|| Error::Usage("the server gave no tag".into()))
+}
+
+pub(crate) async fn etag(typed: &Typed<'_>) -> Answer {
+    Ok(Some(Value::String(tag(typed).await?)))
+}
+
+/// The field that a bare word on the command line stands for.
+fn key_field(noun: &str) -> &'static str {
+    match Kind::from_prefix(noun) {
+        Some(Kind::Machine) => "Name",
+        Some(kind) => kind.spec().key_field,
+        None => "Name",
+    }
+}
+
+pub(crate) async fn create(typed: &Typed<'_>) -> Answer {
+    let body = match input::scalar(typed.word(0)).await? {
+        Value::String(name) => json!({ key_field(&typed.noun): name }),
+        other => other,
+    };
+    Ok(Some(typed.send(Method::POST, &format!("/{}", typed.noun), Some(&body)).await?))
+}
+
+pub(crate) async fn update(typed: &Typed<'_>) -> Answer {
+    let change = input::value(typed.word(1)).await?;
+    let from = match &typed.session.reference {
+        Some(reference) => reference.clone(),
+        None => typed.get(&typed.path(), &[]).await?,
+    };
+    let patch = merge::patch(&from, &change);
+    Ok(Some(typed.send(Method::PATCH, &typed.path(), Some(&patch)).await?))
+}
+
+pub(crate) async fn patch(typed: &Typed<'_>) -> Answer {
+    let patch = input::value(typed.word(1)).await?;
+    Ok(Some(typed.send(Method::PATCH, &typed.path(), Some(&patch)).await?))
+}
+
+pub(crate) async fn destroy(typed: &Typed<'_>) -> Answer {
+    typed.send(Method::DELETE, &typed.path(), None).await?;
+    let single = typed.noun.strip_suffix('s').unwrap_or(&typed.noun);
+    crate::output::print(&format!("Deleted {single} {}", typed.word(0)));
+    Ok(None)
+}
+
+pub(crate) async fn wait(typed: &Typed<'_>) -> Answer {
+    let timeout = match typed.optional(3) {
+        Some(text) => gantry_api::duration::parse(text).map_err(Error::Usage)?,
+        None => WAIT,
+    };
+    let (field, wanted) = (typed.word(1), typed.word(2));
+    let is_wanted = |value: &Value| match value.get(field) {
+        Some(Value::String(text)) => text == wanted,
+        Some(other) => other.to_string() == wanted,
+        None => false,
+    };
+    let waited = typed.session.client.wait_for(&typed.noun, typed.word(0), timeout, is_wanted);
+    let word = tokio::select! {
+        waited = waited => match waited? {
+            Waited::Complete(_) => "complete",
+            Waited::Timeout(_) => "timeout",
+        },
+        _ = tokio::signal::ctrl_c() => "interrupt",
+    };
+    crate::output::print(word);
+    Ok(None)
+}
+
+/// A JSON pointer to one name: `~` and `/` escaped.
+pub(crate) fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+pub(crate) async fn meta(act: Do, typed: &Typed<'_>) -> Answer {
+    let path = format!("/meta{}", typed.path());
+    let now = typed.get(&path, &[]).await?;
+    let (key, value) = (typed.word(1), typed.optional(2));
+    let known = now.get(key);
+    let pointer = pointer(key);
+    let test = known.map(|known| json!({ "op": "test", "path": pointer, "value": known }));
+    let change = match act {
+        Do::MetaShow => return Ok(Some(now)),
+        Do::MetaGet => {
+            let gone = || Error::Usage(format!("{}/{} has no Meta {key}", typed.noun, typed.word(0)));
+            return known.cloned().map(Some).ok_or_else(gone);
+        }
+        Do::MetaAdd if known.is_some() => {
+            return Err(Error::Usage(format!("Key {key} already present on {} {}", typed.noun, typed.word(0))));
+        }
+        Do::MetaRemove => json!({ "op": "remove", "path": pointer }),
+        _ => json!({ "op": "add", "path": pointer, "value": value.unwrap_or_default() }),
+    };
+    let patch = Value::Array(test.into_iter().chain([change]).collect());
+    Ok(Some(typed.send(Method::PATCH, &path, Some(&patch)).await?))
+}
+
+pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
+    let all = format!("{}/params", typed.path());
+    let key = typed.word(1);
+    let one = format!("{all}/{key}");
+    match act {
+        Do::Params => match typed.optional(1) {
+            Some(json) => {
+                let map = input::value(json).await?;
+                Ok(Some(typed.send(Method::POST, &all, Some(&map)).await?))
+            }
+            None => Ok(Some(typed.get(&all, &typed.query()).await?)),
+        },
+        Do::ParamGet => Ok(Some(typed.get(&one, &typed.query()).await?)),
+        Do::ParamAdd | Do::ParamSet => {
+            let value = input::scalar(typed.word(2)).await?;
+            let known = typed.get(&all, &[]).await?.get(key).cloned();
+            if act == Do::ParamAdd && known.is_some() {
+                return Err(Error::Usage(format!("Key {key} already present on {} {}", typed.noun, typed.word(0))));
+            }
+            match &typed.session.reference {
+                None => Ok(Some(typed.send(Method::POST, &one, Some(&value)).await?)),
+                Some(seen) => {
+                    let pointer = pointer(key);
+                    let patch = json!([
+                        { "op": "test", "path": pointer, "value": seen },
+                        { "op": "replace", "path": pointer, "value": value },
+                    ]);
+                    typed.send(Method::PATCH, &all, Some(&patch)).await?;
+                    Ok(Some(value))
+                }
+            }
+        }
+        _ => match &typed.session.reference {
+            None => Ok(Some(typed.send(Method::DELETE, &one, None).await?)),
+            Some(seen) => {
+                let pointer = pointer(key);
+                let patch = json!([{ "op": "test", "path": pointer, "value": seen }, { "op": "remove", "path": pointer }]);
+                Ok(Some(typed.send(Method::PATCH, &all, Some(&patch)).await?))
+            }
+        },
+    }
+}
+
+/// One JSON argument, or pairs of name and value.
+async fn pairs(words: &[&str]) -> Result<Map<String, Value>, Error> {
+    if let [one] = words {
+        return match input::value(one).await? {
+            Value::Object(map) => Ok(map),
+            _ => Err(Error::Usage(format!("`{one}` must be a map, or give pairs of name and value"))),
+        };
+    }
+    let mut map = Map::new();
+    for pair in words.chunks(2) {
+        let [name, value] = pair else {
+            return Err(Error::Usage(format!("`{}` has no value beside it", pair.concat())));
+        };
+        map.insert((*name).to_owned(), input::scalar(value).await?);
+    }
+    Ok(map)
+}
+
+pub(crate) async fn run_action(typed: &Typed<'_>) -> Answer {
+    let body = Value::Object(pairs(typed.rest()).await?);
+    let path = format!("{}/actions/{}", typed.path(), typed.word(1));
+    let answer = typed.session.client.call(Method::POST, &path, &typed.query(), Some(&body)).await?;
+    Ok(Some(answer))
+}
+
+pub(crate) async fn prefs(typed: &Typed<'_>) -> Answer {
+    let given = pairs(typed.rest()).await?;
+    // Values of preferences are text, also those that look like numbers.
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let body: Map<String, Value> = given.into_iter().map(|(name, value)| (name, text(value).into())).collect();
+    Ok(Some(typed.send(Method::POST, "/prefs", Some(&body.into())).await?))
+}
+
+pub(crate) async fn token(typed: &Typed<'_>) -> Answer {
+    let mut query = Vec::new();
+    for pair in typed.rest().chunks(2) {
+        match pair {
+            [name @ ("ttl" | "scope" | "action" | "specific" | "roles"), value] => query.push((*name, *value)),
+            other => return Err(Error::Usage(format!("`{}` is no pair of ttl, scope, action, specific or roles and a value", other.join(" ")))),
+        }
+    }
+    Ok(Some(typed.get(&format!("{}/token", typed.path()), &query).await?))
+}
+
+pub(crate) async fn upload_content(typed: &Typed<'_>) -> Answer {
+    let pack = input::value(typed.word(0)).await?;
+    let name = pack.pointer("/meta/Name").and_then(Value::as_str);
+    let name = name.ok_or_else(|| Error::Usage("the pack has no meta.Name".into()))?;
+    let path = format!("/contents/{name}");
+    let (method, path) = match typed.session.client.exists(&path).await? {
+        true => (Method::PUT, path),
+        false => (Method::POST, "/contents".to_owned()),
+    };
+    Ok(Some(typed.send(method, &path, Some(&pack)).await?))
+}
+
+pub(crate) async fn upload_template(typed: &Typed<'_>) -> Answer {
+    let contents = input::text(typed.word(0)).await?;
+    let id = typed.word(1);
+    let path = format!("/templates/{id}");
+    if typed.session.client.exists(&path).await? {
+        let patch = json!([{ "op": "replace", "path": "/Contents", "value": contents }]);
+        return Ok(Some(typed.send(Method::PATCH, &path, Some(&patch)).await?));
+    }
+    let body = json!({ "ID": id, "Contents": contents });
+    Ok(Some(typed.send(Method::POST, "/templates", Some(&body)).await?))
+}
+
+pub(crate) async fn raw(typed: &Typed<'_>) -> Answer {
+    let word = typed.word(0).to_ascii_uppercase();
+    let method = word.parse().map_err(|_| Error::Usage(format!("`{word}` is no HTTP method")))?;
+    let (path, query) = typed.word(1).split_once('?').unwrap_or((typed.word(1), ""));
+    let path = path.strip_prefix(gantry_api::operation::BASE).unwrap_or(path);
+    let query = gantry_api::query::Query::parse(query);
+    let pairs: Vec<(&str, &str)> = query.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let body = match typed.optional(2) {
+        Some(text) => Some(input::value(text).await?),
+        None => None,
+    };
+    let answer = typed.session.client.call(method, path, &pairs, body.as_ref()).await?;
+    Ok(Some(answer).filter(|answer| !answer.is_null()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_in_both_spellings() {
+        let got = filters(&["Name=bob", "Runnable", "eq", "true", "Age=Gt(3)"]).unwrap();
+        assert_eq!(got, [("Name", "bob".into()), ("Runnable", "Eq(true)".into()), ("Age", "Gt(3)".to_owned())]);
+        assert!(filters(&["Name"]).unwrap_err().to_string().contains("`Name` is no filter"));
+    }
+
+    #[test]
+    fn pointers_escape_slashes() {
+        assert_eq!(pointer("net/a~b"), "/net~1a~0b");
+    }
+}

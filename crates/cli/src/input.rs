@@ -1,0 +1,70 @@
+//! What a JSON argument may be: JSON or YAML text, the name of a file, `-` for standard input, or a URL.
+
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+
+use crate::Error;
+
+/// Reads an argument that stands for a value.
+pub(crate) async fn value(argument: &str) -> Result<Value, Error> {
+    let text = text(argument).await?;
+    parse(&text).map_err(|reason| Error::Usage(format!("`{}` is neither JSON nor YAML: {reason}", shortened(argument))))
+}
+
+/// A value that is typed on the command line: JSON or YAML; what is neither is a plain string.
+pub(crate) async fn scalar(argument: &str) -> Result<Value, Error> {
+    let text = text(argument).await?;
+    Ok(parse(&text).unwrap_or(Value::String(text)))
+}
+
+/// The text behind an argument.
+pub(crate) async fn text(argument: &str) -> Result<String, Error> {
+    if argument == "-" {
+        let mut text = String::new();
+        let read = tokio::io::stdin().read_to_string(&mut text).await;
+        return read.map(|_| text).map_err(|source| Error::File { file: "standard input".into(), source });
+    }
+    if argument.starts_with("http://") || argument.starts_with("https://") {
+        let fetched = async { reqwest::get(argument).await?.error_for_status()?.text().await };
+        return fetched.await.map_err(|error| Error::Usage(format!("{argument} cannot be fetched: {error}")));
+    }
+    if argument.len() < 4_096 && std::path::Path::new(argument).is_file() {
+        let read = tokio::fs::read_to_string(argument).await;
+        return read.map_err(|source| Error::File { file: argument.into(), source });
+    }
+    Ok(argument.to_owned())
+}
+
+/// JSON, else YAML.
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).or_else(|_| serde_saphyr::from_str(text).map_err(|error| error.to_string()))
+}
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(60)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn json_yaml_and_files() {
+        assert_eq!(value("{\"a\": 1}").await.unwrap(), json!({ "a": 1 }));
+        assert_eq!(value("a: [x, 2]").await.unwrap(), json!({ "a": ["x", 2] }));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("v.json");
+        std::fs::write(&file, "[1]").unwrap();
+        assert_eq!(value(file.to_str().unwrap()).await.unwrap(), json!([1]));
+        assert!(value("{ broken: [").await.unwrap_err().to_string().starts_with("`{ broken: [` is neither"));
+    }
+
+    #[tokio::test]
+    async fn a_bare_word_is_a_string() {
+        assert_eq!(scalar("hello").await.unwrap(), json!("hello"));
+        assert_eq!(scalar("5").await.unwrap(), json!(5));
+        assert_eq!(scalar("true").await.unwrap(), json!(true));
+    }
+}

@@ -1,0 +1,198 @@
+//! Who is calling which server, and how the answer is to look: global flags and environment (reference: network.md §5.1).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches};
+use gantry_client::{Client, Credentials, Endpoint};
+use http::header::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+use crate::Error;
+use crate::input;
+use crate::output::Format;
+
+/// The process environment, as a value.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: HashMap<String, String>,
+}
+
+impl Environment {
+    /// From variables, and from `~/.drpclirc`, whose lines win over them.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut variables: HashMap<_, _> = variables.into_iter().collect();
+        let home = variables.get("HOME").map(PathBuf::from);
+        // Having no such file is the ordinary case.
+        let text = home.and_then(|home| std::fs::read_to_string(home.join(".drpclirc")).ok()).unwrap_or_default();
+        let lines = text.lines().map(|line| line.trim().trim_start_matches("export "));
+        let pairs = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+        variables.extend(pairs.map(|(name, value)| (name.trim().to_owned(), unquote(value.trim()).to_owned())));
+        Self { variables }
+    }
+
+    /// The value of a variable, if it is set to something.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+fn unquote(text: &str) -> &str {
+    ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(text)
+}
+
+/// The global flags.
+pub(crate) fn flags() -> Vec<Arg> {
+    let value = |short, long: &'static str, help: &'static str| {
+        Arg::new(long).short(short).long(long).num_args(1).global(true).help(help).help_heading("Server and output")
+    };
+    let switch = |short, long: &'static str, help: &'static str| {
+        let arg = Arg::new(long).short(short).long(long).action(ArgAction::SetTrue).global(true);
+        arg.help(help).help_heading("Server and output")
+    };
+    vec![
+        value('E', "endpoint", "URL of the server [RS_ENDPOINT; default https://127.0.0.1:8092]"),
+        value('U', "username", "User name [RS_USERNAME, or RS_KEY=user:password; default rocketskates]"),
+        value('P', "password", "Password [RS_PASSWORD, or RS_KEY=user:password]"),
+        value('T', "token", "Token, instead of user name and password [RS_TOKEN]"),
+        switch('x', "no-token", "Accepted for drpcli's sake: no token is kept on disk"),
+        value('F', "format", "json, yaml, text or table [RS_FORMAT; default json]"),
+        value('J', "print-fields", "Columns of text and table, comma separated [RS_PRINT_FIELDS]"),
+        switch('H', "no-header", "Text and table without a head line [RS_NO_HEADER]"),
+        value('j', "truncate-length", "Longest text of a table's cell [RS_TRUNCATE_LENGTH; default 40]"),
+        switch('f', "force", "Skip the soft checks of the server"),
+        value('r', "ref", "The object as it was last seen (JSON, YAML, file or -): refuse if it has changed since"),
+        value('u', "url-proxy", "Path in front of the API, for a manager that passes calls on [RS_URL_PROXY]"),
+        value('t', "trace", "Log level of the server for this call"),
+        value('Z', "trace-token", "Text by which the server's log lines of this call are found"),
+        switch('d', "debug", "Tell what is called"),
+    ]
+}
+
+/// Everything that a verb needs.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) format: Format,
+    pub(crate) force: bool,
+    pub(crate) reference: Option<Value>,
+}
+
+impl Session {
+    pub(crate) async fn open(matches: &ArgMatches, environment: &Environment) -> Result<Self, Error> {
+        let text = |flag: &str, variable: &str| {
+            let flag = matches.get_one::<String>(flag).map(String::as_str);
+            flag.or_else(|| environment.get(variable)).map(str::to_owned)
+        };
+        let number = text("truncate-length", "RS_TRUNCATE_LENGTH").unwrap_or_else(|| "40".into());
+        let longest = number
+            .parse()
+            .map_err(|_| Error::Usage(format!("--truncate-length is `{number}`; it must be a number")))?;
+        let format = Format::new(
+            text("format", "RS_FORMAT").as_deref().unwrap_or("json"),
+            text("print-fields", "RS_PRINT_FIELDS").as_deref().unwrap_or_default(),
+            matches.get_flag("no-header") || environment.get("RS_NO_HEADER").is_some(),
+            longest,
+        )?;
+        let reference = match matches.get_one::<String>("ref") {
+            Some(text) => Some(input::value(text).await?),
+            None => None,
+        };
+        Ok(Self { client: connect(matches, environment, &text).await?, format, force: matches.get_flag("force"), reference })
+    }
+
+    /// `force=true` when asked for.
+    pub(crate) fn query(&self) -> Vec<(&'static str, &'static str)> {
+        if self.force { vec![("force", "true")] } else { Vec::new() }
+    }
+}
+
+async fn connect(
+    matches: &ArgMatches,
+    environment: &Environment,
+    text: &impl Fn(&str, &str) -> Option<String>,
+) -> Result<Client, Error> {
+    let credentials = credentials(matches, environment, text);
+    let mut headers = Vec::new();
+    for (flag, header) in [("trace", "x-log-request"), ("trace-token", "x-log-token")] {
+        let Some(value) = matches.get_one::<String>(flag) else { continue };
+        let value = HeaderValue::from_str(value).map_err(|_| Error::Usage(format!("--{flag} must be plain text")))?;
+        headers.push((HeaderName::from_static(header), value));
+    }
+    let proxy = text("url-proxy", "RS_URL_PROXY").unwrap_or_default();
+    let open = |url: String| {
+        let url = if url.contains("://") { url } else { format!("https://{url}") };
+        let credentials = credentials.clone();
+        Client::new(Endpoint { url, credentials, proxy: proxy.clone(), headers: headers.clone() })
+    };
+    if let Some(url) = text("endpoint", "RS_ENDPOINT") {
+        return Ok(open(url)?);
+    }
+    // RS_ENDPOINTS: the first that answers is taken.
+    let list = environment.get("RS_ENDPOINTS").unwrap_or_default();
+    let mut last = None;
+    for url in list.split_whitespace() {
+        let client = open(url.to_owned())?;
+        match client.get("/info", &[]).await {
+            Err(gantry_client::Error::Unreachable { .. }) => last = Some(client),
+            _ => return Ok(client),
+        }
+    }
+    match last {
+        Some(client) => Ok(client),
+        None => Ok(open("https://127.0.0.1:8092".into())?),
+    }
+}
+
+fn credentials(
+    matches: &ArgMatches,
+    environment: &Environment,
+    text: &impl Fn(&str, &str) -> Option<String>,
+) -> Credentials {
+    let flag = |name: &str| matches.get_one::<String>(name).cloned();
+    let by_password = flag("username").is_some() || flag("password").is_some();
+    if let Some(token) = flag("token").or_else(|| environment.get("RS_TOKEN").map(str::to_owned).filter(|_| !by_password)) {
+        return Credentials::Token(token);
+    }
+    let (user, password) = environment.get("RS_KEY").and_then(|key| key.split_once(':')).unzip();
+    let user = flag("username").or(user.map(str::to_owned)).or_else(|| text("username", "RS_USERNAME"));
+    let password = flag("password").or(password.map(str::to_owned)).or_else(|| text("password", "RS_PASSWORD"));
+    Credentials::Password(
+        user.unwrap_or_else(|| "rocketskates".into()),
+        password.unwrap_or_else(|| "r0cketsk8ts".into()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(args: &[&str], env: &[(&str, &str)]) -> Credentials {
+        let command = clap::Command::new("x").args(flags());
+        let matches = command.try_get_matches_from([&["x"], args].concat()).unwrap();
+        let environment = Environment::new(env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        let text = |flag: &str, variable: &str| {
+            matches.get_one::<String>(flag).cloned().or_else(|| environment.get(variable).map(str::to_owned))
+        };
+        credentials(&matches, &environment, &text)
+    }
+
+    #[test]
+    fn flags_win_over_variables_and_tokens_over_passwords() {
+        let password = |user: &str, password: &str| Credentials::Password(user.into(), password.into());
+        assert_eq!(who(&[], &[]), password("rocketskates", "r0cketsk8ts"));
+        assert_eq!(who(&[], &[("RS_KEY", "a:b:c")]), password("a", "b:c"));
+        assert_eq!(who(&["-U", "x"], &[("RS_KEY", "a:b"), ("RS_TOKEN", "t")]), password("x", "b"));
+        assert_eq!(who(&[], &[("RS_KEY", "a:b"), ("RS_TOKEN", "t")]), Credentials::Token("t".into()));
+        assert_eq!(who(&["-T", "f"], &[("RS_TOKEN", "t")]), Credentials::Token("f".into()));
+    }
+
+    #[test]
+    fn the_rc_file_wins_over_variables() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(".drpclirc"), "# mine\nRS_FORMAT=yaml\nexport RS_TOKEN=\"t\"\n").unwrap();
+        let home = home.path().to_str().unwrap().to_owned();
+        let environment = Environment::new([("HOME".to_owned(), home), ("RS_FORMAT".into(), "json".into())]);
+        assert_eq!((environment.get("RS_FORMAT"), environment.get("RS_TOKEN")), (Some("yaml"), Some("t")));
+    }
+}

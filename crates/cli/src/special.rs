@@ -1,0 +1,147 @@
+//! What only some nouns can do, and nouns that are no kind.
+
+use clap::Command;
+
+use crate::verb::Word::{Literal, Needed, Optional, Rest};
+use crate::verb::{Do, Takes, Verb, Word, verb};
+
+const ID: Word = Needed("id");
+
+/// Verbs of single kinds, by prefix.
+#[rustfmt::skip]
+static VERBS: &[(&str, &[Verb])] = &[
+    ("machines", &[
+        verb("bootenv", &[ID, Needed("bootenv")], &[], Do::SetField("BootEnv"), "Change the boot environment"),
+        verb("stage", &[ID, Needed("stage")], &[], Do::SetField("Stage"), "Change the stage"),
+        verb("workflow", &[ID, Needed("workflow")], &[], Do::SetField("Workflow"), "Start a workflow; \"\" clears it"),
+        verb("run", &[ID], &[], Do::SetField("Runnable=true"), "Let jobs run"),
+        verb("pause", &[ID], &[], Do::SetField("Runnable=false"), "Let no more jobs run"),
+        verb("addprofile", &[ID, Rest("profiles")], &[], Do::AddToList("Profiles"), "Add profiles"),
+        verb("removeprofile", &[ID, Rest("profiles")], &[], Do::RemoveFromList("Profiles"), "Remove profiles"),
+        verb("addtask", &[ID, Rest("tasks")], &[], Do::AddToList("Tasks"), "Append tasks"),
+        verb("removetask", &[ID, Rest("tasks")], &[], Do::RemoveFromList("Tasks"), "Remove tasks"),
+        verb("inserttask", &[ID, Needed("task"), Optional("offset")], &[], Do::InsertTask, "Insert a task after the present one, or so many further on"),
+        verb("trace", &[ID], &[("follow", Takes::Nothing, "Go on while the machine does"), ("boot", Takes::Value, "`all`, or how many boots to go back")], Do::Trace, "Show the boot trace: what happened, when, how long it took"),
+        verb("currentlog", &[ID], &[], Do::CurrentLog, "Show the log of the present job"),
+        verb("deletejobs", &[ID], &[], Do::DeleteJobs, "Delete all jobs of the machine"),
+        verb("token", &[ID], &[("ttl", Takes::Value, "How long it lasts (duration)")], Do::MachineToken, "Make a token that acts as the machine"),
+        verb("whoami", &[Optional("json")], &[], Do::Whoami, "Find the machine that fits a fingerprint"),
+        verb("inspect", &[ID], &[], Do::Inspect, "Show the machine with its jobs"),
+    ]),
+    ("profiles", &[
+        verb("addprofile", &[ID, Rest("profiles")], &[], Do::AddToList("Profiles"), "Add profiles"),
+        verb("removeprofile", &[ID, Rest("profiles")], &[], Do::RemoveFromList("Profiles"), "Remove profiles"),
+    ]),
+    ("stages", &[
+        verb("addprofile", &[ID, Rest("profiles")], &[], Do::AddToList("Profiles"), "Add profiles"),
+        verb("removeprofile", &[ID, Rest("profiles")], &[], Do::RemoveFromList("Profiles"), "Remove profiles"),
+        verb("addtask", &[ID, Rest("tasks")], &[], Do::AddToList("Tasks"), "Append tasks"),
+        verb("removetask", &[ID, Rest("tasks")], &[], Do::RemoveFromList("Tasks"), "Remove tasks"),
+    ]),
+    ("jobs", &[
+        verb("actions", &[ID], &[("for-os", Takes::Value, "For this operating system")], Do::JobActions, "Show the files and scripts of a job"),
+        verb("log", &[ID, Optional("text")], &[], Do::JobLog, "Show the log of a job, or append text (- for standard input)"),
+    ]),
+    ("users", &[
+        verb("token", &[ID, Rest("words")], &[], Do::Token, "Make a token: `ttl 3600`, `scope x action y specific z`, `roles a,b`"),
+        verb("password", &[ID, Needed("password")], &[], Do::Password, "Set the password"),
+    ]),
+    ("templates", &[
+        verb("upload", &[Needed("file"), Literal("as"), Needed("id")], &[], Do::TemplateUpload, "Make a template from a file"),
+    ]),
+];
+
+/// Nouns that are no kind.
+#[rustfmt::skip]
+static NOUNS: &[(&str, &str, &[Verb])] = &[
+    ("info", "The server itself", &[
+        verb("get", &[], &[], Do::InfoGet, "Show version, ports and features"),
+    ]),
+    ("prefs", "Preferences of the server", &[
+        verb("list", &[], &[], Do::PrefsList, "Show all"),
+        verb("set", &[Rest("pairs")], &[], Do::PrefsSet, "Set: JSON, or name value pairs"),
+    ]),
+    ("events", "What happens", &[
+        verb("watch", &[Optional("filter")], &[("from", Takes::Value, "Begin after this revision")], Do::EventsWatch, "Show events as they come; the filter is type.action.key"),
+        verb("post", &[Needed("json")], &[], Do::EventsPost, "Publish an event"),
+    ]),
+    ("logs", "The server's log", &[
+        verb("get", &[], &[], Do::LogsGet, "Show the newest lines"),
+        verb("watch", &[], &[], Do::LogsWatch, "Show lines as they come"),
+    ]),
+    ("objects", "Kinds of objects", &[
+        verb("list", &[], &[], Do::ObjectsList, "Show their names"),
+    ]),
+    ("contents", "Content packs", &[
+        verb("list", &[], &[], Do::ContentList, "Show all packs and layers"),
+        verb("show", &[Needed("name")], &[], Do::ContentShow, "Show a whole pack"),
+        verb("exists", &[Needed("name")], &[], Do::ContentExists, "Exit with 0 if the pack is there, else with 1"),
+        verb("upload", &[Needed("file")], &[], Do::ContentUpload, "Load or replace a pack: JSON, YAML or a file of either"),
+        verb("create", &[Needed("file")], &[], Do::ContentUpload, "The same"),
+        verb("destroy", &[Needed("name")], &[], Do::ContentDestroy, "Remove a pack"),
+    ]),
+    ("files", "Files that machines can download", BLOBS),
+    ("isos", "ISO images", BLOBS),
+    ("api", "Any call of the API", &[
+        verb("call", &[Needed("method"), Needed("path"), Optional("json")], &[], Do::Raw, "Call `GET /machines` and the like"),
+    ]),
+];
+
+#[rustfmt::skip]
+static BLOBS: &[Verb] = &[
+    verb("list", &[Optional("path")], &[("recurse", Takes::Nothing, "Everything below the path")], Do::BlobList, "Show names"),
+    verb("exists", &[Needed("path")], &[], Do::BlobExists, "Show the SHA-256 if it is there, else exit with 1"),
+    verb("upload", &[Needed("file"), Literal("as"), Needed("path")], &[("explode", Takes::Nothing, "Unpack it where it lies")], Do::BlobUpload, "Upload a file (- for standard input)"),
+    verb("download", &[Needed("path"), Optional("to"), Optional("file")], &[], Do::BlobDownload, "Download to standard output, or `to` a file"),
+    verb("destroy", &[Needed("path")], &[], Do::BlobDestroy, "Delete"),
+];
+
+/// `machines jobs …`
+#[rustfmt::skip]
+static MACHINE_JOBS: &[Verb] = &[
+    verb("create", &[ID], &[], Do::JobsCreate, "Ask for the next job"),
+    verb("current", &[ID], &[], Do::JobsCurrent, "Show the present job"),
+    verb("state", &[ID, Literal("to"), Needed("state")], &[], Do::JobsState, "Change the state of the present job"),
+];
+/// `machines tasks …`
+#[rustfmt::skip]
+static MACHINE_TASKS: &[Verb] = &[
+    verb("add", &[ID, Rest("tasks")], &[], Do::AddToList("Tasks"), "Append tasks"),
+    verb("del", &[ID, Rest("tasks")], &[], Do::RemoveFromList("Tasks"), "Remove tasks"),
+];
+
+/// The verbs that only the kind with this prefix has.
+pub(crate) fn verbs(prefix: &str) -> &'static [Verb] {
+    VERBS.iter().find(|(name, _)| *name == prefix).map_or(&[], |(_, verbs)| verbs)
+}
+
+/// The verbs of a noun that is no kind.
+pub(crate) fn of_noun(noun: &str) -> &'static [Verb] {
+    NOUNS.iter().find(|(name, ..)| *name == noun).map_or(&[], |(.., verbs)| verbs)
+}
+
+/// The verbs of a group below `machines`.
+pub(crate) fn group(name: &str) -> &'static [Verb] {
+    match name {
+        "jobs" => MACHINE_JOBS,
+        "tasks" => MACHINE_TASKS,
+        _ => &[],
+    }
+}
+
+/// The commands of nouns that are no kind.
+pub(crate) fn nouns() -> impl Iterator<Item = Command> {
+    NOUNS.iter().map(|(name, about, verbs)| grouped(Command::new(*name).about(*about), verbs))
+}
+
+/// Adds `jobs` and `tasks` to the command of machines.
+pub(crate) fn machine_groups(command: Command) -> Command {
+    let jobs = grouped(Command::new("jobs").about("Jobs of one machine"), MACHINE_JOBS);
+    let tasks = grouped(Command::new("tasks").about("The task list of one machine"), MACHINE_TASKS);
+    command.subcommand(jobs).subcommand(tasks)
+}
+
+fn grouped(command: Command, verbs: &[Verb]) -> Command {
+    let command = command.subcommand_required(true).arg_required_else_help(true);
+    verbs.iter().fold(command, |command, verb| command.subcommand(verb.command()))
+}

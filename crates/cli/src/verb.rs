@@ -1,0 +1,202 @@
+//! The verbs that nouns share, as a table, and how a row becomes a command.
+//!
+//! A row's words are drpcli's: `get <id> param <key>` has the literal `param` in the middle, and so has the row.
+
+use clap::{Arg, ArgAction, Command};
+use gantry_api::operation::WITH_ACTIONS;
+use gantry_model::{Kind, shape};
+
+/// One word after the verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// A value that must be there.
+    Needed(&'static str),
+    /// A value that may be there.
+    Optional(&'static str),
+    /// Any number of values.
+    Rest(&'static str),
+    /// This very word.
+    Literal(&'static str),
+}
+
+/// A flag of a verb: name, whether it takes a value, help.
+pub(crate) type Flag = (&'static str, Takes, &'static str);
+
+/// Whether a flag takes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Value,
+    Nothing,
+}
+
+/// What a verb does; [`crate::run`] has one arm per variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is documented by its row")]
+pub(crate) enum Do {
+    List, Count, Indexes, Show, Exists, Etag, Create, Update, Patch, Destroy, Wait,
+    MetaShow, MetaGet, MetaSet, MetaAdd, MetaRemove,
+    Params, ParamGet, ParamSet, ParamAdd, ParamRemove,
+    Actions, Action, RunAction,
+    SetField(&'static str), AddToList(&'static str), RemoveFromList(&'static str), InsertTask,
+    Trace, CurrentLog, DeleteJobs, Whoami, Inspect,
+    JobsCreate, JobsCurrent, JobsState, JobActions, JobLog,
+    Token, Password, MachineToken,
+    BlobList, BlobUpload, BlobDownload, BlobDestroy, BlobExists,
+    PrefsList, PrefsSet, InfoGet, EventsPost, EventsWatch, LogsGet, LogsWatch, ObjectsList,
+    ContentList, ContentShow, ContentUpload, ContentDestroy, ContentExists,
+    TemplateUpload, Raw,
+}
+
+/// One verb.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verb {
+    pub(crate) name: &'static str,
+    pub(crate) words: &'static [Word],
+    pub(crate) flags: &'static [Flag],
+    pub(crate) act: Do,
+    pub(crate) doc: &'static str,
+}
+
+pub(crate) const fn verb(
+    name: &'static str,
+    words: &'static [Word],
+    flags: &'static [Flag],
+    act: Do,
+    doc: &'static str,
+) -> Verb {
+    Verb { name, words, flags, act, doc }
+}
+
+use Word::{Literal, Needed, Optional, Rest};
+
+const ID: Word = Needed("id");
+const READ: &[Flag] = &[
+    ("slim", Takes::Value, "Leave out Params, Meta or both (comma list)"),
+    ("params", Takes::Value, "Show only these parameters (comma list)"),
+    ("decode", Takes::Nothing, "Open secure parameters"),
+];
+const PAGED: &[Flag] = &[
+    ("limit", Takes::Value, "Show at most so many"),
+    ("offset", Takes::Value, "Leave out so many first"),
+    ("slim", Takes::Value, "Leave out Params, Meta or both (comma list)"),
+    ("params", Takes::Value, "Show only these parameters (comma list)"),
+    ("decode", Takes::Nothing, "Open secure parameters"),
+];
+const LONG: &[Flag] = &[
+    ("wait", Takes::Value, "Wait so long for a change (duration)"),
+    ("etag", Takes::Value, "A change from this tag, as `etag` prints it"),
+];
+const PARAM: &[Flag] = &[
+    ("aggregate", Takes::Nothing, "Look also where the value is inherited from"),
+    ("compose", Takes::Nothing, "Merge maps and lists of all levels"),
+    ("decode", Takes::Nothing, "Open secure parameters"),
+    ("params", Takes::Value, "Show only these parameters (comma list)"),
+];
+
+/// Verbs of every kind that can be read; which others a kind has is decided by its row in the list of kinds.
+#[rustfmt::skip]
+static READING: &[Verb] = &[
+    verb("list", &[Rest("filters")], PAGED, Do::List, "List objects; filters are `Field=value`, `Field=Gt(value)`, `sort=Field`, `reverse=true`"),
+    verb("count", &[Rest("filters")], &[], Do::Count, "Count objects"),
+    verb("indexes", &[], &[], Do::Indexes, "Show what lists can be filtered and sorted by"),
+    verb("show", &[ID], READ, Do::Show, "Show one object, by key or `Index:value`"),
+    verb("exists", &[ID], LONG, Do::Exists, "Exit with 0 if the object exists, else with 1"),
+    verb("etag", &[ID], &[], Do::Etag, "Show the tag that changes with the object"),
+];
+#[rustfmt::skip]
+static WRITING: &[Verb] = &[
+    verb("update", &[ID, Needed("json")], &[], Do::Update, "Merge fields into an object; refused if it changes meanwhile"),
+    verb("patch", &[ID, Needed("patch")], &[], Do::Patch, "Apply a JSON Patch"),
+    verb("wait", &[ID, Needed("field"), Needed("value"), Optional("timeout")], &[], Do::Wait, "Wait until a field has a value; prints complete or timeout"),
+];
+const CREATE: Verb = verb("create", &[Needed("json")], &[], Do::Create, "Create an object; a word that is no JSON is its name");
+const DESTROY: Verb = verb("destroy", &[ID], &[], Do::Destroy, "Delete an object");
+#[rustfmt::skip]
+static PARAMS: &[Verb] = &[
+    verb("params", &[ID, Optional("json")], PARAM, Do::Params, "Show all parameters, or replace them all"),
+    verb("get", &[ID, Literal("param"), Needed("key")], PARAM, Do::ParamGet, "Show a parameter"),
+    verb("set", &[ID, Literal("param"), Needed("key"), Literal("to"), Needed("json")], &[], Do::ParamSet, "Set a parameter"),
+    verb("add", &[ID, Literal("param"), Needed("key"), Literal("to"), Needed("json")], &[], Do::ParamAdd, "Set a parameter that is not there yet"),
+    verb("remove", &[ID, Literal("param"), Needed("key")], &[], Do::ParamRemove, "Remove a parameter"),
+];
+#[rustfmt::skip]
+static ACTIONS: &[Verb] = &[
+    verb("actions", &[ID], &[("plugin", Takes::Value, "Of this plugin only")], Do::Actions, "Show the actions that plugins offer"),
+    verb("action", &[ID, Needed("command")], &[("plugin", Takes::Value, "Of this plugin only")], Do::Action, "Show one action"),
+    verb("runaction", &[ID, Needed("command"), Rest("arguments")], &[("plugin", Takes::Value, "Of this plugin only")], Do::RunAction, "Run an action with JSON or with key value pairs"),
+];
+#[rustfmt::skip]
+static META: &[Verb] = &[
+    verb("get", &[ID, Needed("key")], &[], Do::MetaGet, "Show one Meta value"),
+    verb("set", &[ID, Literal("key"), Needed("key"), Literal("to"), Needed("value")], &[], Do::MetaSet, "Set a Meta value"),
+    verb("add", &[ID, Literal("key"), Needed("key"), Literal("val"), Needed("value")], &[], Do::MetaAdd, "Set a Meta value that is not there yet"),
+    verb("remove", &[ID, Literal("key"), Needed("key")], &[], Do::MetaRemove, "Remove a Meta value"),
+];
+
+/// The verbs of a kind.
+pub(crate) fn of_kind(kind: Kind) -> impl Iterator<Item = &'static Verb> {
+    let spec = kind.spec();
+    let take = |wanted: bool, verbs: &'static [Verb]| if wanted { verbs } else { &[] };
+    take(spec.verbs.read, READING)
+        .iter()
+        .chain(take(spec.verbs.create, std::slice::from_ref(&CREATE)))
+        .chain(take(spec.verbs.update || kind == Kind::Lease, WRITING))
+        .chain(take(spec.verbs.delete, std::slice::from_ref(&DESTROY)))
+        .chain(take(spec.params, PARAMS))
+        .chain(take(WITH_ACTIONS.contains(&spec.prefix), ACTIONS))
+        .chain(crate::special::verbs(spec.prefix))
+}
+
+/// The verbs below `meta`.
+pub(crate) fn meta() -> &'static [Verb] {
+    META
+}
+
+/// The command of a kind.
+pub(crate) fn noun(kind: Kind) -> Command {
+    let spec = kind.spec();
+    let about = spec.shape.doc.trim().lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
+    let command = Command::new(spec.prefix).about(about).subcommand_required(true).arg_required_else_help(true);
+    let command = of_kind(kind).fold(command, |command, verb| command.subcommand(verb.command()));
+    let command = if spec.verbs.update { command.subcommand(meta_command()) } else { command };
+    let command = if kind == Kind::Machine { crate::special::machine_groups(command) } else { command };
+    if spec.verbs.create { command.after_help(fields(spec.shape)) } else { command }
+}
+
+fn meta_command() -> Command {
+    let command = Command::new("meta").about("Show or change the Meta map").args_conflicts_with_subcommands(true);
+    let command = command.arg(Arg::new("id").required(true));
+    META.iter().fold(command, |command, verb| command.subcommand(verb.command()))
+}
+
+/// The fields of a kind, for the foot of its help.
+fn fields(shape: &shape::Shape) -> String {
+    let lines = shape.fields.iter().filter(|field| field.role != shape::Role::Derived).map(|field| {
+        let doc = field.doc.trim().lines().next().unwrap_or_default();
+        format!("  {:<20} {doc}", field.name)
+    });
+    format!("Fields:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+impl Verb {
+    /// The row as a command.
+    pub(crate) fn command(&self) -> Command {
+        let command = Command::new(self.name).about(self.doc);
+        let command = self.words.iter().enumerate().fold(command, |command, (index, word)| {
+            let arg = Arg::new(format!("w{index}")).index(index + 1).allow_hyphen_values(true);
+            command.arg(match word {
+                Needed(name) => arg.required(true).value_name(*name),
+                Literal(word) => arg.required(true).value_name(*word).value_parser([*word]).hide_possible_values(true),
+                Optional(name) => arg.value_name(*name),
+                Rest(name) => arg.num_args(0..).value_name(*name).allow_hyphen_values(false),
+            })
+        });
+        self.flags.iter().fold(command, |command, (name, takes, help)| {
+            let arg = Arg::new(*name).long(*name).help(*help);
+            command.arg(match takes {
+                Takes::Value => arg.num_args(1),
+                Takes::Nothing => arg.action(ArgAction::SetTrue),
+            })
+        })
+    }
+}

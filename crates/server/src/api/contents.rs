@@ -1,0 +1,152 @@
+//! Content packs over the API (reference: api.md §12).
+
+use std::sync::Arc;
+
+use gantry_api::Error;
+use gantry_api::refusal::{Asked, Target};
+use gantry_model::{Kind, Layer, View};
+use gantry_state::{Audit, Failure};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, Answer};
+use super::{Ask, body};
+
+/// The name under which the store itself is listed.
+const BACKING: &str = "BackingStore";
+
+/// `GET /contents`
+pub(super) fn list(ask: &Ask) -> Answer {
+    let mut all = vec![backing_summary(&ask.view)];
+    all.extend(ask.view.layers().iter().map(|layer| summary(&ask.view, layer)));
+    answer::ok(&all)
+}
+
+fn summary(view: &View, layer: &Layer) -> Value {
+    let mut meta = json!(layer.meta());
+    // Clients expect no tags in summaries.
+    meta["Tags"] = "".into();
+    json!({ "meta": meta, "Counts": layer.counts(), "Warnings": view.warnings() })
+}
+
+fn backing_meta() -> Value {
+    let mut meta = json!(gantry_model::kinds::content::ContentMeta::default());
+    meta["Name"] = BACKING.into();
+    meta["Version"] = "v0.0.0".into();
+    meta["Description"] = "Writable backing store".into();
+    meta["Type"] = "writable".into();
+    meta["Writable"] = true.into();
+    meta
+}
+
+fn own(view: &View, kind: Kind) -> impl Iterator<Item = &Arc<gantry_model::Record>> {
+    view.records(kind).filter(|record| !record.read_only())
+}
+
+fn backing_summary(view: &View) -> Value {
+    let counts = Kind::ALL.iter().map(|kind| (kind.prefix().to_owned(), own(view, *kind).count()));
+    let counts: Map<String, Value> = counts.filter(|(_, count)| *count > 0).map(|(p, count)| (p, count.into())).collect();
+    json!({ "meta": backing_meta(), "Counts": counts, "Warnings": [] })
+}
+
+/// `GET /contents/<name>`
+pub(super) fn read(ask: &Ask) -> Answer {
+    if ask.route.key == BACKING {
+        return answer::ok(&backing(&ask.view));
+    }
+    let found = ask.view.layers().iter().find(|layer| layer.name() == ask.route.key);
+    answer::ok(&found.ok_or_else(|| none(ask))?.to_value())
+}
+
+/// The store as a pack. Password hashes and secrets of tokens stay here: this is no backup.
+fn backing(view: &View) -> Value {
+    let mut sections = Map::new();
+    for kind in Kind::ALL.iter().filter(|kind| kind.spec().verbs.create || **kind == Kind::Preference) {
+        let objects = own(view, *kind).map(|record| (record.key().to_string(), record.wire_value()));
+        let mut objects: Map<String, Value> = objects.collect();
+        if *kind == Kind::Preference {
+            objects.retain(|name, _| !name.ends_with("Secret"));
+        }
+        sections.insert(kind.prefix().to_owned(), objects.into());
+    }
+    json!({ "meta": backing_meta(), "sections": sections })
+}
+
+fn none(ask: &Ask) -> Error {
+    Error::new(404, ask.method, "No such content store").about("contents", &ask.route.key)
+}
+
+/// `POST /contents`
+pub(super) async fn create(mut ask: Ask) -> Answer {
+    let layer = read_pack(&mut ask).await?;
+    let name = layer.name().to_owned();
+    if ask.view.layers().iter().any(|other| other.name() == name) || name == BACKING {
+        return Err(Error::new(409, "POST", format!("Content {name} already exists")).about("contents", name));
+    }
+    put(&ask, layer, StatusCode::CREATED).await
+}
+
+/// `PUT /contents/<name>`
+pub(super) async fn replace(mut ask: Ask) -> Answer {
+    let layer = read_pack(&mut ask).await?;
+    let about = |error: Error| error.about("contents", &ask.route.key);
+    if layer.name() != ask.route.key {
+        let text = format!("Cannot change name from {} to {}", ask.route.key, layer.name());
+        return Err(about(Error::new(400, "PUT", text)));
+    }
+    if !ask.view.layers().iter().any(|other| other.name() == layer.name()) {
+        return Err(about(Error::new(404, "PUT", format!("Cannot find {}", ask.route.key))));
+    }
+    put(&ask, layer, StatusCode::OK).await
+}
+
+async fn read_pack(ask: &mut Ask) -> Result<Arc<Layer>, Error> {
+    let value = body::json(ask.take_body(), &ask.headers, body::PACK_LIMIT, json!({})).await?;
+    let layer = super::blocking(move || Layer::from_value(value)).await?;
+    layer.map(Arc::new).map_err(|error| ask.refuse(error, Target::Object))
+}
+
+async fn put(ask: &Ask, layer: Arc<Layer>, status: StatusCode) -> Answer {
+    let audit = Audit::new(&ask.caller.principal, if status == StatusCode::CREATED { "create" } else { "update" });
+    ask.api.state.put_pack(audit, layer.clone()).await.map_err(|failure| refused(ask, failure))?;
+    publish(ask, layer.name(), if status == StatusCode::CREATED { "create" } else { "update" });
+    answer::json(status, &summary(&ask.api.state.view(), &layer))
+}
+
+/// `DELETE /contents/<name>`
+pub(super) async fn delete(ask: Ask) -> Answer {
+    let audit = Audit::new(&ask.caller.principal, "delete");
+    let removed = ask.api.state.remove_pack(audit, &ask.route.key).await;
+    removed.map_err(|failure| match failure {
+        Failure::Refused(gantry_model::Error::NotFound { .. }) => none(&ask),
+        Failure::Refused(gantry_model::Error::Layer { messages, .. }) => {
+            Error { messages, ..Error::new(404, "DELETE", "").about("contents", &ask.route.key) }
+        }
+        other => refused(&ask, other),
+    })?;
+    publish(&ask, &ask.route.key, "delete");
+    Ok(answer::nothing())
+}
+
+fn refused(ask: &Ask, failure: Failure<gantry_model::Error>) -> Error {
+    match failure {
+        Failure::Refused(error) => {
+            Error::from_model(error, Asked { method: ask.method, key: &ask.route.key, target: Target::Object })
+        }
+        Failure::Failed(error) => {
+            tracing::error!(%error, "content pack could not be stored");
+            Error::unavailable(ask.method, "the store refused the write")
+        }
+    }
+}
+
+fn publish(ask: &Ask, name: &str, action: &str) {
+    ask.api.bus.publish(gantry_api::Event {
+        time: crate::clock::now().to_string(),
+        r#type: "contents".into(),
+        action: action.into(),
+        key: name.into(),
+        principal: ask.caller.principal.clone(),
+        ..gantry_api::Event::default()
+    });
+}

@@ -1,0 +1,66 @@
+//! Writes on behalf of a caller: one closure in one transaction, its refusal in the words of the wire.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use gantry_api::Error;
+use gantry_api::claim::Wanted;
+use gantry_api::refusal::{Asked, Target};
+use gantry_model::{How, Kind, Tx, View};
+use gantry_state::Failure;
+
+use super::Ask;
+use super::body::{PATIENCE, Upload};
+use crate::auth::Subject;
+
+/// What a write came to.
+#[derive(Debug)]
+pub(super) struct Written<T> {
+    /// What the closure gave back.
+    pub(super) value: T,
+    /// A View that shows the write.
+    pub(super) view: Arc<View>,
+}
+
+impl Ask {
+    /// Takes the body out, once.
+    pub(super) fn take_body(&mut self) -> Upload {
+        std::mem::replace(&mut self.body, Upload::new(Body::empty(), self.route.operation.method.as_str(), PATIENCE))
+    }
+
+    /// Runs `work` in a transaction in the caller's name; returns when it is durable and visible. The closure may run more
+    /// than once, so it must not do anything but change the draft.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        target: Target,
+        work: impl Fn(&mut Tx) -> Result<T, gantry_model::Error> + Send + Sync + 'static,
+    ) -> Result<Written<T>, Error> {
+        let how = How {
+            force: self.query.flag("force") && self.query.get("force").is_some(),
+            locks: matches!(self.caller.subject, Subject::User(_)),
+        };
+        let written = self.api.write(&self.caller.principal, action, move |tx| {
+            tx.set_how(how);
+            work(tx)
+        });
+        match written.await {
+            Ok(written) => Ok(Written { value: written.value, view: written.view }),
+            Err(Failure::Refused(error)) => Err(self.refuse(error, target)),
+            Err(Failure::Failed(error)) => {
+                tracing::error!(%error, path = %self.path, "write failed");
+                Err(Error::unavailable(self.method, "the store refused the write"))
+            }
+        }
+    }
+
+    /// The wire form of a refusal of the model.
+    pub(super) fn refuse(&self, error: gantry_model::Error, target: Target) -> Error {
+        Error::from_model(error, Asked { method: self.method, key: &self.route.key, target })
+    }
+
+    /// Whether the caller may know that the object exists.
+    pub(super) fn may_see(&self, kind: Kind, specific: &str) -> bool {
+        self.caller.may(&Wanted::new(kind.prefix(), "get", specific))
+    }
+}

@@ -1,0 +1,257 @@
+//! Events: posting them, and the websocket that delivers them (reference: api.md §16).
+//!
+//! A connection follows two sources: the ordered events of `state` by revision, and the bus, which may lose. While the client
+//! does not read, nothing is queued for it: `state` keeps a bounded history, and a reader that comes back later than that gets
+//! an event of type `gap` which says what it missed, and goes on from there. Each event carries its revision; connecting
+//! with `?from=<revision>` brings what happened since, so a reader that was cut off misses nothing either.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::FromRequestParts as _;
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use gantry_api::claim::Wanted;
+use gantry_api::{Error, Event, Filter};
+use gantry_model::{Change, Kind};
+use gantry_state::{Lost, Subscription};
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+use super::answer::{self, Answer};
+use super::{Ask, body};
+use crate::auth::Caller;
+use crate::clock;
+use crate::core::Core;
+
+/// The longest frame that a client may send: registrations are short.
+const LONGEST_FRAME: usize = 64 * 1024;
+/// Registrations of one connection; more are acknowledged but match nothing.
+const MOST_FILTERS: usize = 1_000;
+
+/// `POST /events`
+pub(super) async fn post(mut ask: Ask) -> Answer {
+    let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
+    let event: Event = serde_json::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
+    ask.api.bus.publish(Event { principal: ask.caller.principal, revision: 0, ..event });
+    Ok(answer::nothing())
+}
+
+/// `GET /ws`
+pub(super) async fn stream(mut ask: Ask) -> Answer {
+    let from = match ask.query.get("from") {
+        Some(text) => {
+            let wrong = |_| Error::malformed("GET", format!("from is `{text}`; it must be a revision, a whole number"));
+            Some(text.parse::<u64>().map_err(wrong)?)
+        }
+        None => None,
+    };
+    let mut request = Request::new(());
+    *request.headers_mut() = std::mem::take(&mut ask.headers);
+    *request.extensions_mut() = std::mem::take(&mut ask.upgrade);
+    let (mut parts, ()) = request.into_parts();
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else { return Ok(no_upgrade()) };
+    let (api, caller) = (ask.api.clone(), ask.caller.clone());
+    let resumed = from.is_some();
+    let changes = api.state.subscribe(from);
+    let connection =
+        Connection { bus: api.bus.listen(), changes, filters: Vec::new(), waiting: resumed, caller, api };
+    Ok(upgrade.max_message_size(LONGEST_FRAME).on_upgrade(|socket| connection.run(socket)))
+}
+
+fn no_upgrade() -> Response<Body> {
+    let mut reply = Response::new(Body::from("this path wants a websocket\n"));
+    *reply.status_mut() = StatusCode::BAD_REQUEST;
+    reply
+}
+
+/// One reader.
+struct Connection {
+    api: Arc<Core>,
+    caller: Caller,
+    bus: broadcast::Receiver<Arc<Event>>,
+    changes: Subscription,
+    filters: Vec<Filter>,
+    /// A resumed reader has not registered yet: what it missed waits for its first filter.
+    waiting: bool,
+}
+
+/// What a connection wakes up for.
+enum Woken {
+    Frame(Option<Result<Message, axum::Error>>),
+    Changes(Result<Vec<Arc<gantry_state::Event>>, Lost>),
+    Bus(Result<Arc<Event>, broadcast::error::RecvError>),
+    Stop,
+}
+
+impl Connection {
+    async fn run(mut self, mut socket: WebSocket) {
+        self.api.metrics.websockets.inc();
+        let stop = self.api.stop.clone();
+        loop {
+            // Frames first: a registration that was sent before an event must be in effect for it.
+            let woken = tokio::select! {
+                biased;
+                () = stop.cancelled() => Woken::Stop,
+                frame = socket.recv() => Woken::Frame(frame),
+                events = self.changes.next(), if !self.waiting => Woken::Changes(events),
+                event = self.bus.recv(), if !self.waiting => Woken::Bus(event),
+            };
+            let going_on = match woken {
+                Woken::Frame(Some(Ok(message))) => self.frame(&mut socket, &message).await,
+                Woken::Frame(_) => break,
+                Woken::Changes(events) => self.deliver(&mut socket, events).await,
+                Woken::Bus(event) => self.relay(&mut socket, event).await,
+                Woken::Stop => {
+                    // The client learns of it from the closed connection in any case.
+                    drop(socket.send(Message::Close(None)).await);
+                    break;
+                }
+            };
+            if going_on.is_err() {
+                break;
+            }
+        }
+        self.api.metrics.websockets.dec();
+    }
+
+    /// `register <filter>` and `deregister <filter>`; each is acknowledged, once it is in effect. Anything else is ignored.
+    async fn frame(&mut self, socket: &mut WebSocket, message: &Message) -> Result<(), axum::Error> {
+        let Message::Text(text) = message else { return Ok(()) };
+        let Some((word, text)) = text.trim_end().split_once(' ') else { return Ok(()) };
+        match word {
+            "register" => {
+                let known = self.filters.iter().any(|filter| filter.text() == text);
+                if !known && self.filters.len() < MOST_FILTERS {
+                    self.filters.extend(Filter::parse(text));
+                }
+                self.waiting = false;
+            }
+            "deregister" => self.filters.retain(|filter| filter.text() != text),
+            _ => return Ok(()),
+        }
+        let acknowledged = Event {
+            time: clock::now().to_string(),
+            r#type: "websocket".into(),
+            action: word.into(),
+            key: text.into(),
+            ..Event::default()
+        };
+        send(socket, &acknowledged).await
+    }
+
+    async fn deliver(
+        &mut self,
+        socket: &mut WebSocket,
+        events: Result<Vec<Arc<gantry_state::Event>>, Lost>,
+    ) -> Result<(), axum::Error> {
+        let events = match events {
+            Ok(events) => events,
+            Err(Lost::Gap { after, newest, .. }) => {
+                self.changes = self.api.state.subscribe(Some(newest));
+                return self.tell_gap(socket, after, newest).await;
+            }
+            Err(_) => return Err(axum::Error::new("the state is closed")),
+        };
+        for event in &events {
+            for change in &event.changes {
+                let action = action(event, change);
+                if self.wants(change.kind.prefix(), action, &change.key) {
+                    let text = write(event, change, action);
+                    socket.send(Message::Text(Utf8Bytes::from(text))).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_gap(&self, socket: &mut WebSocket, after: u64, newest: u64) -> Result<(), axum::Error> {
+        self.api.metrics.lost_events.inc();
+        let gap = Event {
+            time: clock::now().to_string(),
+            r#type: "gap".into(),
+            action: "lost".into(),
+            key: format!("{after}-{newest}"),
+            object: json!({ "After": after, "Until": newest }),
+            revision: newest,
+            ..Event::default()
+        };
+        send(socket, &gap).await
+    }
+
+    async fn relay(
+        &mut self,
+        socket: &mut WebSocket,
+        event: Result<Arc<Event>, broadcast::error::RecvError>,
+    ) -> Result<(), axum::Error> {
+        match event {
+            Ok(event) if self.wants(&event.r#type, &event.action, &event.key) => send(socket, &event).await,
+            Ok(_) => Ok(()),
+            Err(broadcast::error::RecvError::Lagged(count)) => {
+                self.api.metrics.lost_events.inc_by(count);
+                let gap = Event {
+                    time: clock::now().to_string(),
+                    r#type: "gap".into(),
+                    action: "lost".into(),
+                    key: "bus".into(),
+                    object: json!({ "Count": count }),
+                    ..Event::default()
+                };
+                send(socket, &gap).await
+            }
+            Err(broadcast::error::RecvError::Closed) => Err(axum::Error::new("the server is stopping")),
+        }
+    }
+
+    /// Registered for, and permitted: to hear of an object takes the right to get it.
+    fn wants(&self, r#type: &str, action: &str, key: &str) -> bool {
+        self.filters.iter().any(|filter| filter.matches(r#type, action, key)) && self.may_hear(r#type, action, key)
+    }
+
+    fn may_hear(&self, r#type: &str, action: &str, key: &str) -> bool {
+        let specific = match Kind::from_prefix(r#type) {
+            Some(Kind::Job) => super::auth_key(&self.api.state.view(), Kind::Job, key),
+            _ => key.to_owned(),
+        };
+        let may = |action: &str| self.caller.may(&Wanted::new(r#type, action, &*specific));
+        may("get") || may(action)
+    }
+}
+
+async fn send(socket: &mut WebSocket, event: &Event) -> Result<(), axum::Error> {
+    let text = serde_json::to_string(event).map_err(axum::Error::new)?;
+    socket.send(Message::Text(Utf8Bytes::from(text))).await
+}
+
+/// What a change is called: what the caller did, for the object that it was done to; `save` for everything that followed.
+fn action(event: &gantry_state::Event, change: &Change) -> &'static str {
+    match (&change.before, &change.after) {
+        (None, _) => "create",
+        (_, None) => "delete",
+        _ if event.audit.action == "update" && event.changes.first() == Some(change) => "update",
+        _ => "save",
+    }
+}
+
+/// One change as a frame. Objects are written from their canonical JSON; nothing is parsed.
+fn write(event: &gantry_state::Event, change: &Change, action: &str) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let mut text = format!(
+        "{{\"Time\":\"{}\",\"Type\":{},\"Action\":\"{action}\",\"Key\":{},\"Principal\":{},\"Object\":",
+        event.time,
+        quoted(change.kind.prefix()),
+        quoted(&change.key),
+        quoted(&event.audit.principal),
+    );
+    match change.after.as_ref().or(change.before.as_ref()) {
+        Some(record) => record.write_json(&mut text),
+        None => text.push_str("null"),
+    }
+    text.push_str(",\"Original\":");
+    match (&change.before, &change.after) {
+        (Some(before), Some(_)) => before.write_json(&mut text),
+        _ => text.push_str("null"),
+    }
+    text.push_str(&format!(",\"Revision\":{}}}", event.revision));
+    text
+}

@@ -1,0 +1,187 @@
+//! `/info`, `/objects` and plugin actions (reference: api.md §19, §9).
+
+use std::net::IpAddr;
+
+use gantry_api::Error;
+use gantry_api::operation::WITH_ACTIONS;
+use gantry_model::kinds::info::Stat;
+use gantry_model::{Info, Kind, View};
+use serde_json::{Map, Value, json};
+
+use super::Ask;
+use super::answer::{self, Answer};
+use crate::core::Core;
+
+/// What clients and content may test for (reference: api.md §19.3), in the order of the last open server, then ours.
+const FEATURES: &[&str] = &[
+    "api-v3", "sane-exit-codes", "common-blob-size", "change-stage-map", "job-exit-states",
+    "package-repository-handling", "profileless-machine", "threaded-log-levels", "plugin-v2", "fsm-runner",
+    "plugin-v2-safe-config", "workflows", "default-workflow", "http-range-header", "roles", "tenants", "secure-params",
+    "separate-meta-api", "slim-objects", "secure-param-upgrade", "sprig", "multiarch", "actions-in-task-list",
+    "endpoint-refs", "endpoint-proxy", "inline-upgrade", "bundle-objects", "secure-params-in-content-packs",
+    "task-prerequisites", "content-prerequisite-version-checking", "stage-paramer", "auto-boot-target",
+    "partial-objects", "regex-string-filters", "file-iso-exists-info-render", "log-has-head-method",
+    "overridable-bootloaders", "centos-8", "elevated-tasks", "env-linefrom",
+    "gantry-boot-trace", "gantry-log-offset", "gantry-event-resume",
+];
+
+/// Actions that every kind has, then those of single scopes (reference: api.md §15.4).
+const ACTIONS: &[&str] = &["action", "actions", "create", "delete", "get", "list", "update"];
+const SCOPES: &[(&str, &[&str])] = &[
+    ("contents", &["create", "delete", "get", "list", "update"]),
+    ("events", &["post"]),
+    ("files", &["delete", "get", "list", "post"]),
+    ("info", &["get"]),
+    ("interfaces", &["get", "list"]),
+    ("isos", &["delete", "get", "list", "post"]),
+    ("jobs", &["log"]),
+    ("logs", &["get"]),
+    ("machines", &["getSecure", "releaseToPool", "token", "updateSecure", "updateTaskList", "whoami"]),
+    ("objects", &["list"]),
+    ("plugins", &["getSecure", "updateSecure"]),
+    ("preferences", &["list", "post"]),
+    ("profiles", &["getSecure", "updateSecure"]),
+    ("stages", &["getSecure", "updateSecure"]),
+    ("system", &["active", "passive", "replicate", "upgrade"]),
+    ("users", &["password", "token"]),
+];
+
+/// `GET /info`
+pub(super) fn info(ask: &Ask) -> Answer {
+    answer::ok(&describe(ask))
+}
+
+/// What this server says about itself to this caller.
+pub(super) fn describe(ask: &Ask) -> Info {
+    of(&ask.api, &ask.view, crate::render::address(&ask.api, ask.peer.local.ip()))
+}
+
+/// What this server says about itself to somebody who reaches it at `address`.
+pub(crate) fn of(core: &Core, view: &View, address: IpAddr) -> Info {
+    let (facts, config) = (&core.facts, &core.config);
+    let (ports, services) = (facts.ports, config.services);
+    Info {
+        arch: arch().into(),
+        os: "linux".into(),
+        version: gantry_api::DRP_VERSION.into(),
+        gantry_version: env!("CARGO_PKG_VERSION").into(),
+        id: facts.id.clone(),
+        local_id: facts.local_id.clone(),
+        ha_id: facts.ha_id.clone(),
+        ha_active_id: facts.ha_id.clone(),
+        ha_enabled: false,
+        ha_is_active: true,
+        ha_virtual_address: String::new(),
+        ha_status: "Up".into(),
+        ha_passive_state: Vec::new(),
+        api_port: ports.api.into(),
+        file_port: ports.files.into(),
+        secure_file_port: ports.secure_files.into(),
+        tftp_port: ports.tftp.into(),
+        dhcp_port: ports.dhcp.into(),
+        binl_port: ports.binl.into(),
+        tftp_enabled: services.tftp,
+        dhcp_enabled: services.dhcp,
+        binl_enabled: services.binl,
+        prov_enabled: services.files,
+        secure_prov_enabled: services.files,
+        address: address.into(),
+        server_hostname: String::new(),
+        manager: false,
+        stats: [Kind::Machine, Kind::Subnet, Kind::Context].map(|kind| stat(view, kind)).into(),
+        features: FEATURES.iter().map(|word| (*word).to_owned()).collect(),
+        scopes: scopes().into_iter().collect(),
+        license: license(&facts.id),
+        errors: Vec::new(),
+    }
+}
+
+fn stat(view: &View, kind: Kind) -> Stat {
+    let count = i64::try_from(view.count(kind)).unwrap_or(i64::MAX);
+    Stat { name: format!("{}.count", kind.prefix()), count }
+}
+
+fn arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
+}
+
+fn scopes() -> Map<String, Value> {
+    let mut scopes = Map::new();
+    let of_kind = Kind::ALL.iter().filter(|kind| WITH_ACTIONS.contains(&kind.prefix()) || kind.spec().verbs.create);
+    for kind in of_kind {
+        scopes.insert(kind.prefix().into(), words(ACTIONS));
+    }
+    for (scope, actions) in SCOPES {
+        let entry = scopes.entry(*scope).or_insert_with(|| json!({}));
+        if let (Some(entry), Value::Object(more)) = (entry.as_object_mut(), words(actions)) {
+            entry.extend(more);
+        }
+    }
+    scopes
+}
+
+fn words(words: &[&str]) -> Value {
+    words.iter().map(|word| ((*word).to_owned(), json!({}))).collect::<Map<_, _>>().into()
+}
+
+/// Nothing is licensed: every feature is there, for ever.
+fn license(id: &str) -> Map<String, Value> {
+    let names = ["upto-nodes", "ad-auth", "billing", "callback", "manager", "pool", "rack", "rbac", "secure-params", "ux-views"];
+    let licenses: Vec<Value> = names
+        .iter()
+        .map(|name| {
+            json!({
+                "Name": name, "Active": true, "Expired": false, "ShortLicense": "Open", "LongLicense": "",
+                "PurchaseDate": "0001-01-01T00:00:00Z", "StartDate": "0001-01-01T00:00:00Z",
+                "SoftExpireDate": "9999-01-01T00:00:00Z", "HardExpireDate": "9999-01-01T00:00:00Z",
+                "Version": "", "Data": null,
+            })
+        })
+        .collect();
+    let license = json!({
+        "Contact": "", "ContactEmail": "", "ContactId": "", "Owner": "", "OwnerEmail": "", "OwnerId": "",
+        "Grantor": "Gantry", "GrantorEmail": "", "Version": "", "GenerationVersion": "",
+        "Endpoints": [id], "MaxDrpVersion": "", "Licenses": licenses,
+    });
+    license.as_object().cloned().unwrap_or_default()
+}
+
+/// `GET /objects`
+pub(super) fn objects() -> Answer {
+    let kinds = Kind::ALL.iter().filter(|kind| kind.spec().verbs.create || matches!(kind, Kind::Lease | Kind::Preference));
+    let mut names: Vec<&str> = kinds.map(|kind| kind.prefix()).collect();
+    names.sort_unstable();
+    answer::ok(&names)
+}
+
+/// `GET …/actions`: no plugin runs, so none offers anything.
+pub(super) fn actions(ask: &Ask) -> Answer {
+    exists(ask)?;
+    answer::ok(&Vec::<Value>::new())
+}
+
+/// `GET …/actions/<command>`
+pub(super) fn action(ask: &Ask) -> Answer {
+    exists(ask)?;
+    let text = format!("{}: Not Found", ask.route.rest);
+    Err(Error::new(404, ask.method, text).about(&ask.route.kind, &ask.route.key))
+}
+
+/// `POST …/actions/<command>`
+pub(super) fn run_action(ask: &Ask) -> Answer {
+    exists(ask)?;
+    let text = format!("Action {} on {}: Not Found", ask.route.rest, ask.route.kind);
+    Err(Error::new(400, "INVOKE", text).about(&ask.route.kind, &ask.route.key))
+}
+
+fn exists(ask: &Ask) -> Result<(), Error> {
+    match ask.view.lookup(ask.kind()?, &ask.route.key) {
+        Some(_) => Ok(()),
+        None => Err(Error::not_found(ask.method, &ask.route.kind, &ask.route.key)),
+    }
+}

@@ -1,0 +1,235 @@
+//! Jobs: asking for the next one, reporting on one, its files and scripts (reference: api.md §11).
+//!
+//! What happens next is decided by `gantry_workflow`; this file carries its answer out: objects into the store, texts into
+//! the job's log, notes into the boot trace.
+
+use gantry_api::Error;
+use gantry_api::claim::Wanted;
+use gantry_api::refusal::Target;
+use gantry_model::patch::Patch;
+use gantry_model::{Job, Kind, Machine, Record, Tx, Uuid, View, params};
+use gantry_workflow::job::{self, Controls};
+use gantry_workflow::next::{self, Answer as Next, Outcome, Refused, Request};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use super::answer::{self, Answer};
+use super::edit::Written;
+use super::{Ask, body, joblog};
+
+/// `POST /jobs`
+pub(super) async fn create(mut ask: Ask) -> Answer {
+    let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
+    let malformed = |text: String| Error::malformed("POST", text);
+    let given = gantry_model::decode::object(Kind::Job, given).map_err(malformed)?;
+    let text = |field: &str| given.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (machine, job, context) = (text("Machine"), text("Uuid"), text("Context"));
+    if machine.is_empty() {
+        return Err(malformed("Machine is missing; it must be the UUID of a machine".into()));
+    }
+    let wanted = Wanted::new("jobs", "create", &*machine);
+    if !ask.caller.may(&wanted) {
+        return Err(Error::forbidden(&ask.path, &wanted));
+    }
+    let written = ask.write("jobs.create", Target::Object, move |tx| Ok(ask_for_work(tx, &machine, &job, &context)));
+    let written = written.await?;
+    let outcome = written.value.map_err(|refused| refuse(&refused))?;
+    append_logs(&ask, outcome.logs).await?;
+    let machine = outcome.machine.as_ref();
+    note_answer(&ask, &written.view, &outcome.answer, machine);
+    match &outcome.answer {
+        Next::Created(job) => show(&written.view, job, StatusCode::CREATED),
+        Next::Again(job) => show(&written.view, job, StatusCode::ACCEPTED),
+        Next::Invoke(job) => invoke(&ask, job).await,
+        Next::Nothing(_) => Ok(answer::nothing()),
+    }
+}
+
+/// Runs the engine on the draft and saves what it says.
+fn ask_for_work(tx: &mut Tx, machine: &str, job: &str, context: &str) -> Result<Outcome, Refused> {
+    let stop_at = stop_at(tx.view(), machine);
+    let request = Request {
+        machine,
+        job: Uuid::parse(job).ok().filter(|job| !job.is_nil()),
+        context,
+        stop_at: &stop_at,
+    };
+    let outcome = next::job(tx.view(), request, tx.now())?;
+    let saved = outcome.jobs.iter().try_for_each(|job| tx.save(job).map(drop)).and_then(|()| match &outcome.machine {
+        Some(machine) => tx.save(machine).map(drop),
+        None => Ok(()),
+    });
+    // What an engine made keeps the rules of its kind; if not, the engine is at fault and nothing may be stored.
+    saved.map_err(|error| Refused::Malformed { machine: machine.to_owned(), entry: error.to_string(), index: 0 })?;
+    Ok(outcome)
+}
+
+fn refuse(refused: &Refused) -> Error {
+    let text = refused.to_string();
+    match refused {
+        Refused::NoSuchMachine(_) => Error::new(422, "ValidationError", text),
+        Refused::NotRunnable(_) | Refused::Busy(_) => Error::new(409, "Conflict", text),
+        Refused::Malformed { .. } => Error::new(500, "POST", text),
+    }
+}
+
+/// Actions of plugins: none runs, so the job fails and says so in its log (reference: api.md §11.5, step 6).
+async fn invoke(ask: &Ask, invoked: &Job) -> Answer {
+    let key = invoked.uuid.to_string();
+    let command = invoked.task.rsplit(':').next().unwrap_or_default().to_owned();
+    let text = format!(
+        "Action {command} validation failed:\nGET: machines/{}: Action {command} on machines: Not Found\n",
+        invoked.machine
+    );
+    append_logs(ask, vec![(invoked.uuid, text)]).await?;
+    let failed = ask.write("jobs.fail", Target::Object, move |tx| {
+        let Some(before) = tx.view().object::<Job>(&key) else { return Ok(()) };
+        let mut after = (*before).clone();
+        after.state = "failed".into();
+        after.end_time = tx.now().time();
+        tx.save(&after)?;
+        if let Some(machine) = tx.view().object::<Machine>(&before.machine.to_string()) {
+            let mut machine = (*machine).clone();
+            machine.runnable = false;
+            tx.save(&machine)?;
+        }
+        Ok(())
+    });
+    failed.await?;
+    Ok(answer::nothing())
+}
+
+fn show(view: &View, job: &Job, status: StatusCode) -> Answer {
+    let mut text = String::new();
+    match view.record(Kind::Job, &job.uuid.to_string()) {
+        Some(record) => record.write_json(&mut text),
+        // Somebody deleted it in the meantime; the agent gets what was made.
+        None => text = serde_json::to_string(job).map_err(|error| Error::internal("POST", error))?,
+    }
+    Ok(answer::text(status, text.into_bytes()))
+}
+
+async fn append_logs(ask: &Ask, logs: Vec<(Uuid, String)>) -> Result<(), Error> {
+    if logs.is_empty() {
+        return Ok(());
+    }
+    let core = ask.api.clone();
+    let failed = super::blocking(move || {
+        logs.iter().find_map(|(job, text)| core.job_logs.append(&job.to_string(), None, text.as_bytes()).err())
+    });
+    match failed.await? {
+        None => Ok(()),
+        Some(error) => {
+            tracing::error!(%error, "a job log could not be written");
+            Ok(())
+        }
+    }
+}
+
+/// `PATCH /jobs/<k>`
+pub(super) async fn patch(ask: &Ask, key: String, patch: Patch) -> Result<Written<Arc<Record>>, Error> {
+    report(ask, key, move |tx, key| tx.patch(Kind::Job, key, &patch)).await
+}
+
+/// `PUT /jobs/<k>`
+pub(super) async fn replace(ask: &Ask, key: String, value: Value) -> Result<Written<Arc<Record>>, Error> {
+    report(ask, key, move |tx, key| tx.put(Kind::Job, key, value.clone())).await
+}
+
+/// A report changes the job, and through the engine perhaps its machine, in one transaction.
+async fn report(
+    ask: &Ask,
+    key: String,
+    change: impl Fn(&mut Tx, &str) -> Result<Arc<Record>, gantry_model::Error> + Send + Sync + 'static,
+) -> Result<Written<Arc<Record>>, Error> {
+    let written = ask.write("update", Target::Object, move |tx| {
+        let before = tx.get(Kind::Job, &key)?.typed::<Job>();
+        let view = tx.view().clone();
+        let record = change(tx, &key)?;
+        let mut after = (*record.typed::<Job>()).clone();
+        let settled = job::changed(&view, &before, &mut after, &controls(&view, &before), tx.now());
+        let machine = settled.map_err(|messages| gantry_model::Error::Invalid {
+            kind: Kind::Job,
+            key: record.key().clone(),
+            messages,
+        })?;
+        let record = tx.save(&after)?;
+        if let Some(machine) = machine {
+            tx.save(&machine)?;
+        }
+        Ok(record)
+    });
+    let written = written.await?;
+    let job = written.value.typed::<Job>();
+    note_report(ask, &written.view, &job);
+    Ok(written)
+}
+
+/// `GET /jobs/<k>/actions`
+pub(super) async fn actions(ask: Ask) -> Answer {
+    let key = joblog::job(&ask)?;
+    let os = ask.query.get("os").unwrap_or_default().to_owned();
+    let core = ask.api.clone();
+    let view = ask.view.clone();
+    let client = ask.peer;
+    let rendered = super::blocking(move || crate::render::job_actions(&core, &view, &key, &os, client));
+    answer::ok(&rendered.await??)
+}
+
+/// A parameter of a machine, from wherever it is set.
+fn param(view: &View, machine: &str, name: &str) -> Option<Value> {
+    let machine = view.object::<Machine>(machine)?;
+    params::lookup(view, &params::layers(view, &machine), name).map(|(value, _)| value)
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    let items = value.and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Tasks before which the machine is to stop.
+fn stop_at(view: &View, machine: &str) -> Vec<String> {
+    match param(view, machine, "task-stop-at") {
+        Some(Value::String(task)) => vec![task],
+        other => texts(other.as_ref()),
+    }
+}
+
+/// What happens after the job's task failed (reference: engine.md §4.11).
+fn controls(view: &View, job: &Job) -> Controls {
+    let machine = job.machine.to_string();
+    let of_task = |name: &str| {
+        let by_task = param(view, &machine, name)?;
+        by_task.as_object().and_then(|map: &Map<String, Value>| map.get(&job.task).cloned())
+    };
+    Controls {
+        retries: of_task("task-retry").and_then(|value| value.as_array().map_or(value.as_i64(), |l| i64::try_from(l.len()).ok())).unwrap_or_default(),
+        handlers: texts(of_task("task-error-handlers").as_ref()),
+        single_step: param(view, &machine, "task-single-step").is_some_and(|value| value == Value::Bool(true)),
+    }
+}
+
+fn note_answer(ask: &Ask, view: &View, answer: &Next, machine: Option<&Machine>) {
+    let text = match answer {
+        Next::Created(job) => format!("job for {} handed out", job.task),
+        Next::Again(job) => format!("job for {} continues", job.task),
+        Next::Invoke(job) => format!("action {}", job.task),
+        Next::Nothing(reason) => match machine {
+            Some(machine) => format!("nothing to do ({reason:?}): stage {}, bootenv {}", machine.stage, machine.boot_env),
+            None => return,
+        },
+    };
+    let uuid = match (answer, machine) {
+        (Next::Created(job) | Next::Again(job) | Next::Invoke(job), _) => job.machine,
+        (Next::Nothing(_), Some(machine)) => machine.uuid,
+        (Next::Nothing(_), None) => Uuid::default(),
+    };
+    ask.api.note_machine(view, &uuid.to_string(), Some(ask.remote()), "job", text);
+}
+
+fn note_report(ask: &Ask, view: &View, job: &Job) {
+    let exit = if job.exit_state.is_empty() { String::new() } else { format!(" ({})", job.exit_state) };
+    let text = format!("job for {} is {}{exit}", job.task, job.state);
+    ask.api.note_machine(view, &job.machine.to_string(), Some(ask.remote()), "job", text);
+}

@@ -1,0 +1,222 @@
+//! `/params` and `/meta`: parts of objects with paths of their own (reference: api.md §4.8, §7, §8).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gantry_api::Error;
+use gantry_api::claim::Wanted;
+use gantry_api::refusal::Target;
+use gantry_model::params::{self, Layer, Origin};
+use gantry_model::{Kind, Machine, Record, Stage};
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, Answer};
+use super::objects::{permit_patch, read_patch};
+use super::{Ask, body};
+
+fn record(ask: &Ask) -> Result<(Kind, &std::sync::Arc<Record>), Error> {
+    let kind = ask.kind()?;
+    let missing = || Error::not_found(ask.method, kind.prefix(), &ask.route.key);
+    let key = ask.view.lookup(kind, &ask.route.key).ok_or_else(missing)?;
+    Ok((kind, ask.view.record(kind, &key).ok_or_else(missing)?))
+}
+
+fn own(record: &Record, field: &str) -> Map<String, Value> {
+    match record.value().get_mut(field).map(Value::take) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// `GET /meta/<kind>/<key>`
+pub(super) fn meta_read(ask: &Ask) -> Answer {
+    let (_, record) = record(ask)?;
+    answer::ok(&own(record, "Meta"))
+}
+
+/// `PATCH /meta/<kind>/<key>`
+pub(super) async fn meta_patch(ask: Ask) -> Answer {
+    patch_map(ask, "Meta").await
+}
+
+/// `PATCH /<kind>/<key>/params`
+pub(super) async fn patch(ask: Ask) -> Answer {
+    patch_map(ask, "Params").await
+}
+
+async fn patch_map(mut ask: Ask, field: &'static str) -> Answer {
+    let patch = read_patch(&mut ask).await?;
+    let (kind, _) = record(&ask)?;
+    permit_patch(&ask, kind, &patch, &format!("/{field}"))?;
+    let key = ask.route.key.clone();
+    let written = ask.write("update", Target::Part, move |tx| tx.patch_map(kind, &key, field, &patch)).await?;
+    ask.api.changed(&ask.view, &written.view, kind, written.value.key());
+    answer::ok(&own(&written.value, field))
+}
+
+/// `GET /<kind>/<key>/params`
+pub(super) fn read_all(ask: &Ask) -> Answer {
+    let (kind, record) = record(ask)?;
+    let decode = decode(ask)?;
+    let aggregate = ask.query.flag("aggregate") && ask.query.get("aggregate").is_some();
+    let count = if aggregate { usize::MAX } else { 1 };
+    let mut found = Map::new();
+    for Source { mut params, kind, key } in sources(ask, kind, record).into_iter().take(count) {
+        if decode {
+            ask.api.secure.open_all(kind, &key, &mut params);
+        }
+        params.into_iter().for_each(|(name, value)| drop(found.entry(name).or_insert(value)));
+    }
+    if ask.query.get("params").is_some_and(|list| !list.is_empty()) {
+        let only = ask.query.list("params");
+        found.retain(|name, _| only.contains(&name.as_str()));
+    }
+    answer::ok(&found)
+}
+
+/// `GET /<kind>/<key>/params/<name>`
+pub(super) fn read(ask: &Ask) -> Answer {
+    let (kind, record) = record(ask)?;
+    let (name, decode) = (&ask.route.rest, decode(ask)?);
+    let flag = |flag| ask.query.flag(flag) && ask.query.get(flag).is_some();
+    let deep = flag("aggregate") || flag("compose");
+    let mut composed: Option<Value> = None;
+    for Source { mut params, kind, key } in sources(ask, kind, record).into_iter().take(if deep { usize::MAX } else { 1 }) {
+        let Some(mut value) = params.remove(name) else { continue };
+        if decode {
+            value = ask.api.secure.open(kind, &key, &value);
+        }
+        match &mut composed {
+            None => composed = Some(value),
+            Some(so_far) => compose(so_far, value),
+        }
+        if !flag("compose") {
+            break;
+        }
+    }
+    if !deep {
+        return answer::ok(&composed.unwrap_or(Value::Null));
+    }
+    let value = composed.or_else(|| params::default_value(&ask.view, name));
+    answer::ok(&value.unwrap_or(Value::Null))
+}
+
+/// What is nearer wins; maps are merged, lists follow one another.
+fn compose(so_far: &mut Value, further: Value) {
+    match (so_far, further) {
+        (Value::Object(near), Value::Object(far)) => {
+            for (name, value) in far {
+                match near.get_mut(&name) {
+                    Some(known) => compose(known, value),
+                    None => drop(near.insert(name, value)),
+                }
+            }
+        }
+        (Value::Array(near), Value::Array(far)) => near.extend(far),
+        _ => {}
+    }
+}
+
+/// Parameters of one source, and the object that they belong to.
+struct Source {
+    params: Map<String, Value>,
+    kind: Kind,
+    key: String,
+}
+
+/// Where an object's parameters come from, the nearest first (reference: api.md §7.2).
+fn sources(ask: &Ask, kind: Kind, record: &Record) -> Vec<Source> {
+    let view = &ask.view;
+    let own = Source { params: own(record, "Params"), kind, key: record.key().to_string() };
+    let machine = record.typed::<Machine>();
+    let inherited: Vec<Layer<'_>> = match kind {
+        Kind::Machine => params::layers(view, &machine).into_iter().skip(1).collect(),
+        Kind::Profile => params::profile_layers(view, &[own.key.clone()]).into_iter().skip(1).collect(),
+        Kind::Stage => params::profile_layers(view, &record.typed::<Stage>().profiles),
+        _ => params::global_layers(view),
+    };
+    let inherited = inherited.iter().map(|layer| {
+        let (kind, key) = match &layer.origin {
+            Origin::Profile(path) | Origin::StageProfile(_, path) | Origin::Global(path) => {
+                (Kind::Profile, path.last().cloned().unwrap_or_default())
+            }
+            Origin::Stage(stage) => (Kind::Stage, stage.clone()),
+            Origin::Machine | Origin::Default => (own.kind, own.key.clone()),
+        };
+        Source { params: layer.params().clone(), kind, key }
+    });
+    let inherited: Vec<Source> = inherited.collect();
+    std::iter::once(own).chain(inherited).collect()
+}
+
+fn decode(ask: &Ask) -> Result<bool, Error> {
+    let decode = ask.query.flag("decode") && ask.query.get("decode").is_some();
+    if decode {
+        ask.require("getSecure")?;
+    }
+    Ok(decode)
+}
+
+/// `POST /<kind>/<key>/params`
+pub(super) async fn replace_all(mut ask: Ask) -> Answer {
+    let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
+    let given = match given {
+        Value::Object(map) => map,
+        Value::Null => Map::new(),
+        other => {
+            let text = format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", gantry_model::go::word(&other));
+            return Err(Error::malformed(ask.method, text));
+        }
+    };
+    let (kind, _) = record(&ask)?;
+    permit(&ask, kind, "/Params")?;
+    let key = ask.route.key.clone();
+    let written = ask.write("update", Target::Part, move |tx| tx.set_params(kind, &key, given.clone())).await?;
+    ask.api.changed(&ask.view, &written.view, kind, written.value.key());
+    answer::ok(&own(&written.value, "Params"))
+}
+
+/// `POST /<kind>/<key>/params/<name>`
+pub(super) async fn write(mut ask: Ask) -> Answer {
+    let value = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, Value::Null).await?;
+    let (kind, _) = record(&ask)?;
+    let (key, name) = (ask.route.key.clone(), ask.route.rest.clone());
+    permit(&ask, kind, &pointer(&name))?;
+    let given = value.clone();
+    let written = ask.write("update", Target::Part, move |tx| tx.set_param(kind, &key, &name, given.clone())).await?;
+    ask.api.changed(&ask.view, &written.view, kind, written.value.key());
+    answer::ok(&value)
+}
+
+/// `DELETE /<kind>/<key>/params/<name>`
+pub(super) async fn delete(ask: Ask) -> Answer {
+    let (kind, _) = record(&ask)?;
+    let (key, name) = (ask.route.key.clone(), ask.route.rest.clone());
+    permit(&ask, kind, &pointer(&name))?;
+    let gone = name.clone();
+    let written = ask.write("update", Target::Part, move |tx| tx.remove_param(kind, &key, &gone)).await?;
+    match written.value {
+        Some(value) => answer::ok(&value),
+        None => Err(Error::not_found("DELETE", "params", &name)),
+    }
+}
+
+fn pointer(name: &str) -> String {
+    format!("/Params/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+fn permit(ask: &Ask, kind: Kind, pointer: &str) -> Result<(), Error> {
+    let specific = ask.specific();
+    if ask.caller.may(&Wanted::new(kind.prefix(), format!("update:{pointer}"), &*specific)) {
+        return Ok(());
+    }
+    if !ask.may_see(kind, &specific) {
+        return Err(Error::not_found(ask.method, kind.prefix(), &ask.route.key));
+    }
+    Err(Error::forbidden(&ask.path, &Wanted::new(kind.prefix(), format!("update:{pointer}"), &*ask.route.key)))
+}
+
+/// `GET /<kind>/<key>/pubkey`
+pub(super) async fn pubkey(ask: Ask) -> Answer {
+    let (kind, record) = record(&ask)?;
+    answer::ok(&STANDARD.encode(ask.api.secure.pair(kind, record.key()).public()))
+}

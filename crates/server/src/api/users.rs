@@ -1,0 +1,71 @@
+//! Tokens and passwords of users (reference: api.md §10.13, §15.5).
+
+use gantry_api::claim::{self, Claim};
+use gantry_api::refusal::Target;
+use gantry_api::{Error, duration};
+use gantry_model::{Bytes, Kind, User};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::answer::{self, Answer};
+use super::{Ask, body};
+use crate::auth::{Token, token};
+use crate::clock;
+
+/// How long a token of a user lasts when nobody says, in seconds.
+const DEFAULT_TTL: i64 = 3_600;
+
+/// `GET /users/<u>/token`
+pub(super) fn token(ask: &Ask) -> Answer {
+    let key = ask.view.lookup(Kind::User, &ask.route.key);
+    let key = key.ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
+    let mut token = Token::for_user(key.as_str(), clock::now(), ttl(ask, DEFAULT_TTL)?);
+    if ask.query.get("roles").is_some() {
+        token.roles = Some(ask.query.list("roles").into_iter().map(str::to_owned).collect());
+    }
+    if let Some(scope) = ask.query.get("scope").filter(|scope| !scope.is_empty()) {
+        let word = |name| ask.query.get(name).filter(|word| !word.is_empty()).unwrap_or("*");
+        let wanted = Claim::new(scope, word("action"), word("specific"));
+        // A claim that goes beyond the user's own rights is dropped, not an error: the token then may do nothing.
+        let scope = if wanted.scope == "all" { "*" } else { &wanted.scope };
+        let wanted = Claim::new(scope, wanted.action, wanted.specific);
+        let within = token::of_user(&ask.view, key.as_str(), None);
+        token.claims = Some(if claim::contains(&within, &wanted) { vec![wanted] } else { Vec::new() });
+    }
+    let issued = token.issue(&ask.view).ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
+    answer::ok(&json!({ "Token": issued, "Info": super::info::describe(ask) }))
+}
+
+/// `ttl` in seconds or as a duration. Negative numbers are taken and make a token that is over already.
+pub(super) fn ttl(ask: &Ask, default: i64) -> Result<i64, Error> {
+    let Some(text) = ask.query.get("ttl").filter(|text| !text.is_empty()) else { return Ok(default) };
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Ok(seconds);
+    }
+    let parsed = duration::parse(text).map_err(|text| {
+        Error::new(400, ask.method, text).about(&ask.route.kind, &ask.route.key)
+    })?;
+    Ok(i64::try_from(parsed.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// `PUT /users/<u>/password`
+pub(super) async fn password(mut ask: Ask) -> Answer {
+    let key = ask.view.lookup(Kind::User, &ask.route.key);
+    let key = key.ok_or_else(|| Error::not_found("PUT", "users", &ask.route.key))?.as_str().to_owned();
+    let upload = ask.take_body();
+    let given = body::json(upload, &ask.headers, body::JSON_LIMIT, json!({})).await?;
+    let password = given.get("Password").or_else(|| given.get("password")).and_then(Value::as_str);
+    let password = password.ok_or_else(|| Error::malformed("PUT", "Password is missing; it must be a string"))?;
+    let hash = ask.api.passwords.hash(password).await.ok_or_else(|| Error::internal("PUT", "no hash could be made"))?;
+    let name = key.clone();
+    let written = ask.write("save", Target::Object, move |tx| {
+        let user = tx.get(Kind::User, &name)?.typed::<User>();
+        tx.save(&User {
+            password_hash: Bytes(hash.clone()),
+            secret: tx.now().secret(32),
+            ..(*user).clone()
+        })
+    });
+    let written = written.await?;
+    super::objects::show(&ask, &written.view, Kind::User, &key, StatusCode::OK)
+}

@@ -1,0 +1,190 @@
+//! Passwords: how they are stored and how they are checked without costing 50 ms each time.
+//!
+//! New hashes are Argon2id in PHC form; users imported from DRP keep their scrypt hash (`N$r$p$salt$key`, hexadecimal) and it
+//! is verified as such. A hash is slow by design, so verified credentials are remembered: under a digest keyed with a random
+//! key of this process, over user name, password and stored hash. The password itself is not kept, and a changed hash makes
+//! the memory miss by itself. Guesses are never remembered and run a few at a time, so guessing cannot eat all processors.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
+use ring::hmac;
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
+
+use crate::clock;
+
+/// Memory of one hash in KiB, its passes and lanes: the second choice of RFC 9106 §4 scaled to 19 MiB, as OWASP advises.
+const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+/// Verified credentials that are remembered.
+const REMEMBERED: usize = 1_024;
+/// Slow checks at the same time.
+const AT_ONCE: usize = 2;
+/// The costs of a scrypt hash that is verified: N up to 2^17 and r up to 16 take 256 MiB at most.
+const SCRYPT_LIMITS: (u8, u32, u32) = (17, 16, 4);
+
+/// Checks passwords and remembers those that were right.
+#[derive(Debug)]
+pub struct Passwords {
+    key: hmac::Key,
+    known: Mutex<Known>,
+    slots: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    digests: HashSet<[u8; 32]>,
+    order: VecDeque<[u8; 32]>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &clock::random::<32>()),
+            known: Mutex::default(),
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+impl Passwords {
+    /// Whether `password` is the one behind `stored`, the text of the user's PasswordHash.
+    pub async fn verify(&self, user: &str, password: &str, stored: &[u8]) -> bool {
+        let digest = self.digest(user, password, stored);
+        if self.known().digests.contains(&digest) {
+            return true;
+        }
+        let Ok(_slot) = self.slots.acquire().await else { return false };
+        let (password, stored) = (password.to_owned(), stored.to_owned());
+        let right = tokio::task::spawn_blocking(move || verify(&password, &stored)).await.unwrap_or(false);
+        if right {
+            self.known().remember(digest);
+        }
+        right
+    }
+
+    /// The hash to store for a new password.
+    pub async fn hash(&self, password: &str) -> Option<Vec<u8>> {
+        let _slot = self.slots.acquire().await.ok()?;
+        let password = password.to_owned();
+        tokio::task::spawn_blocking(move || hash(&password)).await.ok()?
+    }
+
+    fn digest(&self, user: &str, password: &str, stored: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [user.as_bytes(), password.as_bytes(), stored] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.sign().as_ref());
+        digest
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn remember(&mut self, digest: [u8; 32]) {
+        if !self.digests.insert(digest) {
+            return;
+        }
+        self.order.push_back(digest);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.digests.remove(&oldest);
+        }
+    }
+}
+
+/// The Argon2id hash of a password, in PHC form. None only when the random source or memory fails.
+pub fn hash(password: &str) -> Option<Vec<u8>> {
+    let hash = argon().hash_password_with_salt(password.as_bytes(), &clock::random::<16>()).ok()?;
+    Some(hash.to_string().into_bytes())
+}
+
+fn verify(password: &str, stored: &[u8]) -> bool {
+    let Ok(stored) = std::str::from_utf8(stored) else { return false };
+    if stored.starts_with('$') {
+        return PasswordHash::new(stored)
+            .is_ok_and(|hash| argon().verify_password(password.as_bytes(), &hash).is_ok());
+    }
+    verify_scrypt(password, stored).unwrap_or(false)
+}
+
+fn argon() -> Argon2<'static> {
+    let (memory, passes, lanes) = COST;
+    let params = Params::new(memory, passes, lanes, None).unwrap_or_default();
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+/// `16384$8$1$<salt>$<key>`, salt and key in hexadecimal (reference: api.md §10.13).
+fn verify_scrypt(password: &str, stored: &str) -> Option<bool> {
+    let mut parts = stored.trim().split('$');
+    let n: u64 = parts.next()?.parse().ok()?;
+    let (r, p): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let (salt, want) = (unhex(parts.next()?)?, unhex(parts.next()?)?);
+    let log_n = u8::try_from(n.checked_ilog2()?).ok().filter(|_| n.is_power_of_two())?;
+    let (most_log_n, most_r, most_p) = SCRYPT_LIMITS;
+    if log_n > most_log_n || r > most_r || p > most_p || want.len() > 64 {
+        return None;
+    }
+    let params = scrypt::Params::new(log_n, r, p).ok()?;
+    let mut got = vec![0; want.len()];
+    scrypt::scrypt(password.as_bytes(), &salt, &params, &mut got).ok()?;
+    Some(got.ct_eq(&want).into())
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().filter(|_| pair.len() == 2)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7914 §12: scrypt ("pleaseletmein", "SodiumChloride", N=16384, r=8, p=1).
+    const SCRYPT: &str = "16384$8$1$536f6469756d43686c6f72696465$7023bdcb3afd7348461c06cd81fd38eb\
+                          fda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9\
+                          e61e85dc0d651e40dfcf017b45575887";
+
+    #[tokio::test]
+    async fn a_right_password_is_slow_once_and_a_wrong_one_is_never_right() {
+        let passwords = Passwords::default();
+        let stored = hash("secret").unwrap();
+        assert!(!passwords.verify("bob", "Secret", &stored).await);
+        assert!(passwords.verify("bob", "secret", &stored).await);
+        assert!(passwords.known().digests.contains(&passwords.digest("bob", "secret", &stored)));
+        assert!(!passwords.verify("bob", "secret", &hash("other").unwrap()).await);
+    }
+
+    #[test]
+    fn hashes_of_drp_users_still_work() {
+        assert!(verify("pleaseletmein", SCRYPT.as_bytes()));
+        assert!(!verify("pleaseletmeout", SCRYPT.as_bytes()));
+    }
+
+    #[test]
+    fn a_damaged_or_greedy_hash_is_just_wrong() {
+        for stored in ["", "$", "$argon2id$v=19$m=1", "16384$8$1$zz$00", "1073741824$8$1$00$00", "16384$8$1$00"] {
+            assert!(!verify("x", stored.as_bytes()), "{stored}");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut known = Known::default();
+        for n in 0..=u32::try_from(REMEMBERED).unwrap() {
+            let mut digest = [0; 32];
+            digest[..4].copy_from_slice(&n.to_be_bytes());
+            known.remember(digest);
+        }
+        assert_eq!((known.digests.len(), known.order.len()), (REMEMBERED, REMEMBERED));
+    }
+}

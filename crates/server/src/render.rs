@@ -1,0 +1,163 @@
+//! Where `boot` renders for the shell: files of boot environments, files and scripts of jobs, values of DHCP options.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use gantry_api::Error;
+use gantry_boot::{File, JobAction, Server};
+use gantry_model::{Job, Kind, Machine, View, params};
+use gantry_template::{Limits, Set};
+use serde_json::Value;
+
+use crate::api::info;
+use crate::core::Core;
+use crate::listen::Peer;
+use crate::net::{Found, Wanted};
+use crate::{clock, tokens};
+
+/// A render that takes longer is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The world as templates see it, for one render.
+struct World {
+    core: Arc<Core>,
+    view: Arc<View>,
+    since: Instant,
+}
+
+impl World {
+    fn new(core: &Arc<Core>, view: &Arc<View>) -> Arc<Self> {
+        Arc::new(Self { core: core.clone(), view: view.clone(), since: Instant::now() })
+    }
+}
+
+impl gantry_template::Host for World {
+    fn random(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(32) {
+            chunk.copy_from_slice(&clock::random::<32>()[..chunk.len()]);
+        }
+    }
+
+    fn now(&self) -> Duration {
+        // A clock before 1970 is as good as none.
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn resolve(&self, name: &str) -> Vec<String> {
+        // A name that does not resolve has no addresses; templates expect that.
+        (name, 0).to_socket_addrs().map(|all| all.map(|found| found.ip().to_string()).collect()).unwrap_or_default()
+    }
+
+    fn expired(&self) -> bool {
+        self.since.elapsed() > PATIENCE
+    }
+}
+
+impl gantry_boot::Host for World {
+    fn machine_token(&self, machine: &Machine, seconds: i64) -> String {
+        tokens::machine(&self.view, &machine.uuid.to_string(), seconds)
+    }
+
+    fn unknown_token(&self, seconds: i64) -> String {
+        tokens::unknown(&self.view, seconds)
+    }
+
+    fn profile_token(&self, profile: &str, seconds: i64) -> String {
+        tokens::profile(&self.view, profile, seconds)
+    }
+
+    fn open(&self, kind: Kind, key: &str, sealed: &Value) -> Option<Value> {
+        self.core.secure.open_sealed(kind, key, sealed)
+    }
+}
+
+/// This server as a client at `client` reaches it at `local`.
+fn server(core: &Core, view: &View, local: IpAddr, client: Option<IpAddr>) -> Arc<Server> {
+    let address = address(core, local);
+    let info = Arc::new(info::of(core, view, address));
+    Arc::new(Server { info, address, client: client.map(|address| address.to_canonical()) })
+}
+
+/// The address to advertise: the one that was called, unless the operator insists on another or it leads nowhere.
+pub(crate) fn address(core: &Core, local: IpAddr) -> IpAddr {
+    let local = local.to_canonical();
+    match core.config.static_ip {
+        Some(fixed) if core.config.force_static || local.is_unspecified() => fixed.into(),
+        _ => local,
+    }
+}
+
+/// A file that some boot environment renders for this client, if one does. Blocks while it renders.
+pub(crate) fn file(core: &Arc<Core>, wanted: &Wanted) -> Found {
+    let view = core.state.view();
+    let server = server(core, &view, wanted.local, Some(wanted.client));
+    let host: Arc<dyn gantry_boot::Host> = World::new(core, &view);
+    match core.renderer.file(&view, &wanted.path, &server, &host) {
+        Ok(File::Rendered(rendered)) => Found::Bytes(rendered.bytes.into()),
+        Ok(File::Static(_)) => Found::Missing,
+        Ok(File::Remote(url)) => Found::Failed(format!("{url} is to be fetched from a repository, which is not there yet")),
+        Err(error) => {
+            let text = error.messages().join("; ");
+            core.log.add(
+                core.threshold(&view, "debugRenderer"),
+                crate::log::Level::Error,
+                "renderer",
+                "",
+                format!("{}: {text}", wanted.path),
+            );
+            Found::Failed(text)
+        }
+    }
+}
+
+/// The files and scripts of a job (reference: api.md §11.7). Blocks while it renders.
+///
+/// # Errors
+/// 404 and 422 as the reference says.
+pub(crate) fn job_actions(
+    core: &Arc<Core>,
+    view: &Arc<View>,
+    job: &str,
+    os: &str,
+    peer: Peer,
+) -> Result<Vec<JobAction>, Error> {
+    let missing = || Error::new(404, "ValidationError", format!("Job {job} does not exist"));
+    let job = view.object::<Job>(job).ok_or_else(missing)?;
+    let server = server(core, view, peer.local.ip(), Some(peer.remote.ip()));
+    let host: Arc<dyn gantry_boot::Host> = World::new(core, view);
+    core.renderer.job_actions(view, &job, os, &server, &host).map_err(|error| {
+        let r#type = if matches!(error, gantry_boot::Error::Render(_)) { "" } else { "ValidationError" };
+        Error { messages: error.messages(), ..Error::new(422, r#type, "") }
+    })
+}
+
+/// What the DHCP engine needs of templates and parameters.
+pub(crate) struct Options(pub(crate) Arc<Core>);
+
+impl gantry_netboot::dhcp::engine::Host for Options {
+    fn render(&self, template: &str, options: &BTreeMap<u8, String>) -> Result<String, String> {
+        if !template.contains("{{") {
+            return Ok(template.to_owned());
+        }
+        let data: serde_json::Map<String, Value> =
+            options.iter().map(|(code, text)| (code.to_string(), text.clone().into())).collect();
+        let mut set = Set::new();
+        set.parse("option", template).map_err(|error| error.message)?;
+        let world = World::new(&self.0, &self.0.state.view());
+        let mut bytes = Vec::new();
+        let data = gantry_template::Value::from(Value::Object(data));
+        set.render("option", &data, &Limits::default(), &*world, &mut bytes).map_err(|error| error.message)?;
+        String::from_utf8(bytes).map_err(|_| "the rendered value is no UTF-8 text".into())
+    }
+
+    fn param(&self, view: &View, machine: Option<&Machine>, name: &str) -> Option<Value> {
+        let layers = match machine {
+            Some(machine) => params::layers(view, machine),
+            None => params::global_layers(view),
+        };
+        let (value, _) = params::lookup(view, &layers, name)?;
+        Some(value)
+    }
+}
