@@ -35,7 +35,10 @@ const TABLE: &[Row] = &[
     Row { name: "cli", may: &["client", "api", "model", "image", "lab", "template"], never: NOTHING },
     Row {
         name: "server",
-        may: &["model", "template", "store", "netboot", "workflow", "boot", "state", "api", "client", "plugin", "bmc", "image"],
+        may: &[
+            "model", "template", "store", "netboot", "workflow", "boot", "state", "api", "client", "plugin",
+            "bmc", "image",
+        ],
         never: NOTHING,
     },
     Row {
@@ -107,5 +110,9 @@ fn manifests(folder: &str) -> BTreeMap<String, toml::Table> {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/house lies two below the root").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("crates/house lies two below the root")
+        .to_owned()
 }

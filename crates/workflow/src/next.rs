@@ -1,0 +1,296 @@
+//! Which job an agent gets when it asks for work (`POST /jobs`; reference: engine.md §4.7–4.8, api.md §11.5).
+
+use gantry_model::{Job, Kind, Machine, Now, Uuid, View};
+
+use crate::entry::Entry;
+use crate::job::State;
+
+/// An agent's request for work.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Key of the machine that asks.
+    pub machine: &'a str,
+    /// The key that the new job is to have; `None` lets the server choose.
+    pub job: Option<Uuid>,
+    /// The context that the asking runner serves; empty for the machine's own agent.
+    pub context: &'a str,
+    /// Names of tasks before which the machine stops (param `task-stop-at`).
+    pub stop_at: &'a [String],
+}
+
+/// What the agent is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A new job, in state `created` (201).
+    Created(Job),
+    /// The incomplete job again (202).
+    Again(Job),
+    /// A plugin has to be called; the finished job is answered when it has (202).
+    Invoke(Job),
+    /// Nothing to run now (204).
+    Nothing(Reason),
+}
+
+/// Why there is nothing to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Every task of the list has run.
+    Exhausted,
+    /// Another runner serves the machine's present context.
+    OtherContext,
+    /// The machine entered another stage, boot environment or context; ask again.
+    Marker,
+    /// The next task is one to stop at.
+    StoppedAt(String),
+}
+
+/// Why the request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// 422.
+    #[error("Machine {0} does not exist")]
+    NoSuchMachine(String),
+    /// 409: somebody stopped the machine, or it refers to something that is missing.
+    #[error("Machine {0} is not runnable")]
+    NotRunnable(String),
+    /// 409.
+    #[error("Machine {0} already has running or created job")]
+    Busy(String),
+    /// 500: an entry of the list that nothing understands.
+    #[error("Machine {machine} has the malformed entry {entry} at {index} of its task list")]
+    Malformed {
+        /// Key of the machine.
+        machine: String,
+        /// The entry as stored.
+        entry: String,
+        /// Its position, from 0.
+        index: usize,
+    },
+}
+
+/// The answer and what has to be saved with it, in one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What the agent is told.
+    pub answer: Answer,
+    /// The machine, if it changed.
+    pub machine: Option<Machine>,
+    /// Jobs that are new or changed.
+    pub jobs: Vec<Job>,
+    /// Text to append to the log of a job: its key, the text.
+    pub logs: Vec<(Uuid, String)>,
+}
+
+/// Answers a request for work.
+///
+/// # Errors
+/// [`Refused`] when the machine may not get work at all; nothing is to be saved then.
+pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refused> {
+    let key = request.machine;
+    let machine = view.object::<Machine>(key).ok_or_else(|| Refused::NoSuchMachine(key.to_owned()))?;
+    if !machine.runnable || !available(view, key) {
+        return Err(Refused::NotRunnable(key.to_owned()));
+    }
+    let last = newest_job(view, &machine);
+    if last.as_ref().is_some_and(|job| State::of(job).is_live()) {
+        return Err(Refused::Busy(key.to_owned()));
+    }
+    let mut walk =
+        Walk { request, now, machine: (*machine).clone(), last, jobs: Vec::new(), logs: Vec::new() };
+    let answer = walk.run()?;
+    let changed = walk.machine != *machine;
+    Ok(Outcome { answer, machine: changed.then_some(walk.machine), jobs: walk.jobs, logs: walk.logs })
+}
+
+/// The machine's current job; after a rewind, which clears that, the job that was current last.
+pub(crate) fn newest_job(view: &View, machine: &Machine) -> Option<Job> {
+    if let Some(job) = view.object::<Job>(&machine.current_job.to_string()) {
+        return Some((*job).clone());
+    }
+    view.find(Kind::Job, "Machine", &machine.uuid.to_string())
+        .filter_map(|key| view.object::<Job>(key.as_str()))
+        .find(|job| job.current)
+        .map(|job| (*job).clone())
+}
+
+fn available(view: &View, machine: &str) -> bool {
+    view.record(Kind::Machine, machine).is_some_and(|record| record.derived().available())
+}
+
+/// One pass over the task list, collecting what changes.
+struct Walk<'a> {
+    request: Request<'a>,
+    now: &'a Now,
+    machine: Machine,
+    /// The newest job of the machine; not live.
+    last: Option<Job>,
+    jobs: Vec<Job>,
+    logs: Vec<(Uuid, String)>,
+}
+
+impl Walk<'_> {
+    fn run(&mut self) -> Result<Answer, Refused> {
+        if self.machine.context != self.request.context {
+            return Ok(Answer::Nothing(Reason::OtherContext));
+        }
+        let start = match self.resume() {
+            Resume::Again(job) => return Ok(Answer::Again(job)),
+            Resume::At(index) => index,
+        };
+        if let Some(answer) = self.walk(start)? {
+            return Ok(answer);
+        }
+        // The handlers of a failed task are through: back to its list, and to the task itself.
+        if let Some(aside) = self.machine.task_error_stacks.pop() {
+            self.machine.tasks = aside.task_list;
+            self.machine.current_task = aside.current_task;
+            if let Some(answer) = self.walk(index(aside.current_task))? {
+                return Ok(answer);
+            }
+        }
+        self.machine.current_task = position(self.machine.tasks.len());
+        self.machine.workflow_complete = true;
+        Ok(Answer::Nothing(Reason::Exhausted))
+    }
+
+    /// The first entry from `start` on that is not in effect already.
+    fn walk(&mut self, start: usize) -> Result<Option<Answer>, Refused> {
+        for index in start..self.machine.tasks.len() {
+            if let Some(answer) = self.step(index)? {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the walk goes on: behind a finished entry, again at a failed one, at the start of a list that was replaced.
+    fn resume(&mut self) -> Resume {
+        let at = self.machine.current_task;
+        match self.last.clone() {
+            Some(job) if at >= 0 && job.current_index == at && job.uuid == self.machine.current_job => {
+                match State::of(&job) {
+                    State::Incomplete => Resume::Again(job),
+                    State::Finished => Resume::At(index(at) + 1),
+                    State::Created | State::Running | State::Failed => Resume::At(index(at)),
+                }
+            }
+            Some(mut job) if State::of(&job) == State::Incomplete => {
+                self.abandon(&mut job);
+                Resume::At(index(at))
+            }
+            _ => Resume::At(index(at)),
+        }
+    }
+
+    /// An incomplete job at a position that the list has left never continues.
+    fn abandon(&mut self, job: &mut Job) {
+        job.state = State::Failed.to_string();
+        job.exit_state = "failed".to_owned();
+        job.end_time = self.now.time();
+        self.last = Some(job.clone());
+    }
+
+    /// One entry. `None` when it is in effect already and the walk goes on.
+    fn step(&mut self, index: usize) -> Result<Option<Answer>, Refused> {
+        let text = self.machine.tasks[index].clone();
+        let malformed =
+            || Refused::Malformed { machine: self.request.machine.to_owned(), entry: text.clone(), index };
+        let answer = match Entry::parse(&text).ok_or_else(malformed)? {
+            Entry::Stage(stage) => return Ok(self.enter(index, &text, "stage", stage)),
+            Entry::BootEnv(env) => return Ok(self.enter(index, &text, "bootenv", env)),
+            Entry::Context(context) => {
+                let context =
+                    if context.is_empty() { base_context(&self.machine) } else { context.to_owned() };
+                return Ok(self.enter(index, &text, "context", &context));
+            }
+            Entry::Task(task) if self.request.stop_at.iter().any(|stop| stop == task) => {
+                self.stop_before(task)
+            }
+            Entry::Task(_) | Entry::Chroot(_) => Answer::Created(self.start(index, &text)),
+            Entry::Action { .. } => Answer::Invoke(self.start(index, &text)),
+        };
+        Ok(Some(answer))
+    }
+
+    /// Enters a stage, boot environment or context and records that as a finished job. `None` when the machine is in it already.
+    fn enter(&mut self, index: usize, entry: &str, what: &'static str, new: &str) -> Option<Answer> {
+        let field = match what {
+            "stage" => &mut self.machine.stage,
+            "bootenv" => &mut self.machine.boot_env,
+            _ => &mut self.machine.context,
+        };
+        if field == new {
+            return None;
+        }
+        let old = std::mem::replace(field, new.to_owned());
+        // A machine whose runner lives elsewhere is not rebooted, so nobody would set Runnable again (engine.md §4.8).
+        if what == "bootenv" && self.machine.context.is_empty() {
+            self.machine.runnable = false;
+        }
+        let mut job = self.start(index, entry);
+        job.state = State::Finished.to_string();
+        job.exit_state = "complete".to_owned();
+        job.end_time = self.now.time();
+        let text = format!("Machine {} changing from {what} {old} to {new}", self.request.machine);
+        self.logs.push((job.uuid, text));
+        self.jobs.retain(|known| known.uuid != job.uuid);
+        self.jobs.push(job);
+        Some(Answer::Nothing(Reason::Marker))
+    }
+
+    /// A new job for the entry at `index`; it becomes the machine's current one.
+    fn start(&mut self, index: usize, entry: &str) -> Job {
+        let previous = self.last.take();
+        let job = Job {
+            uuid: self.request.job.unwrap_or_else(|| self.now.uuid()),
+            previous: previous.as_ref().map_or(Uuid::ZERO, |job| job.uuid),
+            machine: self.machine.uuid,
+            task: entry.to_owned(),
+            stage: self.machine.stage.clone(),
+            workflow: self.machine.workflow.clone(),
+            boot_env: self.machine.boot_env.clone(),
+            context: self.machine.context.clone(),
+            start_time: self.now.time(),
+            current: true,
+            current_index: position(index),
+            next_index: position(index + 1),
+            state: State::Created.to_string(),
+            ..Job::default()
+        };
+        if let Some(mut previous) = previous {
+            previous.current = false;
+            self.jobs.push(previous);
+        }
+        self.machine.current_job = job.uuid;
+        self.machine.current_task = position(index);
+        self.machine.workflow_complete = false;
+        self.logs.push((job.uuid, format!("Log for Job: {}\n", job.uuid)));
+        self.jobs.push(job.clone());
+        job
+    }
+
+    fn stop_before(&mut self, task: &str) -> Answer {
+        self.machine.runnable = false;
+        Answer::Nothing(Reason::StoppedAt(task.to_owned()))
+    }
+}
+
+/// Where a walk begins.
+enum Resume {
+    Again(Job),
+    At(usize),
+}
+
+/// The context that a machine falls back to: what its Meta names, else its own agent's.
+pub(crate) fn base_context(machine: &Machine) -> String {
+    machine.meta.get("BaseContext").cloned().unwrap_or_default()
+}
+
+/// A position of a task list as an index; "before the first" is 0.
+pub(crate) fn index(position: i64) -> usize {
+    usize::try_from(position).unwrap_or(0)
+}
+
+pub(crate) fn position(index: usize) -> i64 {
+    i64::try_from(index).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,7 @@
+//! The workflow engine at its border: objects in, objects out.
+
+mod change;
+mod next;
+mod properties;
+mod report;
+mod world;

@@ -1,0 +1,96 @@
+//! What reports on jobs do.
+
+use gantry_workflow::change::Force;
+use gantry_workflow::job::{Controls, State};
+
+use crate::world::World;
+
+/// A machine with tasks a and c whose first job has just been handed out.
+fn at_work() -> World {
+    let mut world = World::new();
+    world.edit(Force::No, |m| m.tasks = vec!["task-a".into(), "task-c".into()]).expect("a list");
+    assert_eq!(world.step(), "201 0 task-a");
+    world
+}
+
+#[test]
+fn the_end_of_a_job_has_a_time() {
+    let mut world = at_work();
+    let job = world.machine().current_job;
+    world.report(State::Incomplete, "", &Controls::default()).expect("it may be incomplete");
+    assert!(world.job(job).end_time.is_zero());
+    world.report(State::Finished, "complete", &Controls::default()).expect("it may finish");
+    assert!(!world.job(job).end_time.is_zero());
+}
+
+#[test]
+fn only_a_task_that_failed_stops_the_machine() {
+    let mut world = at_work();
+    world.report(State::Failed, "", &Controls::default()).expect("an agent repairs a stale job");
+    assert!(world.machine().runnable);
+    world.step();
+    world.report(State::Failed, "failed", &Controls::default()).expect("a task failed");
+    assert!(!world.machine().runnable);
+}
+
+#[test]
+fn impossible_reports_say_why() {
+    let mut world = at_work();
+    let job = world.machine().current_job;
+    let plain = Controls::default();
+    world.report(State::Finished, "complete", &plain).expect("it may finish");
+    let refused = world.report(State::Running, "", &plain).expect_err("it is over");
+    assert_eq!(refused, [format!("Job {job} is finished and cannot become running")]);
+    world.step();
+    let refused = world.report(State::Failed, "exploded", &plain).expect_err("no such exit");
+    assert_eq!(refused, ["Invalid ExitState `exploded`"]);
+}
+
+#[test]
+fn an_old_incomplete_job_cannot_come_alive_beside_the_current_one() {
+    let mut world = at_work();
+    let old = world.machine().current_job;
+    let plain = Controls::default();
+    world.report(State::Incomplete, "", &plain).expect("it may be incomplete");
+    let mut stale = world.job(old);
+    stale.uuid = world.now.uuid();
+    world.save(&stale);
+    let refused = world.report_on(stale.uuid, State::Running, "", &plain).expect_err("it is not current");
+    assert_eq!(refused.len(), 1);
+    assert!(refused[0].contains("is not the current job"), "{refused:?}");
+}
+
+#[test]
+fn a_task_is_tried_as_often_as_its_machine_says() {
+    let mut world = at_work();
+    let controls = Controls { retries: 2, ..Controls::default() };
+    for attempt in 1..=2 {
+        world.report(State::Failed, "failed", &controls).expect("it may fail");
+        assert_eq!((world.machine().retry_task_attempt, world.machine().runnable), (attempt, true));
+        assert_eq!(world.step(), "201 0 task-a");
+    }
+    world.report(State::Failed, "failed", &controls).expect("it may fail");
+    assert!(!world.machine().runnable);
+}
+
+#[test]
+fn error_handlers_run_before_the_last_attempt_and_only_once() {
+    let mut world = at_work();
+    let controls = Controls { handlers: vec!["task-handler".into()], ..Controls::default() };
+    world.report(State::Failed, "failed", &controls).expect("it may fail");
+    assert_eq!(world.machine().tasks, ["task-handler"]);
+    assert_eq!(world.step(), "201 0 task-handler");
+    world.report(State::Finished, "complete", &Controls::default()).expect("the handler may finish");
+    assert_eq!(world.step(), "201 0 task-a");
+    assert_eq!(world.machine().tasks, ["task-a", "task-c"]);
+    world.report(State::Failed, "failed", &controls).expect("it may fail");
+    assert!(!world.machine().runnable, "no second round of handlers");
+}
+
+#[test]
+fn single_step_stops_after_each_task() {
+    let mut world = at_work();
+    let controls = Controls { single_step: true, ..Controls::default() };
+    world.report(State::Finished, "complete", &controls).expect("it may finish");
+    assert!(!world.machine().runnable);
+}
