@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use crate::object::{Struct, fail, text_arg};
 use crate::scene::{Scene, json_of};
 
-pub(crate) use env::{EnvDot, boot_params, install_url, path_for};
+pub(crate) use env::{EnvDot, boot_params, path_for};
 pub(crate) use machine::MachineDot;
 
 /// The root of a render.

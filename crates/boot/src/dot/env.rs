@@ -138,7 +138,7 @@ pub(crate) fn path_for(
 }
 
 /// Where the operating system is installed from.
-pub(crate) fn install_url(scene: &Arc<Scene>) -> Result<String, Fail> {
+fn install_url(scene: &Arc<Scene>) -> Result<String, Fail> {
     repo::install_source(scene)
         .map(|repo| repo.url)
         .map_or_else(|| fail("No install repository available"), Ok)

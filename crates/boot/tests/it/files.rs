@@ -95,10 +95,7 @@ fn unknown_machines_get_the_environment_for_the_unknown() {
             (Kind::Preference, json!({"Name": "unknownBootEnv", "Val": "discovery"})),
         ],
     );
-    assert_eq!(
-        file(&view, "default.ipxe").unwrap(),
-        "https://10.0.0.1:8092 unknown-for-600 quiet"
-    );
+    assert_eq!(file(&view, "default.ipxe").unwrap(), "https://10.0.0.1:8092 unknown-for-600 quiet");
 }
 
 #[test]

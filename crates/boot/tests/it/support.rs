@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// A host without a world; tokens say what they are for.
 #[derive(Debug, Default)]
-pub struct Told;
+pub(crate) struct Told;
 
 impl gantry_template::Host for Told {
     fn random(&self, buffer: &mut [u8]) {
@@ -43,11 +43,11 @@ impl Host for Told {
     }
 }
 
-pub fn host() -> Arc<dyn Host> {
+pub(crate) fn host() -> Arc<dyn Host> {
     Arc::new(Told)
 }
 
-pub fn server() -> Arc<Server> {
+pub(crate) fn server() -> Arc<Server> {
     let info = Info {
         api_port: 8092,
         file_port: 8091,
@@ -59,12 +59,12 @@ pub fn server() -> Arc<Server> {
 }
 
 /// The UUID with the number `n` at its end.
-pub fn id(n: u32) -> String {
+pub(crate) fn id(n: u32) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
 }
 
 /// The built-in objects and these, stored without judging them.
-pub fn view(objects: &[(Kind, Value)]) -> View {
+pub(crate) fn view(objects: &[(Kind, Value)]) -> View {
     let edits: Vec<Edit> = objects
         .iter()
         .map(|(kind, value)| Edit::put(Record::from_value(*kind, value.clone(), 1).unwrap().into()))
@@ -73,7 +73,7 @@ pub fn view(objects: &[(Kind, Value)]) -> View {
 }
 
 /// Adds objects to a View.
-pub fn with(view: &View, objects: &[(Kind, Value)]) -> View {
+pub(crate) fn with(view: &View, objects: &[(Kind, Value)]) -> View {
     let edits: Vec<Edit> = objects
         .iter()
         .map(|(kind, value)| Edit::put(Record::from_value(*kind, value.clone(), 2).unwrap().into()))
@@ -82,7 +82,7 @@ pub fn with(view: &View, objects: &[(Kind, Value)]) -> View {
 }
 
 /// A machine with everything that templates ask for.
-pub fn machine() -> Value {
+pub(crate) fn machine() -> Value {
     json!({
         "Name": "rack7-u3.example.org", "Uuid": id(1), "Address": "10.0.0.77", "BootEnv": "debian-12-install", "Stage": "st",
         "Arch": "amd64", "HardwareAddrs": ["52:54:00:00:00:01", "52:54:00:00:00:02"], "Profiles": ["p1"],
@@ -92,7 +92,7 @@ pub fn machine() -> Value {
 }
 
 /// One environment, stage and profiles for [`machine`].
-pub fn furnished() -> View {
+pub(crate) fn furnished() -> View {
     view(&[
         (Kind::Machine, machine()),
         (Kind::Profile, json!({"Name": "global", "Params": {"site": "north", "deep": {"a": 1}}})),
@@ -135,7 +135,7 @@ pub fn furnished() -> View {
 }
 
 /// Renders `text` as a file of the machine.
-pub fn render(view: &View, text: &str) -> Result<String, String> {
+pub(crate) fn render(view: &View, text: &str) -> Result<String, String> {
     let env = json!({
         "Name": "try", "OS": {"Name": "debian-12", "Family": "debian", "Version": "12", "SupportedArchitectures": {"aarch64": {"Kernel": "armk"}}},
         "Kernel": "linux", "Initrds": ["deep/initrd.gz"], "BootParams": "quiet {{.Machine.Name}}",
@@ -148,7 +148,7 @@ pub fn render(view: &View, text: &str) -> Result<String, String> {
 }
 
 /// The text behind a path.
-pub fn file(view: &View, path: &str) -> Result<String, String> {
+pub(crate) fn file(view: &View, path: &str) -> Result<String, String> {
     match Renderer::new().file(view, path, &server(), &host()) {
         Ok(File::Rendered(rendered)) => Ok(String::from_utf8(rendered.bytes).unwrap()),
         Ok(File::Static(path)) => Ok(format!("<static {path}>")),

@@ -92,8 +92,20 @@ impl Draft {
 
     /// Puts `after` in the place of the object and marks whatever depends on it.
     pub(super) fn replace(&mut self, kind: Kind, key: &Key, after: Option<Arc<Record>>) {
+        let after = self.inheriting(kind, key, after);
         let before = self.store(kind, key, after.clone());
         self.dirty.note(&self.view, kind, key, before.as_ref(), after.as_ref());
+    }
+
+    /// The object with the computed state that it had, so that computing it anew tells whether it moved.
+    fn inheriting(&self, kind: Kind, key: &Key, after: Option<Arc<Record>>) -> Option<Arc<Record>> {
+        let after = after?;
+        match self.view.record(kind, key) {
+            Some(before) if before.derived() != after.derived() => {
+                Some(Arc::new(after.with_derived(before.derived().clone())))
+            }
+            _ => Some(after),
+        }
     }
 
     /// Computes derived state until nothing moves, and lists the changes.

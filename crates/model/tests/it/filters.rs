@@ -142,7 +142,7 @@ fn sorting_and_paging() {
         assert_eq!(run(&view, Kind::Machine, query), Ok(expected.to_owned()), "{query}");
     }
     let query = Query::parse(&view, Kind::Machine, [("Name", "Gt(m1)"), ("limit", "1")]).unwrap();
-    let found = query.run(&view, &|record| record.key() != &id(2));
+    let found = query.run(&view, &|record| record.key().as_str() != id(2));
     assert_eq!((found.records.len(), found.matched, found.total), (1, 2, 3));
 }
 

@@ -54,11 +54,11 @@ fn null_is_the_zero_value_except_where_any_value_goes() {
     let profile = create(
         &mut draft(),
         Kind::Profile,
-        json!({"Name": "nulls", "Profiles": null, "Meta": null, "Params": {"p": null}}),
+        json!({"Name": "nulls", "Profiles": null, "Meta": null, "Params": {"pp": null}}),
     );
     assert_eq!(profile["Profiles"], json!([]));
     assert_eq!(profile["Meta"], json!({}));
-    assert_eq!(profile["Params"], json!({"p": null}));
+    assert_eq!(profile["Params"], json!({"pp": null}));
 }
 
 #[test]
