@@ -137,7 +137,7 @@ fn discovery_options(args: &ArgMatches) -> Result<discovery::Options, Error> {
         level: number(args, "level"),
         layers: list(args, "layer"),
         append: list(args, "append"),
-        limit: number(args, "limit"),
+        limit: args.get_one("limit").copied(),
         time: time(),
         refresh: refresh(args),
         uki: args.get_one("uki").cloned(),
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!((options.out, options.cache, options.agent), ("o".into(), "c".into(), Some("a".into())));
         assert_eq!(
             (options.level, options.layers, options.limit),
-            (3, vec!["ssh".to_owned()], discovery::LIMIT)
+            (3, vec!["ssh".to_owned()], Some(discovery::LIMIT))
         );
         assert_eq!((options.kernel.as_str(), options.refresh), ("generic", Refresh::Daily));
         let matches = parse(&["debian", "--out", "o", "--size", "2000", "--refresh", "never"]);

@@ -26,8 +26,6 @@ pub const BASE: &str = "base";
 pub struct Description {
     /// Kernels to choose from: name to package. A package that only depends on the real one is followed.
     pub kernels: BTreeMap<String, String>,
-    /// Kernel modules of the base layer.
-    pub modules: Selection,
     /// Layers by name; `base` is always part of the image, the others are separate archives.
     pub layers: BTreeMap<String, Layer>,
 }
@@ -60,7 +58,9 @@ pub struct Layer {
     pub links: BTreeMap<String, String>,
     /// Packages by name.
     pub packages: BTreeMap<String, Files>,
-    /// Firmware for the selected modules.
+    /// Kernel modules; an optional layer leaves out what the base layer has.
+    pub modules: Selection,
+    /// Firmware for the modules of all layers.
     pub firmware: Firmware,
 }
 
@@ -207,7 +207,7 @@ mod tests {
     }
 
     const SMALL: &str =
-        "[kernels]\nk = 'linux'\n[modules]\ninclude = ['a']\n[layers.base.files]\n'/x' = '1'\n";
+        "[kernels]\nk = 'linux'\n[layers.base]\nmodules.include = ['a']\n[layers.base.files]\n'/x' = '1'\n";
 
     #[test]
     fn the_built_in_description_is_right() {
@@ -231,9 +231,9 @@ mod tests {
 
     #[test]
     fn extensions_join_lists_and_merge_tables() {
-        let more = "[modules]\ninclude = ['b']\n[layers.base.files]\n'/y' = '2'\n'/x' = '3'\n[layers.mine]\ndoc = 'd'\n";
+        let more = "[layers.base]\nmodules.include = ['b']\n[layers.base.files]\n'/y' = '2'\n'/x' = '3'\n[layers.mine]\ndoc = 'd'\n";
         let description = load(SMALL, &[more]).unwrap();
-        assert_eq!(description.modules.include, ["a", "b"]);
+        assert_eq!(description.layers["base"].modules.include, ["a", "b"]);
         let files: Vec<_> = description.layers["base"].files.iter().map(|(k, v)| format!("{k}{v}")).collect();
         assert_eq!(files, ["/x3", "/y2"]);
         assert!(description.layer("mine").is_ok());
@@ -250,7 +250,7 @@ mod tests {
         check("[layers.base.directories]\n'/a' = '999'", "\"999\" is no octal mode");
         check("[layers.'a/b']\n", "letters, digits and dashes");
         check("[", "TOML parse error");
-        assert!(load("[kernels]\n[modules]\n[layers]\n", &[]).unwrap_err().contains("`base` is missing"));
+        assert!(load("[kernels]\n[layers]\n", &[]).unwrap_err().contains("`base` is missing"));
         let error = load(SMALL, &[]).unwrap().layer("lvm").unwrap_err().to_string();
         assert!(error.contains("there are: base"), "{error}");
     }

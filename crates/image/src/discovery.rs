@@ -9,6 +9,7 @@
 //!   needs; load from right to left), `modules.alias` (`alias PATTERN MODULE`, patterns in the manner of fnmatch),
 //!   `modules.softdep` and `modules.builtin`. The kernel itself calls `/sbin/modprobe`, which is busybox. Load the
 //!   modules of all `modalias` files below `/sys/devices`, then again: virtio and other buses bring new devices.
+//!   The indexes cover the modules of all layers: a module whose file is absent is in a layer that was not appended.
 //! * `/bin/busybox` with a link for each applet where no full program of the name exists; `/bin/sh` is busybox's,
 //!   `/bin/bash` is bash. There is no udev: no `/dev/disk/by-*`, no renamed network cards.
 //! * Programs for tasks: see `data/discovery.toml`. `/etc/ssl/certs/ca-certificates.crt` is there; `/etc/resolv.conf` and
@@ -44,7 +45,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Kernel and initramfs together may have this many bytes.
+/// What kernel and initramfs of a release may have together, in bytes.
 pub const LIMIT: u64 = 40_000_000;
 
 /// The modification time of all files in an archive unless asked otherwise: 2024-01-01.
@@ -70,8 +71,8 @@ pub struct Options {
     pub layers: Vec<String>,
     /// Optional layers to append to `initrd.img` too.
     pub append: Vec<String>,
-    /// Most bytes of kernel and `initrd.img`.
-    pub limit: u64,
+    /// Most bytes that kernel and `initrd.img` may have together; see [`LIMIT`].
+    pub limit: Option<u64>,
     /// Modification time of all files in the archives, in seconds since 1970.
     pub time: u32,
     /// When to fetch the package index.
@@ -143,7 +144,8 @@ impl<'a> Builder<'a> {
 
     /// Builds a layer, or finds it in the cache. An optional layer leaves out what the base layer has.
     fn layer(&self, name: &str, base: Option<&Built>) -> Result<Built, Error> {
-        let layer = self.options.description.layer(name)?;
+        let description = &self.options.description;
+        let layer = description.layer(name)?;
         let mut debs = self.debs(layer)?;
         debs.extend(base.map(|base| base.debs.clone()).unwrap_or_default());
         debs.push(self.kernel.deb.clone());
@@ -152,7 +154,7 @@ impl<'a> Builder<'a> {
         let inputs = json!({
             "format": FORMAT,
             "layer": layer,
-            "modules": self.options.description.modules,
+            "modules": description.layers.values().map(|layer| &layer.modules).collect::<Vec<_>>(),
             "base": base.map(|base| &base.digest),
             "level": self.options.level,
             "time": self.options.time,
@@ -191,24 +193,27 @@ impl<'a> Builder<'a> {
         packages: &[Package],
         digest: &str,
     ) -> Result<(Tree, Value), Error> {
-        let mut tree = contents(name, layer, packages)?;
+        let description = &self.options.description;
         let modules = Modules::open(&self.kernel.root)?;
-        let selected = modules.select(&self.options.description.modules)?;
-        let mut summary = json!({});
+        let base = description.layer(BASE)?;
+        let mut own = modules.select(&layer.modules)?;
+        let mut all = modules.select(&base.modules)?;
+        let mut tree = contents(name, layer, packages)?;
+        if name != BASE {
+            own.subtract(&all);
+            tree.subtract(&contents(BASE, base, packages)?);
+        }
+        for layer in description.layers.values() {
+            all.extend(&modules.select(&layer.modules)?);
+        }
+        own.put(&mut tree);
         if name == BASE {
-            selected.put(&mut tree);
+            all.put_indexes(&mut tree);
             let about = json!({"kernel": modules.release(), "inputs": digest});
             tree.text("/etc/gantry/image.json", format!("{about}\n"));
-            summary = json!({"kernel": modules.release(), "modules": selected.len(), "unmatched": selected.unmatched});
-        } else {
-            let base = self.options.description.layer(BASE)?;
-            let base = contents(BASE, base, packages)?;
-            tree.subtract(&base);
         }
-        let firmware = put_firmware(&mut tree, &layer.firmware, &selected, packages)?;
-        if firmware > 0 {
-            summary = with(summary, "firmware-files", firmware as u64);
-        }
+        let firmware = put_firmware(&mut tree, &layer.firmware, &all, packages)?;
+        let summary = json!({"modules": own.len(), "firmware": firmware, "unmatched": own.unmatched});
         Ok((tree, summary))
     }
 
@@ -279,10 +284,10 @@ impl<'a> Builder<'a> {
         }
         manifest.details.insert("level".into(), self.options.level.into());
         let size = manifest.size(&["vmlinuz", "initrd.img"]);
-        if size > self.options.limit {
-            return Err(Error::TooLarge { size, limit: self.options.limit });
+        match self.options.limit.filter(|limit| size > *limit) {
+            Some(limit) => Err(Error::TooLarge { size, limit }),
+            None => manifest.write(out),
         }
-        manifest.write(out)
     }
 
     fn uki(&self, command_line: &str) -> Result<(), Error> {

@@ -4,6 +4,9 @@
 //! that is needed in its `.modinfo` section (`depends=`, `alias=`, `softdep=`, `firmware=`), so [`Modules::select`]
 //! makes the indexes itself, for the selected modules only.
 //!
+//! The base layer's indexes cover the modules of all layers. A file that an index names and that is absent belongs to a
+//! layer that was not appended; a loader can say so.
+//!
 //! A selector is a module's name (`virtio_net`; `-` and `_` are alike), or a directory or file below the module
 //! directory (`kernel/drivers/net/ethernet/`), in which `*` matches within a component.
 //! Left out: `modules.symbols` and the binary `.bin` indexes (busybox and the agent read the text files).
@@ -89,7 +92,7 @@ pub struct Modules {
 }
 
 /// The modules that an image takes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Selected {
     release: String,
     builtin: String,
@@ -98,7 +101,7 @@ pub struct Selected {
     pub unmatched: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Module {
     path: String,
     info: Info,
@@ -198,16 +201,35 @@ impl Selected {
         self.modules.values().flat_map(|module| &module.info.firmware).map(String::as_str).collect()
     }
 
-    /// Puts the modules and their indexes below `/lib/modules/RELEASE`.
+    /// Adds the modules of `other`.
+    pub fn extend(&mut self, other: &Self) {
+        self.modules.extend(other.modules.iter().map(|(name, module)| (name.clone(), module.clone())));
+    }
+
+    /// Removes the modules of `other`.
+    pub fn subtract(&mut self, other: &Self) {
+        self.modules.retain(|name, _| !other.modules.contains_key(name));
+    }
+
+    /// Puts the modules below `/lib/modules/RELEASE`.
     pub fn put(&self, tree: &mut Tree) {
-        let dir = format!("/lib/modules/{}", self.release);
         for module in self.modules.values() {
-            tree.put(&format!("{dir}/{}", module.path), Node::File(0o644, module.source.clone()));
+            let path = format!("/lib/modules/{}/{}", self.release, module.path);
+            tree.put(&path, Node::File(0o644, module.source.clone()));
         }
-        tree.text(&format!("{dir}/modules.dep"), self.dep());
-        tree.text(&format!("{dir}/modules.alias"), self.alias());
-        tree.text(&format!("{dir}/modules.softdep"), self.softdep());
-        tree.text(&format!("{dir}/modules.builtin"), self.builtin.clone());
+    }
+
+    /// Puts the indexes of the modules beside them.
+    pub fn put_indexes(&self, tree: &mut Tree) {
+        let indexes = [
+            ("dep", self.dep()),
+            ("alias", self.alias()),
+            ("softdep", self.softdep()),
+            ("builtin", self.builtin.clone()),
+        ];
+        for (kind, text) in indexes {
+            tree.text(&format!("/lib/modules/{}/modules.{kind}", self.release), text);
+        }
     }
 
     /// `modules.dep`: each module with all it needs, the last named to be loaded first.

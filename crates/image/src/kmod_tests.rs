@@ -92,7 +92,9 @@ fn what_a_kernel_does_not_have_is_told_but_built_in_is_fine() {
 #[test]
 fn the_tree_gets_modules_and_indexes() {
     let mut tree = Tree::default();
-    select(&["ext4"], &[]).put(&mut tree);
+    let selected = select(&["ext4"], &[]);
+    selected.put(&mut tree);
+    selected.put_indexes(&mut tree);
     let paths: Vec<_> =
         tree.iter().filter(|(_, node)| matches!(node, Node::File(..))).map(|(path, _)| path).collect();
     let dir = "/lib/modules/6.1.0-test";
@@ -105,6 +107,16 @@ fn the_tree_gets_modules_and_indexes() {
         "modules.softdep",
     ];
     assert_eq!(paths, expected.map(|file| format!("{dir}/{file}")));
+}
+
+#[test]
+fn a_layer_has_the_modules_that_the_base_lacks_and_one_index_covers_both() {
+    let (mut all, base) = (select(&["kernel/net/"], &[]), select(&["virtio_net"], &[]));
+    let mut layer = all.clone();
+    layer.subtract(&base);
+    assert_eq!(layer.modules.keys().collect::<Vec<_>>(), ["old"]);
+    all.extend(&select(&["jbd2"], &[]));
+    assert!(all.dep().contains("jbd2.ko:") && all.dep().contains("old.ko: kernel/virtio/virtio.ko"));
 }
 
 #[test]

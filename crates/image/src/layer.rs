@@ -77,7 +77,7 @@ fn put_applets(tree: &mut Tree) {
 }
 
 /// Puts what the description itself contains.
-fn put_own(tree: &mut Tree, layer: &Layer) {
+pub(crate) fn put_own(tree: &mut Tree, layer: &Layer) {
     for (path, mode) in &layer.directories {
         tree.put(path, Node::Directory(permissions(mode).unwrap_or(0o755)));
     }
