@@ -29,7 +29,9 @@ impl Ask<'_> {
         for picker in &net.subnet.pickers {
             let picked = match picker.as_str() {
                 "none" => return Err(NoLease::NoPicker),
-                "hint" => self.hint(net).or(own.map(|address| Picked { address, fresh: false, cursor: None })),
+                "hint" => {
+                    self.hint(net).or(own.map(|address| Picked { address, fresh: false, cursor: None }))
+                }
                 "nextFree" => self.next_free(net),
                 "mostExpired" => self.most_expired(net),
                 "point2point" => self.other_half(net),
@@ -46,11 +48,16 @@ impl Ask<'_> {
         self.packet.options.address(super::code::REQUESTED_ADDRESS).filter(|a| !a.is_unspecified())
     }
 
-    /// This client's lease in the subnet, the one that runs longest, unless the address was reserved for another since.
+    /// This client's lease in the subnet, the one that runs longest, unless the address was reserved for another since, or
+    /// ran out and was offered to another.
     fn own_lease(&self, net: &Net) -> Option<Ipv4Addr> {
+        let now = self.engine.now;
         let leases = self.leases();
-        let mine = leases.iter().filter_map(|l| Some((l.expire_time, l.addr.v4().filter(|a| net.covers(*a))?)));
-        mine.filter(|(_, address)| !self.is_kept_from_us(net, *address)).max().map(|(_, address)| address)
+        let mine =
+            leases.iter().filter_map(|l| Some((l.expire_time, l.addr.v4().filter(|a| net.covers(*a))?)));
+        let free =
+            mine.filter(|(until, address)| *until >= now || self.engine.memory.held(*address, now).is_none());
+        free.filter(|(_, address)| !self.is_kept_from_us(net, *address)).max().map(|(_, address)| address)
     }
 
     /// The address that the client asks for, if it is in the pool and to be had.
@@ -90,7 +97,9 @@ impl Ask<'_> {
     fn most_expired(&self, net: &Net) -> Option<Picked> {
         let (start, end) = net.active()?;
         let expiry = |address: Ipv4Addr| -> Option<Time> {
-            if self.is_kept_from_us(net, address) || self.engine.memory.held(address, self.engine.now).is_some() {
+            if self.is_kept_from_us(net, address)
+                || self.engine.memory.held(address, self.engine.now).is_some()
+            {
                 return None;
             }
             lease_at(self.view(), address).map(|l| l.expire_time)

@@ -7,7 +7,7 @@ use gantry_model::{BootEnv, Kind, Machine};
 use serde_json::Value;
 
 use super::reply::Terms;
-use super::{Ask, Note, Remember, Withheld};
+use super::{Ask, Handed, Note, Remember, Withheld};
 use crate::dhcp::client::{ArchRow, Boot};
 use crate::dhcp::option::code;
 
@@ -124,7 +124,8 @@ impl Ask<'_> {
     }
 
     fn choice(&self, file: String, step: Step) -> Choice {
-        let file = if self.client.boot == Boot::Http && !file.contains("://") { self.url(&file) } else { file };
+        let file =
+            if self.client.boot == Boot::Http && !file.contains("://") { self.url(&file) } else { file };
         Choice { file, step }
     }
 
@@ -161,12 +162,13 @@ impl Ask<'_> {
 
     /// What the next packet of this client is to be judged by.
     pub(super) fn remember_loader(&self, choice: &Result<Choice, Withheld>) -> Option<Remember> {
-        let client = self.packet.chaddr;
-        match choice.as_ref().ok()?.step {
-            Step::Loader => Some(Remember::HandedLoader(client, self.packet.xid, self.engine.now)),
-            Step::Script => Some(Remember::HandedScript(client)),
-            Step::Explicit => None,
-        }
+        let script = match choice.as_ref().ok()?.step {
+            Step::Loader => false,
+            Step::Script => true,
+            Step::Explicit => return None,
+        };
+        let handed = Handed { xid: self.packet.xid, at: self.engine.now, script };
+        Some(Remember::Handed(self.packet.chaddr, handed))
     }
 }
 

@@ -124,10 +124,12 @@ impl Ask<'_> {
     fn reservations(&self) -> impl Iterator<Item = Reserved> {
         let upper = self.token.as_str().to_ascii_uppercase();
         let tokens = [self.token.as_str().to_owned(), upper];
-        tokens.into_iter().flat_map(|t| self.by_token::<Reservation>(Kind::Reservation, &t)).filter_map(|object| {
-            let address = object.addr.v4()?;
-            (object.strategy == MAC).then_some(Reserved { address, object })
-        })
+        tokens.into_iter().flat_map(|t| self.by_token::<Reservation>(Kind::Reservation, &t)).filter_map(
+            |object| {
+                let address = object.addr.v4()?;
+                (object.strategy == MAC).then_some(Reserved { address, object })
+            },
+        )
     }
 
     fn by_token<T: gantry_model::Object>(&self, kind: Kind, token: &str) -> Vec<Arc<T>> {

@@ -66,12 +66,21 @@ pub enum Remember {
     Forget(Ipv4Addr),
     /// The picker `nextFree` of this subnet goes on behind this address.
     Cursor(String, Ipv4Addr),
-    /// A boot loader was handed to this client in this transaction.
-    HandedLoader(Hardware, u32, Time),
-    /// A script was handed to this client: its chain of loaders is complete.
-    HandedScript(Hardware),
+    /// This was handed to this client in this transaction.
+    Handed(Hardware, Handed),
     /// A lease ended before its time.
     Ended(Ipv4Addr),
+}
+
+/// A boot file that a client got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handed {
+    /// The transaction.
+    pub xid: u32,
+    /// When.
+    pub at: Time,
+    /// It was the script, so the chain of loaders is complete; else a loader, after which iPXE may come.
+    pub script: bool,
 }
 
 /// The memory.
@@ -81,7 +90,7 @@ pub struct Memory {
     tokens: HashMap<Token, Vec<Ipv4Addr>>,
     probes: usize,
     cursors: HashMap<String, Ipv4Addr>,
-    handed: HashMap<Hardware, (u32, Time)>,
+    handed: HashMap<Hardware, Handed>,
     memo: RefCell<HashMap<String, Memo>>,
 }
 
@@ -111,16 +120,13 @@ impl Memory {
             Remember::Cursor(subnet, address) => {
                 self.cursors.insert(subnet, address);
             }
-            Remember::HandedLoader(client, xid, at) => {
+            Remember::Handed(client, handed) => {
                 if self.handed.len() >= MAX_HANDED {
-                    self.handed.retain(|_, (_, at)| now < at.plus_seconds(HANDED_SECONDS));
+                    self.sweep_handed(now);
                 }
-                if self.handed.len() < MAX_HANDED {
-                    self.handed.insert(client, (xid, at));
+                if self.handed.len() < MAX_HANDED || self.handed.contains_key(&client) {
+                    self.handed.insert(client, handed);
                 }
-            }
-            Remember::HandedScript(client) => {
-                self.handed.remove(&client);
             }
             Remember::Ended(address) => {
                 let mut memo = self.memo.borrow_mut();
@@ -157,7 +163,11 @@ impl Memory {
     pub fn sweep(&mut self, now: Time) {
         let over: Vec<_> = self.holds.iter().filter(|(_, h)| h.until <= now).map(|(a, _)| *a).collect();
         over.into_iter().for_each(|address| self.forget(address));
-        self.handed.retain(|_, (_, at)| now < at.plus_seconds(HANDED_SECONDS));
+        self.sweep_handed(now);
+    }
+
+    fn sweep_handed(&mut self, now: Time) {
+        self.handed.retain(|_, handed| now < handed.at.plus_seconds(HANDED_SECONDS));
     }
 
     /// Who holds an address now.
@@ -204,9 +214,10 @@ impl Memory {
         self.cursors.get(subnet).copied()
     }
 
-    /// Did this client get a boot loader in an earlier transaction of this boot?
+    /// Did this client get a boot loader in an earlier transaction of this boot, or the script in this one?
     pub fn has_loader(&self, client: &Hardware, xid: u32, now: Time) -> bool {
-        self.handed.get(client).is_some_and(|(was, at)| *was != xid && now < at.plus_seconds(HANDED_SECONDS))
+        let fresh = self.handed.get(client).filter(|handed| now < handed.at.plus_seconds(HANDED_SECONDS));
+        fresh.is_some_and(|handed| handed.script == (handed.xid == xid))
     }
 
     /// Was the pool full a moment ago, with no lease deleted since?
@@ -316,12 +327,14 @@ mod tests {
     fn a_loader_is_remembered_for_this_boot_only() {
         let mut memory = Memory::new();
         let mac = Hardware::new(&[1, 2, 3, 4, 5, 6]);
-        memory.apply(vec![Remember::HandedLoader(mac, 7, at(0))], at(0));
+        let handed = |xid, script| Remember::Handed(mac, Handed { xid, at: at(0), script });
+        memory.apply(vec![handed(7, false)], at(0));
         assert!(!memory.has_loader(&mac, 7, at(1)), "the same transaction gets the same answer");
         assert!(memory.has_loader(&mac, 8, at(1)));
         assert!(!memory.has_loader(&mac, 8, at(181)));
-        memory.apply(vec![Remember::HandedScript(mac)], at(2));
-        assert!(!memory.has_loader(&mac, 8, at(3)));
+        memory.apply(vec![handed(8, true)], at(2));
+        assert!(memory.has_loader(&mac, 8, at(3)), "the script again when asked again");
+        assert!(!memory.has_loader(&mac, 9, at(3)), "the next boot starts over");
     }
 
     #[test]
@@ -338,6 +351,7 @@ mod tests {
         assert_eq!(memory.oldest("s", at(61), |_| Some(at(300)), all), None);
         assert_eq!(memory.oldest("s", at(62), |_| Some(at(300)), all), None);
         assert_eq!(looked.get(), 1);
-        assert_eq!(memory.oldest("s", at(301), |_| Some(at(300)), all), Some(address(2)).or(Some(address(1))));
+        let oldest = memory.oldest("s", at(301), |_| Some(at(300)), all);
+        assert_eq!(oldest, Some(address(3)), "the lowest bound first");
     }
 }

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use gantry_model::{Machine, Time, View};
 use serde_json::Value;
 
-pub use memory::{Hold, MAX_HOLDS, MAX_PROBES, Memory, Pending, Remember, Why};
+pub use memory::{Handed, Hold, MAX_HOLDS, MAX_PROBES, Memory, Pending, Remember, Why};
 pub use outcome::{
     Answer, Destination, Durability, Effect, Grant, NakReason, NoLease, Note, Outcome, Reason, Save, Withheld,
 };
@@ -111,7 +111,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { file_port: 8091, force_address: None, fallback_address: None, interfaces: Vec::new(), probe: true }
+        Self {
+            file_port: 8091,
+            force_address: None,
+            fallback_address: None,
+            interfaces: Vec::new(),
+            probe: true,
+        }
     }
 }
 
@@ -171,7 +177,11 @@ impl<'a> Engine<'a> {
         }
         let ask = self.ask(arrival, packet);
         if !packet.options.has(code::MESSAGE_TYPE) {
-            return if arrival.service == Service::Dhcp { ask.bootp() } else { Outcome::silent(Reason::MissingType) };
+            return if arrival.service == Service::Dhcp {
+                ask.bootp()
+            } else {
+                Outcome::silent(Reason::MissingType)
+            };
         }
         match (packet.message(), arrival.service) {
             (None, _) => Outcome::silent(Reason::InvalidType),

@@ -116,10 +116,10 @@ impl Save {
                     false => tx.save(&super::facts::invalid_lease(*address, *until)).map(drop),
                 }
             }
-            Self::NoLease(address) => match tx.delete(Kind::Lease, &Address::from(*address).hex()) {
-                Err(Error::NotFound { .. }) => Ok(()),
-                other => other.map(drop),
-            },
+            Self::NoLease(address) => {
+                tx.purge(Kind::Lease, &Address::from(*address).hex());
+                Ok(())
+            }
             Self::MachineAddress(key, address) => move_machine(tx, key, *address),
         }
     }

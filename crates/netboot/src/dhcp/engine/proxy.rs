@@ -57,7 +57,8 @@ impl Ask<'_> {
         kind: Message,
         address: Ipv4Addr,
     ) -> Result<Choice, super::Withheld> {
-        let mut terms = Terms { duration: 0, address: Ipv4Addr::UNSPECIFIED, ..self.terms(Ipv4Addr::UNSPECIFIED) };
+        let mut terms =
+            Terms { duration: 0, address: Ipv4Addr::UNSPECIFIED, ..self.terms(Ipv4Addr::UNSPECIFIED) };
         let kept = [code::ROOT_PATH, code::VENDOR, code::VENDOR_CLASS, code::TFTP_SERVER, code::BOOT_FILE];
         terms.options.retain(|o| kept.iter().any(|k| i64::from(*k) == o.code));
         let choice = self.proxy_reply(outcome, kind, &terms)?;
@@ -68,7 +69,12 @@ impl Ask<'_> {
         Ok(choice)
     }
 
-    fn proxy_reply(&self, outcome: &mut Outcome, kind: Message, terms: &Terms) -> Result<Choice, super::Withheld> {
+    fn proxy_reply(
+        &self,
+        outcome: &mut Outcome,
+        kind: Message,
+        terms: &Terms,
+    ) -> Result<Choice, super::Withheld> {
         let choice = self.answer(outcome, kind, terms)?;
         for answer in &mut outcome.answers {
             // A boot server says what it is, asked or not (PXE 2.1 §2.2.4).

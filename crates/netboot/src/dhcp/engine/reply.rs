@@ -57,7 +57,12 @@ impl Ask<'_> {
     }
 
     /// Adds the answer for these terms to the outcome. Returns what was decided about netboot.
-    pub(super) fn answer(&self, outcome: &mut Outcome, kind: Message, terms: &Terms) -> Result<Choice, Withheld> {
+    pub(super) fn answer(
+        &self,
+        outcome: &mut Outcome,
+        kind: Message,
+        terms: &Terms,
+    ) -> Result<Choice, Withheld> {
         let proxy = self.arrival.service == Service::Binl || (terms.duration == 0 && kind == Message::Offer);
         let lease_options = self.render(&terms.options, &mut outcome.notes);
         let choice = self.choose_boot(terms, lease_options.get(&code::BOOT_FILE), &mut outcome.notes);
@@ -68,7 +73,11 @@ impl Ask<'_> {
             self.push_boot(&mut packet, choice, &lease_options);
         }
         self.set_server_name(&mut packet, terms, choice.as_ref().ok());
-        if !proxy && !terms.skip_boot && self.packet.requests(code::IPXE) && !lease_options.contains_key(&code::IPXE) {
+        if !proxy
+            && !terms.skip_boot
+            && self.packet.requests(code::IPXE)
+            && !lease_options.contains_key(&code::IPXE)
+        {
             packet.options.push(code::IPXE, sub::IPXE_NO_PROXY_DHCP);
         }
         self.push_tail(&mut packet.options, terms);
@@ -144,7 +153,9 @@ impl Ask<'_> {
         }
         let pxe = self.client.boot == Boot::Pxe && self.client.ipxe.is_none();
         if pxe && asked.wants(code::VENDOR_CLASS) && asked.wants(code::VENDOR) {
-            for (number, value) in [(code::VENDOR_CLASS, &b"PXEClient"[..]), (code::VENDOR, &sub::PXE_BOOT_DIRECTLY)] {
+            for (number, value) in
+                [(code::VENDOR_CLASS, &b"PXEClient"[..]), (code::VENDOR, &sub::PXE_BOOT_DIRECTLY)]
+            {
                 if !lease.contains_key(&number) {
                     packet.options.push(number, value);
                 }
@@ -228,7 +239,9 @@ impl Ask<'_> {
             ..Packet::default()
         };
         packet.options.push(code::MESSAGE_TYPE, [Message::Nak as u8]);
-        packet.options.push(code::SERVER_ID, self.server_id(self.wanted.unwrap_or(Ipv4Addr::UNSPECIFIED)).octets());
+        packet
+            .options
+            .push(code::SERVER_ID, self.server_id(self.wanted.unwrap_or(Ipv4Addr::UNSPECIFIED)).octets());
         if let Some(relay) = asked.options.get(code::RELAY) {
             packet.options.push(code::RELAY, relay.into_owned());
         }
@@ -263,7 +276,8 @@ impl Ask<'_> {
         self.is_own_interface(server)
             || Some(server) == self.server_override
             || Some(server) == self.engine.settings.force_address
-            || (self.arrival.interface.addresses.is_empty() && Some(server) == self.engine.settings.fallback_address)
+            || (self.arrival.interface.addresses.is_empty()
+                && Some(server) == self.engine.settings.fallback_address)
     }
 
     pub(super) fn next_server(&self, terms: &Terms) -> Ipv4Addr {
@@ -278,7 +292,9 @@ impl Ask<'_> {
         let to = if self.arrival.service == Service::Binl {
             vec![Destination::Unicast(source)]
         } else if !asked.giaddr.is_unspecified() {
-            relay_ports(source.port()).map(|p| Destination::Unicast(SocketAddrV4::new(asked.giaddr, p))).collect()
+            relay_ports(source.port())
+                .map(|p| Destination::Unicast(SocketAddrV4::new(asked.giaddr, p)))
+                .collect()
         } else if !asked.ciaddr.is_unspecified() && !nak {
             vec![Destination::Unicast(SocketAddrV4::new(asked.ciaddr, source.port()))]
         } else if nak && !self.is_on_link(asked.ciaddr) {
@@ -291,7 +307,8 @@ impl Ask<'_> {
         } else {
             vec![Destination::Hardware(asked.chaddr, SocketAddrV4::new(packet.yiaddr, source.port()))]
         };
-        let from = self.respond_from(if packet.yiaddr.is_unspecified() { asked.giaddr } else { packet.yiaddr });
+        let from =
+            self.respond_from(if packet.yiaddr.is_unspecified() { asked.giaddr } else { packet.yiaddr });
         let max = asked.max_reply();
         to.into_iter().map(|to| Answer { packet: packet.clone(), max, from, to }).collect()
     }

@@ -7,7 +7,9 @@ use gantry_model::{Lease, Time};
 
 use super::facts::{Place, Reserved, Standing, is_usable, lease_at, owns, reservation_at};
 use super::reply::Terms;
-use super::{Ask, Durability, INVALID_SECONDS, MAC, NakReason, NoLease, Note, Outcome, Reason, Remember, Save};
+use super::{
+    Ask, Durability, INVALID_SECONDS, MAC, NakReason, NoLease, Note, Outcome, Reason, Remember, Save,
+};
 use crate::dhcp::option::{code, to_text};
 use crate::dhcp::packet::Message;
 
@@ -67,7 +69,8 @@ impl Ask<'_> {
             return self.refuse(NakReason::Moved, Vec::new());
         }
         if mine.is_none() && !self.place.net.as_ref().is_some_and(|net| net.covers(wanted)) {
-            return self.refuse(NakReason::NothingCovers, own.map(|_| Save::NoLease(wanted)).into_iter().collect());
+            return self
+                .refuse(NakReason::NothingCovers, own.map(|_| Save::NoLease(wanted)).into_iter().collect());
         }
         self.acknowledge(wanted, own)
     }
@@ -154,7 +157,8 @@ impl Ask<'_> {
     /// interface (RFC 2131 §4.3.2, RENEWING).
     fn find_renewing_client(&mut self) {
         let ciaddr = self.packet.ciaddr;
-        let named = self.packet.options.has(code::REQUESTED_ADDRESS) || self.packet.options.has(code::SERVER_ID);
+        let named =
+            self.packet.options.has(code::REQUESTED_ADDRESS) || self.packet.options.has(code::SERVER_ID);
         let here = self.place.net.as_ref().is_some_and(|net| net.covers(ciaddr));
         if named || here || !is_usable(ciaddr) || !self.packet.giaddr.is_unspecified() {
             return;

@@ -6,7 +6,10 @@ use serde_json::json;
 
 #[test]
 fn nobody_is_answered_without_subnet_or_reservation() {
-    check(&mut World::empty(), "dis mac=1\n> - NoLease(NoSubnet)\nreq mac=1 50=10.0.0.10\n> - NoLease(NoSubnet)");
+    check(
+        &mut World::empty(),
+        "dis mac=1\n> - NoLease(NoSubnet)\nreq mac=1 50=10.0.0.10\n> - NoLease(NoSubnet)",
+    );
 }
 
 #[test]
@@ -102,8 +105,14 @@ fn leases_that_ran_out_are_reused_oldest_first() {
         world.now += 20;
     }
     world.now += 40;
-    assert!(world.say("dis mac=9").contains("yi=10.0.0.10"), "its lease, of 60 s and 30 s of grace, ended first");
-    assert!(world.say("dis mac=3").starts_with("- NoLease"), "the others still run, although no longer promised");
+    assert!(
+        world.say("dis mac=9").contains("yi=10.0.0.10"),
+        "its lease, of 60 s and 30 s of grace, ended first"
+    );
+    assert!(
+        world.say("dis mac=3").starts_with("- NoLease"),
+        "the others still run, although no longer promised"
+    );
 }
 
 #[test]
@@ -124,7 +133,10 @@ fn a_wish_is_granted_when_it_can_be_and_does_no_harm_otherwise() {
     world.settings.probe = false;
     assert!(world.say("dis mac=1 50=10.0.0.12").contains("yi=10.0.0.12"));
     world.say("req mac=1 50=10.0.0.12");
-    assert!(world.say("dis mac=2 50=10.0.0.12").contains("yi=10.0.0.10"), "of another: DRP would never answer");
+    assert!(
+        world.say("dis mac=2 50=10.0.0.12").contains("yi=10.0.0.10"),
+        "of another: DRP would never answer"
+    );
     assert!(world.say("dis mac=3 50=10.9.9.9").contains("yi=10.0.0.11"), "outside");
 }
 
@@ -181,7 +193,7 @@ fn a_reservation_wins_over_the_pool_and_brings_its_own_terms() {
          > - Probing(10.0.0.10)
          > ofr to 255.255.255.255:68 yi=10.0.0.10 si=10.0.0.1 | 54=10.0.0.1 51=60 3=10.0.0.254 58=30 59=45
          req mac=2 50=10.0.0.11
-         > nak to 255.255.255.255:68 | 54=10.0.0.1 (ReservedForOther)
+         > nak to 255.255.255.255:68 | 54=10.0.0.1 (Taken)
          req mac=1 50=10.0.0.10
          > nak to 255.255.255.255:68 | 54=10.0.0.1 (Taken)",
     );
@@ -218,7 +230,14 @@ fn a_flood_of_invented_clients_ends_in_silence() {
     world.subnet(&json!({"Subnet": "10.0.0.0/8", "ActiveStart": "10.1.0.0", "ActiveEnd": "10.9.0.0"}));
     let (arrival, mut packet) = world.arrival_and_packet("dis");
     for i in 0..MAX_HOLDS as u32 + 1 {
-        packet.chaddr = gantry_netboot::dhcp::packet::Hardware::new(&[2, 0, (i >> 24) as u8, (i >> 16) as u8, (i >> 8) as u8, i as u8]);
+        packet.chaddr = gantry_netboot::dhcp::packet::Hardware::new(&[
+            2,
+            0,
+            (i >> 24) as u8,
+            (i >> 16) as u8,
+            (i >> 8) as u8,
+            i as u8,
+        ]);
         world.decide_only(&arrival, &packet);
     }
     assert_eq!(world.say("dis mac=1"), "- NoLease(TooManyOffers)");

@@ -7,7 +7,10 @@ fn world() -> World {
     let mut world = World::empty();
     world.interface("eno1", "192.168.124.1", 24);
     world.interface("eno2", "10.0.0.10", 8);
-    world.create(gantry_model::Kind::BootEnv, &json!({"Name": "ignore", "OnlyUnknown": true, "OS": {"Name": "ignore"}}));
+    world.create(
+        gantry_model::Kind::BootEnv,
+        &json!({"Name": "ignore", "OnlyUnknown": true, "OS": {"Name": "ignore"}}),
+    );
     world.subnet(&json!({
         "Name": "sub1", "Subnet": "192.168.124.1/24", "ActiveStart": "192.168.124.10", "ActiveEnd": "192.168.124.15",
         "Options": [{"Code": 3, "Value": "192.168.124.1"}, {"Code": 6, "Value": "192.168.124.1"}, {"Code": 15, "Value": "sub1.com"}],
@@ -20,7 +23,8 @@ fn world() -> World {
 }
 
 fn check(world: &mut World, request: &str, want: &str) {
-    let clean = |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+    let clean =
+        |text: &str| text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
     assert_eq!(clean(&world.replay(&clean(request))), clean(want));
 }
 

@@ -153,7 +153,7 @@ fn loaders_come_from_the_environment_the_operator_or_us() {
             "aarch64": {"Kernel": "k", "Loader": "grubaa64.efi"}}}, "Loaders": {"amd64-uefi": "shimx64.efi"},
             "Templates": [{"Name": "ipxe", "Path": "x", "Contents": "x"}]}),
     );
-    world.machine("m", 1, "secure-install");
+    world.machine("m1", 1, "secure-install");
     assert_eq!(file(&mut world, "mac=1 pxe arch=7"), "deb/install/shimx64.efi");
     assert_eq!(file(&mut world, "mac=1 pxe arch=11"), "deb/arm64/install/grubaa64.efi");
     assert_eq!(file(&mut world, "mac=1 pxe arch=0"), "lpxelinux.0");
@@ -161,7 +161,11 @@ fn loaders_come_from_the_environment_the_operator_or_us() {
     let loaders = json!({"386-pcbios": "undionly.kpxe", "amd64-uefi": "snponly.efi", "ppc64le": "core.elf"});
     world.content.params.borrow_mut().insert("bootloaders".into(), loaders);
     assert_eq!(file(&mut world, "mac=1 pxe arch=0"), "undionly.kpxe");
-    assert_eq!(file(&mut world, "mac=1 pxe arch=7"), "deb/install/shimx64.efi", "the environment comes first");
+    assert_eq!(
+        file(&mut world, "mac=1 pxe arch=7"),
+        "deb/install/shimx64.efi",
+        "the environment comes first"
+    );
     assert_eq!(file(&mut world, "mac=2 pxe arch=7"), "snponly.efi");
     assert_eq!(file(&mut world, "mac=2 pxe arch=14"), "core.elf");
     let custom = json!({"secure-install": {"Loaders": {"amd64-uefi": "mine.efi"}}});
@@ -174,7 +178,11 @@ fn what_the_operator_set_wins() {
     let mut world = lab();
     world.subnet(&json!({"Options": [{"Code": 67, "Value": "{{index . 77}}.bin"}]}));
     assert_eq!(file(&mut world, "mac=1 pxe arch=6 77=rack"), "rack.bin");
-    assert_eq!(file(&mut world, "mac=1 60=U-Boot 77=rack"), "rack.bin", "also to clients that are no PXE firmware");
+    assert_eq!(
+        file(&mut world, "mac=1 60=U-Boot 77=rack"),
+        "rack.bin",
+        "also to clients that are no PXE firmware"
+    );
     assert_eq!(file(&mut world, "mac=1 http arch=16 77=rack"), "http://10.0.0.1:8091/rack.bin");
     world.reserve("10.0.0.40", 2, &json!({"Options": [{"Code": 67, "Value": ""}]}));
     assert_eq!(file(&mut world, "mac=2 pxe"), "none");

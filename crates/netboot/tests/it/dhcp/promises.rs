@@ -21,8 +21,18 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let line = prop::sample::select(vec![
-        "dis", "dis", "dis 50={}", "req 50={} 54=10.0.0.1", "req 50={} 54=10.0.0.1", "req ci={}", "req 50={}", "rel ci={}",
-        "dec 50={}", "inf ci={}", "dis pxe prl=67", "req 50={} 54=10.0.0.2",
+        "dis",
+        "dis",
+        "dis 50={}",
+        "req 50={} 54=10.0.0.1",
+        "req 50={} 54=10.0.0.1",
+        "req ci={}",
+        "req 50={}",
+        "rel ci={}",
+        "dec 50={}",
+        "inf ci={}",
+        "dis pxe prl=67",
+        "req 50={} 54=10.0.0.2",
     ]);
     prop_oneof![
         12 => (1_u8..7, line, 9_u8..14).prop_map(|(mac, line, host)| Step::Say(mac, line, host)),
@@ -74,7 +84,9 @@ fn judge(
     address: &str,
     promised: &mut BTreeMap<String, (u8, i64)>,
 ) -> Result<(), TestCaseError> {
-    if (line.starts_with("rel") || line.starts_with("dec")) && promised.get(address).is_some_and(|p| p.0 == mac) {
+    if (line.starts_with("rel") || line.starts_with("dec"))
+        && promised.get(address).is_some_and(|p| p.0 == mac)
+    {
         promised.remove(address);
     }
     for answer in world.last.iter().flat_map(|o| &o.answers) {
@@ -87,7 +99,8 @@ fn judge(
         }
         let host = answer.packet.yiaddr.octets()[3];
         prop_assert!((10..=12).contains(&host), "{given} is outside the pool");
-        let seconds = answer.packet.options.get(51).and_then(|v| Some(u32::from_be_bytes(v.as_ref().try_into().ok()?)));
+        let seconds =
+            answer.packet.options.get(51).and_then(|v| Some(u32::from_be_bytes(v.as_ref().try_into().ok()?)));
         promised.insert(given, (mac, world.now + i64::from(seconds.unwrap_or(0))));
     }
     Ok(())

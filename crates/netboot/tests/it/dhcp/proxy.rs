@@ -27,7 +27,10 @@ fn firmware_gets_boot_information_and_no_address() {
 fn an_ipxe_is_never_told_to_skip_proxydhcp_by_the_proxy_itself() {
     let mut world = lab();
     let said = world.say("dis mac=1 ipxe prl=1,66,67,175");
-    assert!(said.contains("file=default.ipxe") && said.contains("60=PXEClient") && !said.contains("175="), "{said}");
+    assert!(
+        said.contains("file=default.ipxe") && said.contains("60=PXEClient") && !said.contains("175="),
+        "{said}"
+    );
 }
 
 #[test]

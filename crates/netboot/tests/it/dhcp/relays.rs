@@ -63,7 +63,7 @@ fn option_82_is_echoed_and_steers() {
          req mac=3 gi=10.0.0.12 50=10.0.0.11 54=8.8.8.8 82=11,4,8,8,8,8 prl=3
          > ack to 10.0.0.12:67 yi=10.0.0.11 si=10.0.0.1 | 54=8.8.8.8 51=60 3=10.0.0.254 82=11,4,8,8,8,8 58=30 59=45
          dis mac=4 82=1,9,1 prl=3
-         > - NoLease(Exhausted)",
+         > ofr to 255.255.255.255:68 yi=10.0.0.12 si=10.0.0.1 | 54=10.0.0.1 51=60 3=10.0.0.254 82=1,9,1 58=30 59=45",
     );
 }
 
@@ -79,7 +79,10 @@ fn clients_without_an_address_are_answered_by_frame_or_broadcast() {
         if mac.to_string() == "52:54:00:00:00:01" && at.to_string() == "10.0.0.10:68"));
     assert_eq!(to(&mut world, "dis mac=1 bcast"), Destination::Broadcast(68));
     assert_eq!(to(&mut world, "req mac=1 50=10.0.0.10 bcast"), Destination::Broadcast(68));
-    assert_eq!(to(&mut world, "req mac=1 ci=10.0.0.10"), Destination::Unicast("10.0.0.10:68".parse().unwrap()));
+    assert_eq!(
+        to(&mut world, "req mac=1 ci=10.0.0.10"),
+        Destination::Unicast("10.0.0.10:68".parse().unwrap())
+    );
     assert_eq!(to(&mut world, "req mac=9 50=10.0.0.10"), Destination::Broadcast(68), "a NAK");
 }
 

@@ -19,7 +19,11 @@ fn an_ack_is_durable_before_it_is_sent() {
     let lease = world.lease("10.0.0.10").unwrap();
     assert_eq!((lease.state.as_str(), lease.token.as_str()), ("ACK", "52:54:00:00:00:01"));
     assert_eq!((lease.duration, lease.via.to_string().as_str()), (60, "10.0.0.1"));
-    assert_eq!(lease.expire_time, world.time().plus_seconds(90), "stored ahead of the 60 s that are promised");
+    assert_eq!(
+        lease.expire_time,
+        world.time().plus_seconds(90),
+        "stored ahead of the 60 s that are promised"
+    );
     let sent: Vec<_> = lease.provided_options.iter().map(|o| (o.code, o.value.as_str())).collect();
     assert_eq!(sent, [(53, "req"), (50, "10.0.0.10"), (54, "10.0.0.1")]);
 }
@@ -195,5 +199,8 @@ fn broken_options_are_left_out_and_noted() {
     world.subnet(&json!({"Options": options}));
     assert!(world.say("dis mac=1 77=rack prl=12,15,3").contains("| 54=10.0.0.1 51=60 12=h-rack 58=30"));
     let notes = format!("{:?}", world.notes());
-    assert!(notes.contains("BadOption(3, \"option 3: `not an address`") && notes.contains("BadOption(15"), "{notes}");
+    assert!(
+        notes.contains("BadOption(3, \"option 3: `not an address`") && notes.contains("BadOption(15"),
+        "{notes}"
+    );
 }

@@ -76,8 +76,12 @@ impl World {
     /// `local` and `discovery` (for unknown machines), `sledgehammer` with a kernel.
     pub(super) fn lab() -> Self {
         let mut world = Self::empty();
-        world.create(Kind::BootEnv, &json!({"Name": "discovery", "OnlyUnknown": true, "OS": {"Name": "discovery"}}));
+        world.create(
+            Kind::BootEnv,
+            &json!({"Name": "discovery", "OnlyUnknown": true, "OS": {"Name": "discovery"}}),
+        );
         world.create(Kind::BootEnv, &json!({"Name": "local"}));
+        world.create(Kind::Stage, &json!({"Name": "none"}));
         world.create(
             Kind::BootEnv,
             &json!({"Name": "sledgehammer", "Kernel": "vmlinuz", "OS": {"Name": "sledgehammer"}, "Templates": [
@@ -124,7 +128,9 @@ impl World {
     }
 
     fn write(&mut self, change: impl FnOnce(&mut Tx)) {
-        let now = Now::new(Time::from_unix(self.now), [7; 32]);
+        let mut seed = [7; 32];
+        seed[..8].copy_from_slice(&self.view.revision().to_be_bytes());
+        let now = Now::new(Time::from_unix(self.now), seed);
         let mut tx = Tx::new(self.view.clone(), now);
         change(&mut tx);
         let edits = tx.edits().to_vec();
@@ -157,12 +163,14 @@ impl World {
     pub(super) fn replay(&mut self, packet: &str) -> String {
         let (seen, packet) = text::parse(packet).unwrap();
         let service = if seen.port == 4011 { Service::Binl } else { Service::Dhcp };
-        let arrival = Arrival { interface: self.interfaces[&seen.interface].clone(), source: seen.peer, service };
+        let arrival =
+            Arrival { interface: self.interfaces[&seen.interface].clone(), source: seen.peer, service };
         self.last.clear();
         self.judge(&arrival, &packet);
         let mut printed = String::new();
         for answer in self.last.iter().flat_map(|o| &o.answers) {
-            let seen = text::Seen { interface: seen.interface.clone(), peer: answer.to.shown(), port: seen.port };
+            let seen =
+                text::Seen { interface: seen.interface.clone(), peer: answer.to.shown(), port: seen.port };
             printed += &text::print(&seen, &answer.packet);
         }
         printed
