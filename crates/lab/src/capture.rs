@@ -55,7 +55,13 @@ impl<W: Write> Writer<W> {
     }
 
     /// Records a frame as it came in at a port, with a remark if something was done to it.
-    pub(crate) fn frame(&mut self, port: &str, at: SystemTime, frame: &[u8], remark: Option<&str>) -> io::Result<()> {
+    pub(crate) fn frame(
+        &mut self,
+        port: &str,
+        at: SystemTime,
+        frame: &[u8],
+        remark: Option<&str>,
+    ) -> io::Result<()> {
         let interface = self.interface(port)?;
         let kept = &frame[..frame.len().min(self.longest)];
         let nanoseconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
@@ -234,11 +240,16 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let bytes = written(
-            &[("srv0", 1_700_000_000_123_456_789, b"abcde", None), ("vm.0", 2, b"", Some("lost")), ("srv0", 3, b"x", None)],
+            &[
+                ("srv0", 1_700_000_000_123_456_789, b"abcde", None),
+                ("vm.0", 2, b"", Some("lost")),
+                ("srv0", 3, b"x", None),
+            ],
             100,
         );
         let frames = parse(&bytes).unwrap();
-        let shown: Vec<_> = frames.iter().map(|f| (f.port.as_str(), &f.frame[..], f.remark.as_deref())).collect();
+        let shown: Vec<_> =
+            frames.iter().map(|f| (f.port.as_str(), &f.frame[..], f.remark.as_deref())).collect();
         assert_eq!(shown, [("srv0", &b"abcde"[..], None), ("vm.0", b"", Some("lost")), ("srv0", b"x", None)]);
         assert_eq!(frames[0].at, UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789));
     }

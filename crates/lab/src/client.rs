@@ -82,7 +82,8 @@ impl Lab {
 
     /// The names of the labs that run under `root`.
     pub fn names(root: &Path) -> Vec<String> {
-        let alive = |folder: PathBuf| Record::read(&folder).filter(Record::is_alive).map(|record| record.name);
+        let alive =
+            |folder: PathBuf| Record::read(&folder).filter(Record::is_alive).map(|record| record.name);
         folder::folders(root).into_iter().filter_map(alive).collect()
     }
 
@@ -257,7 +258,11 @@ fn start_guardian(config: Config, folder: &Path) -> Result<Owned> {
     command.stderr(log.try_clone().doing(|| "share the lab's log")?).stdout(log);
     in_a_session_of_its_own(&mut command);
     let guardian = command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Error::Missing { program: config.helper.program.clone(), package: "gantry" },
+        io::ErrorKind::NotFound => Error::Invalid {
+            field: "helper",
+            value: config.helper.program.display().to_string(),
+            right: "the path of gantry or gantry-lab, which is to become the lab's supervisor".to_owned(),
+        },
         _ => Error::Io { what: format!("start {}", config.helper.program.display()), source: error },
     })?;
     // The command holds the guardian's end of the socket, whose closing is to be seen.
@@ -281,7 +286,9 @@ fn start_guardian(config: Config, folder: &Path) -> Result<Owned> {
 fn in_a_session_of_its_own(command: &mut Command) {
     // SAFETY: between fork and exec the closure makes one system call and touches no memory.
     unsafe {
-        std::os::unix::process::CommandExt::pre_exec(command, || nix::unistd::setsid().map(drop).map_err(io::Error::from));
+        std::os::unix::process::CommandExt::pre_exec(command, || {
+            nix::unistd::setsid().map(drop).map_err(io::Error::from)
+        });
     }
 }
 
@@ -299,13 +306,18 @@ fn wait_for_guardian(record: &Record) -> Result<()> {
     Ok(())
 }
 
-fn call<T: DeserializeOwned>(connection: &OwnedFd, request: &Request, files: &[BorrowedFd<'_>]) -> Result<(T, Vec<OwnedFd>)> {
+fn call<T: DeserializeOwned>(
+    connection: &OwnedFd,
+    request: &Request,
+    files: &[BorrowedFd<'_>],
+) -> Result<(T, Vec<OwnedFd>)> {
     let answer = proto::send(connection.as_fd(), request, files)
         .and_then(|()| proto::receive::<Answer>(connection.as_fd()))
         .doing(|| "ask the lab")?;
     match answer {
         Some((Ok(value), files)) => {
-            let value = serde_json::from_value(value).map_err(io::Error::other).doing(|| "read the lab's answer")?;
+            let value =
+                serde_json::from_value(value).map_err(io::Error::other).doing(|| "read the lab's answer")?;
             Ok((value, files))
         }
         Some((Err(message), _)) => Err(Error::Refused { message }),
@@ -314,7 +326,10 @@ fn call<T: DeserializeOwned>(connection: &OwnedFd, request: &Request, files: &[B
 }
 
 fn one(files: Vec<OwnedFd>) -> Result<OwnedFd> {
-    files.into_iter().next().ok_or_else(|| Error::Refused { message: "the lab sent no file with its answer".to_owned() })
+    files
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::Refused { message: "the lab sent no file with its answer".to_owned() })
 }
 
 impl Shared {
@@ -534,7 +549,9 @@ impl Wire {
                 frame.truncate(length);
                 Ok(Some(frame))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                Ok(None)
+            }
             Err(error) => Err(error).doing(|| "receive a frame"),
         }
     }

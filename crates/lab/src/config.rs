@@ -133,7 +133,11 @@ impl Config {
         }
         let socket = crate::folder::control_socket(&self.folder());
         if socket.as_os_str().len() > crate::proto::PATH_MAX {
-            let right = format!("a folder so short that {} is at most {} bytes", socket.display(), crate::proto::PATH_MAX);
+            let right = format!(
+                "a folder so short that {} is at most {} bytes",
+                socket.display(),
+                crate::proto::PATH_MAX
+            );
             return Err(Error::Invalid { field: "root", value: self.root.display().to_string(), right });
         }
         Ok(())
@@ -179,7 +183,8 @@ impl Helper {
     /// The helper at this path; its name tells whether it is `gantry` (with the subcommand `lab`) or `gantry-lab`.
     pub fn at(program: impl Into<PathBuf>) -> Helper {
         let program = program.into();
-        let words = if program.file_name() == Some("gantry-lab".as_ref()) { vec![] } else { vec!["lab".to_owned()] };
+        let words =
+            if program.file_name() == Some("gantry-lab".as_ref()) { vec![] } else { vec!["lab".to_owned()] };
         Helper { program, words }
     }
 
@@ -223,15 +228,28 @@ mod tests {
 
     #[test]
     fn wrong_fields_are_named_with_what_would_be_right() {
-        let network = |interface: &str, vlan| Network { interface: interface.into(), addresses: vec![], vlan };
+        let network =
+            |interface: &str, vlan| Network { interface: interface.into(), addresses: vec![], vlan };
         let cases = [
             (Config { name: "../x".into(), ..Config::default() }, "lab name: \"../x\""),
             (Config { name: String::new(), ..Config::default() }, "lab name: \"\""),
             (Config { root: "/".repeat(108).into(), ..Config::default() }, "root: "),
-            (Config { networks: vec![network("lo", Vlan::default())], ..Config::default() }, "interface: \"lo\""),
-            (Config { networks: vec![network("abcdefghijklmn", Vlan::default())], ..Config::default() }, "interface: "),
-            (Config { networks: vec![Network::default(), Network::default()], ..Config::default() }, "used once"),
-            (Config { networks: vec![network("a", Vlan::Access(4095))], ..Config::default() }, "vlan: \"4095\""),
+            (
+                Config { networks: vec![network("lo", Vlan::default())], ..Config::default() },
+                "interface: \"lo\"",
+            ),
+            (
+                Config { networks: vec![network("abcdefghijklmn", Vlan::default())], ..Config::default() },
+                "interface: ",
+            ),
+            (
+                Config { networks: vec![Network::default(), Network::default()], ..Config::default() },
+                "used once",
+            ),
+            (
+                Config { networks: vec![network("a", Vlan::Access(4095))], ..Config::default() },
+                "vlan: \"4095\"",
+            ),
         ];
         for (config, expected) in cases {
             let text = config.check().unwrap_err().to_string();

@@ -175,7 +175,8 @@ pub(crate) fn sweep(root: &Path) {
 /// The folders of labs under a root, by name.
 pub(crate) fn folders(root: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
-    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
 }
@@ -243,7 +244,10 @@ mod tests {
         let starting = root.0.join("starting");
         fs::create_dir(&starting).unwrap();
         sweep(&root.0);
-        assert_eq!([&alive, &gone, &kept, &starting].map(|folder| folder.exists()), [true, false, true, true]);
+        assert_eq!(
+            [&alive, &gone, &kept, &starting].map(|folder| folder.exists()),
+            [true, false, true, true]
+        );
     }
 
     #[test]
@@ -260,7 +264,8 @@ mod tests {
     #[test]
     fn a_detached_lab_needs_no_owner() {
         let root = Root::new();
-        let detached = root.lab("detached", |record| (record.owner, record.lifetime) = (None, Lifetime::Detached));
+        let detached =
+            root.lab("detached", |record| (record.owner, record.lifetime) = (None, Lifetime::Detached));
         sweep(&root.0);
         assert!(detached.exists());
     }

@@ -88,7 +88,9 @@ fn spawn_supervisor(owner: BorrowedFd<'_>, start: &Start) -> Result<Child> {
     command.stdin(Stdio::from(socket));
     // SAFETY: between fork and exec the closure makes one system call and touches no memory that another thread could hold.
     unsafe {
-        command.pre_exec(|| nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(io::Error::from));
+        command.pre_exec(|| {
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).map_err(io::Error::from)
+        });
     }
     command.spawn().doing(|| "start the lab's supervisor")
 }
@@ -150,8 +152,12 @@ fn refused(step: &'static str, source: io::Error) -> Error {
             "unprivileged user namespaces seem to be forbidden; see sysctl kernel.unprivileged_userns_clone, \
              kernel.apparmor_restrict_unprivileged_userns, or the settings of the container"
         }
-        Some(libc::ENOSPC | libc::EUSERS) => "too many namespaces; see sysctl user.max_user_namespaces and its siblings",
-        Some(libc::EINVAL) => "the process had more than one thread, or the kernel was built without namespaces",
+        Some(libc::ENOSPC | libc::EUSERS) => {
+            "too many namespaces; see sysctl user.max_user_namespaces and its siblings"
+        }
+        Some(libc::EINVAL) => {
+            "the process had more than one thread, or the kernel was built without namespaces"
+        }
         _ => "the kernel must have user, network, mount and process namespaces",
     };
     Error::Namespaces { step, source, hint }

@@ -78,7 +78,8 @@ pub use config::{Config, Files, Helper, Lifetime, Network, Vlan, default_root};
 pub use error::{Error, Result};
 pub use mac::Mac;
 pub use machine::{
-    Accel, BootOrder, Disk, DiskBus, DiskContent, Event, Firmware, Happening, MachineSpec, MachineStatus, Nic, NicModel, Power,
+    Accel, BootOrder, Disk, DiskBus, DiskContent, Event, Firmware, Happening, MachineSpec, MachineStatus,
+    Nic, NicModel, Power,
 };
 pub use process::{Exit, Output, Program};
 pub use serial::{Line, Serial};

@@ -41,9 +41,9 @@ pub struct MachineSpec {
 pub enum Firmware {
     /// SeaBIOS; its network boot is the iPXE in the interface's ROM.
     Bios,
-    /// OVMF with its own PXE client, which fetches a loader by TFTP.
+    /// OVMF with its own PXE client, which fetches a loader by TFTP. It has a driver for virtio interfaces only.
     UefiPxe,
-    /// OVMF with UEFI HTTP boot, its PXE switched off.
+    /// OVMF with UEFI HTTP boot, its PXE switched off. It has a driver for virtio interfaces only.
     UefiHttp,
     /// OVMF with the iPXE in the interface's ROM.
     UefiIpxe,
@@ -176,10 +176,19 @@ impl MachineSpec {
         let ahci = self.disks.iter().filter(|disk| disk.bus == DiskBus::Ahci).count();
         range("number of ahci disks", ahci as u32, 0, 6)?;
         if self.uuid.is_nil() {
-            return Err(invalid("uuid", self.uuid, "any UUID but the all-zero one, which firmware takes for none"));
+            return Err(invalid(
+                "uuid",
+                self.uuid,
+                "any UUID but the all-zero one, which firmware takes for none",
+            ));
         }
         for (n, nic) in self.nics.iter().enumerate() {
             nic.vlan.check()?;
+            let own_driver = matches!(self.firmware, Firmware::UefiPxe | Firmware::UefiHttp);
+            if own_driver && nic.model != NicModel::Virtio {
+                let right = "virtio, for which alone OVMF has a driver; or the firmware UefiIpxe, with the driver in the ROM";
+                return Err(invalid("nic model", format!("{:?}", nic.model), right));
+            }
             if self.mac(n).is_group() {
                 return Err(invalid("mac", self.mac(n), "an address of one station: an even first byte"));
             }
@@ -232,9 +241,12 @@ fn invalid(field: &'static str, value: impl ToString, right: &str) -> Error {
 
 /// The same UUID for the same name, always: version 8 (RFC 9562 §5.8), from two rounds of FNV-1a.
 fn uuid_of(name: &str) -> uuid::Uuid {
-    let fnv = |basis: u64| name.bytes().fold(basis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let fnv = |basis: u64| {
+        name.bytes().fold(basis, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    };
     let high = fnv(0xcbf2_9ce4_8422_2325);
-    uuid::Builder::from_custom_bytes(((u128::from(high) << 64) | u128::from(fnv(high))).to_be_bytes()).into_uuid()
+    uuid::Builder::from_custom_bytes(((u128::from(high) << 64) | u128::from(fnv(high))).to_be_bytes())
+        .into_uuid()
 }
 
 /// What a machine is doing.
@@ -316,9 +328,15 @@ mod tests {
             (MachineSpec { uuid: uuid::Uuid::nil(), ..spec() }, "uuid"),
             (MachineSpec { disks: vec![disk("a,b", 512)], ..spec() }, "disk serial"),
             (MachineSpec { disks: vec![disk("a", 511)], ..spec() }, "disk size"),
-            (MachineSpec { disks: vec![Disk::blank(DiskBus::Ahci, 512); 7], ..spec() }, "number of ahci disks: \"7\""),
             (
-                MachineSpec { nics: vec![Nic { mac: Some(Mac::BROADCAST), ..Nic::new(NicModel::E1000) }], ..spec() },
+                MachineSpec { disks: vec![Disk::blank(DiskBus::Ahci, 512); 7], ..spec() },
+                "number of ahci disks: \"7\"",
+            ),
+            (
+                MachineSpec {
+                    nics: vec![Nic { mac: Some(Mac::BROADCAST), ..Nic::new(NicModel::E1000) }],
+                    ..spec()
+                },
                 "mac: \"ff:ff:ff:ff:ff:ff\"",
             ),
         ];

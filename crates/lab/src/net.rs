@@ -41,7 +41,9 @@ pub(crate) fn set_up(networks: &[Network]) -> Result<()> {
 fn links(networks: &[Network]) -> String {
     let pair = |(n, network): (usize, &Network)| {
         let (name, peer, mac) = (&network.interface, peer(network), Mac::numbered(0xfe_0000 + n as u32));
-        format!("link add {name} address {mac} type veth peer name {peer}\nlink set {peer} arp off addrgenmode none\n")
+        format!(
+            "link add {name} address {mac} type veth peer name {peer}\nlink set {peer} arp off addrgenmode none\n"
+        )
     };
     let pairs: String = networks.iter().enumerate().map(pair).collect();
     format!("link set lo up\n{pairs}")
@@ -85,8 +87,7 @@ fn set_ipv6(interface: &str, name: &str, value: &str) {
 }
 
 /// Transmit and receive checksums, segmentation and its reverse (linux/ethtool.h).
-const OFFLOADS: [(&str, u32); 5] =
-    [("tx", 0x17), ("rx", 0x15), ("tso", 0x1f), ("gso", 0x24), ("gro", 0x2c)];
+const OFFLOADS: [(&str, u32); 5] = [("tx", 0x17), ("rx", 0x15), ("tso", 0x1f), ("gso", 0x24), ("gro", 0x2c)];
 
 #[repr(C)]
 struct EthtoolValue {
@@ -136,7 +137,8 @@ fn open_packet_socket(name: &str) -> io::Result<OwnedFd> {
     let everything = (libc::ETH_P_ALL as u16).to_be();
     // SAFETY: plain system calls; the address outlives the bind, and the descriptor is ours alone.
     let socket = unsafe {
-        let number = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0);
+        let number =
+            libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0);
         if number < 0 {
             return Err(io::Error::last_os_error());
         }

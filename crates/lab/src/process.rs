@@ -41,7 +41,8 @@ impl Program {
     /// A program without arguments that ends with its handle and writes to a log of its own name.
     pub fn new(program: impl Into<PathBuf>) -> Program {
         let program = program.into();
-        let name = program.file_name().map_or_else(|| "program".into(), |name| name.to_string_lossy().into_owned());
+        let name =
+            program.file_name().map_or_else(|| "program".into(), |name| name.to_string_lossy().into_owned());
         Program {
             program,
             args: Vec::new(),

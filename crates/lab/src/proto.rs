@@ -65,20 +65,41 @@ pub(crate) enum Request {
     Machine(String),
     Power(String, Switch),
     WipeDisks(String),
-    SetLink { machine: String, nic: usize, up: bool },
+    SetLink {
+        machine: String,
+        nic: usize,
+        up: bool,
+    },
     SerialSend(String, String),
-    SerialWait { machine: String, beyond: u64, timeout: Duration },
+    SerialWait {
+        machine: String,
+        beyond: u64,
+        timeout: Duration,
+    },
     Ports,
-    Impair { port: String, way: Way, impairment: Impairment },
+    Impair {
+        port: String,
+        way: Way,
+        impairment: Impairment,
+    },
     SetVlan(String, Vlan),
-    Capture { path: PathBuf, longest: usize },
+    Capture {
+        path: PathBuf,
+        longest: usize,
+    },
     EndCapture,
     /// A new port; its other end comes back as a file.
     AttachWire(String, Vlan),
     /// Files: standard input, output and error if `inherits`, then the listeners.
     Spawn(Spawn),
-    Kill { process: u64, signal: i32 },
-    WaitProcess { process: u64, timeout: Duration },
+    Kill {
+        process: u64,
+        signal: i32,
+    },
+    WaitProcess {
+        process: u64,
+        timeout: Duration,
+    },
     /// A UDP socket inside the lab, bound to this address, comes back as a file.
     UdpSocket(std::net::SocketAddr),
     /// A TCP connection made inside the lab comes back as a file.
@@ -115,7 +136,11 @@ pub(crate) struct Spawn {
 pub(crate) type Answer = std::result::Result<Value, String>;
 
 /// Sends one message.
-pub(crate) fn send(socket: BorrowedFd<'_>, message: &impl Serialize, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    message: &impl Serialize,
+    files: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
     if text.len() > MESSAGE_MAX || files.len() > FILES_MAX {
         let problem = format!("a message of {} bytes and {} files is too big", text.len(), files.len());

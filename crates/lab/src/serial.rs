@@ -167,7 +167,10 @@ pub struct Serial {
 
 impl std::fmt::Debug for Serial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Serial").field("log", &self.log).field("position", &self.position).finish_non_exhaustive()
+        f.debug_struct("Serial")
+            .field("log", &self.log)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }
 
@@ -198,7 +201,7 @@ impl Serial {
             let bytes = self.read_from(searched)?;
             let mut offset = searched;
             for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                if wanted.is_match(&plain(line)) {
+                if wanted.is_match(plain(line).trim_end_matches('\n')) {
                     let found = self.line(offset, line)?;
                     self.position = offset + line.len() as u64;
                     return Ok(found);
@@ -287,11 +290,12 @@ impl Times {
     /// The line that begins at this offset; its time is that of the latest stamp up to there.
     fn line(&self, offset: u64, bytes: &[u8]) -> Line {
         let behind = self.0.partition_point(|(_, _, stamped)| *stamped <= offset);
-        let (unix, since, _) = behind.checked_sub(1).and_then(|at| self.0.get(at)).copied().unwrap_or_default();
+        let (unix, since, _) =
+            behind.checked_sub(1).and_then(|at| self.0.get(at)).copied().unwrap_or_default();
         Line {
             at: UNIX_EPOCH + Duration::from_micros(unix),
             since_power_on: Duration::from_micros(since),
-            text: plain(bytes).trim_end_matches(['\r', '\n']).to_owned(),
+            text: plain(bytes).trim_end_matches('\n').to_owned(),
         }
     }
 }
@@ -315,7 +319,8 @@ fn plain(bytes: &[u8]) -> String {
 fn after_escape(bytes: &[u8]) -> &[u8] {
     match bytes {
         [b'[', tail @ ..] => {
-            let end = tail.iter().position(|byte| (0x40..=0x7e).contains(byte)).map_or(tail.len(), |at| at + 1);
+            let end =
+                tail.iter().position(|byte| (0x40..=0x7e).contains(byte)).map_or(tail.len(), |at| at + 1);
             &tail[end..]
         }
         [b'(' | b')' | b'#', _, tail @ ..] | [_, tail @ ..] => tail,
@@ -351,7 +356,8 @@ mod tests {
         let folder = Folder::new();
         let recorder = Arc::new(Recorder::create(&folder.0).unwrap());
         let waiter = Arc::clone(&recorder);
-        let serial = Serial::new(&folder.0, 0, move |length, timeout| Ok(waiter.wait_beyond(length, timeout)));
+        let serial =
+            Serial::new(&folder.0, 0, move |length, timeout| Ok(waiter.wait_beyond(length, timeout)));
         (folder, recorder, serial)
     }
 
@@ -371,7 +377,9 @@ mod tests {
     #[test]
     fn a_line_may_come_in_pieces_and_later() {
         let (_folder, recorder, mut serial) = console();
-        let writer = thread::spawn(move || b"Linux |vers|ion 6.1\n".split(|b| *b == b'|').for_each(|part| recorder.copy(part)));
+        let writer = thread::spawn(move || {
+            b"Linux |vers|ion 6.1\n".split(|b| *b == b'|').for_each(|part| recorder.copy(part))
+        });
         assert!(serial.wait_for("Linux version", SOON).unwrap().text.starts_with("Linux version"));
         writer.join().unwrap();
     }
@@ -414,7 +422,11 @@ mod tests {
         assert_eq!(shown, [(10, "a"), (10, "bb"), (90, "cafter a pause"), (200, "d")]);
         assert_eq!(lines[3].at, begin + Duration::from_millis(200));
         let times = std::fs::read_to_string(times_path(&folder.0)).unwrap();
-        assert_eq!(times.lines().nth(3), Some("1000200000 200000 6"), "the pause inside a line is stamped too");
+        assert_eq!(
+            times.lines().nth(3),
+            Some("1000200000 200000 6"),
+            "the pause inside a line is stamped too"
+        );
         assert_eq!(serial.lines().unwrap(), []);
     }
 

@@ -33,7 +33,14 @@ pub fn command() -> Command {
         .about("Virtual networks with real firmware, for rehearsals and tests")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .arg(Arg::new("lab").long("lab").global(true).value_name("NAME").default_value("lab").help("Work on this lab"))
+        .arg(
+            Arg::new("lab")
+                .long("lab")
+                .global(true)
+                .value_name("NAME")
+                .default_value("lab")
+                .help("Work on this lab"),
+        )
         .arg(
             Arg::new("root")
                 .long("root")
@@ -66,9 +73,9 @@ fn lab_commands() -> [Command; 6] {
         Command::new("down").about("End a lab with everything in it"),
         Command::new("list").about("List the labs that run"),
         Command::new("status").about("Show machines and ports").arg(flag("json", "Print JSON")),
-        Command::new("exec")
-            .about("Run a program inside the lab")
-            .arg(Arg::new("program").required(true).num_args(1..).trailing_var_arg(true).allow_hyphen_values(true)),
+        Command::new("exec").about("Run a program inside the lab").arg(
+            Arg::new("program").required(true).num_args(1..).trailing_var_arg(true).allow_hyphen_values(true),
+        ),
         Command::new("clean").about("Remove what ended labs have kept and what crashed ones left"),
     ]
 }
@@ -88,7 +95,11 @@ fn machine_commands() -> Vec<Command> {
             .arg(flag("times", "Show before each line the seconds since the power came on")),
         on("wait", "Wait until the console shows a regular expression")
             .arg(Arg::new("expression").required(true))
-            .arg(option("timeout", "DURATION", "Give up after this time").value_parser(duration).default_value("60s")),
+            .arg(
+                option("timeout", "DURATION", "Give up after this time")
+                    .value_parser(duration)
+                    .default_value("60s"),
+            ),
         on("type", "Type on a machine's serial console").arg(Arg::new("text").required(true)),
         on("link", "Draw or plug in a network cable")
             .arg(Arg::new("nic").required(true).value_parser(value_parser!(usize)))
@@ -98,20 +109,32 @@ fn machine_commands() -> Vec<Command> {
 
 fn machine_options() -> [Arg; 9] {
     [
-        option("firmware", "FIRMWARE", "What runs when the power comes on").value_parser(choice(FIRMWARE)).default_value("bios"),
+        option("firmware", "FIRMWARE", "What runs when the power comes on")
+            .value_parser(choice(FIRMWARE))
+            .default_value("bios"),
         number("memory", "Memory in MiB").value_parser(value_parser!(u32)).default_value("1024"),
         number("cpus", "Number of processors").value_parser(value_parser!(u32)).default_value("1"),
-        option("uuid", "UUID", "Its UUID [default: follows from the name]").value_parser(value_parser!(uuid::Uuid)),
-        option("nic", "MODEL[,mac=MAC][,vlan=VLAN]", "A network interface: virtio, e1000 or e1000e; may be repeated")
-            .value_parser(values::nic)
-            .action(ArgAction::Append)
-            .default_value("virtio"),
+        option("uuid", "UUID", "Its UUID [default: follows from the name]")
+            .value_parser(value_parser!(uuid::Uuid)),
+        option(
+            "nic",
+            "MODEL[,mac=MAC][,vlan=VLAN]",
+            "A network interface: virtio, e1000 or e1000e; may be repeated",
+        )
+        .value_parser(values::nic)
+        .action(ArgAction::Append)
+        .default_value("virtio"),
         option("disk", "BUS:SIZE[:SERIAL]", "A disk: virtio, nvme or ahci, such as nvme:8G; may be repeated")
             .value_parser(values::disk)
             .action(ArgAction::Append),
-        option("image", "FILE", "Let the first disk begin as a copy of this raw image").value_parser(value_parser!(PathBuf)),
-        option("boot", "ORDER", "What the firmware tries to boot from").value_parser(choice(BOOT)).default_value("network"),
-        option("accel", "ACCEL", "Who executes instructions").value_parser(choice(ACCEL)).default_value("tcg"),
+        option("image", "FILE", "Let the first disk begin as a copy of this raw image")
+            .value_parser(value_parser!(PathBuf)),
+        option("boot", "ORDER", "What the firmware tries to boot from")
+            .value_parser(choice(BOOT))
+            .default_value("network"),
+        option("accel", "ACCEL", "Who executes instructions")
+            .value_parser(choice(ACCEL))
+            .default_value("tcg"),
     ]
 }
 
@@ -121,29 +144,43 @@ fn network_commands() -> [Command; 3] {
         Command::new("impair")
             .about("Lose, delay, duplicate or reorder what passes a port; without options, heal it")
             .arg(port())
-            .arg(option("way", "WAY", "Frames from or to the station at the port [default: both]").value_parser(choice(WAY)))
+            .arg(
+                option("way", "WAY", "Frames from or to the station at the port [default: both]")
+                    .value_parser(choice(WAY)),
+            )
             .arg(option("lose", "SHARE", "Lose this share, such as 5%").value_parser(share))
             .arg(number("lose-first", "Lose so many frames first").value_parser(value_parser!(u32)))
             .arg(option("duplicate", "SHARE", "Send this share twice").value_parser(share))
             .arg(option("reorder", "SHARE", "Send this share after the next frame").value_parser(share))
             .arg(option("delay", "DURATION", "Delay every frame, such as 50ms").value_parser(duration))
-            .arg(option("jitter", "DURATION", "Delay by up to this much more, at random").value_parser(duration))
+            .arg(
+                option("jitter", "DURATION", "Delay by up to this much more, at random")
+                    .value_parser(duration),
+            )
             .arg(option("only", "TRAFFIC", "Only arp, udp, tcp, udp:PORT or tcp:PORT").value_parser(traffic)),
-        Command::new("vlan")
-            .about("Put a port into VLANs")
-            .arg(port())
-            .arg(Arg::new("vlan").required(true).value_parser(vlan).help("A number, or trunk:N,N… or trunk:N,N…:native=N")),
+        Command::new("vlan").about("Put a port into VLANs").arg(port()).arg(
+            Arg::new("vlan")
+                .required(true)
+                .value_parser(vlan)
+                .help("A number, or trunk:N,N… or trunk:N,N…:native=N"),
+        ),
         Command::new("capture")
             .about("Record every frame to a pcapng file; without a file, end the recording")
             .arg(Arg::new("file").value_parser(value_parser!(PathBuf)))
-            .arg(number("bytes", "Keep so many bytes of each frame").value_parser(value_parser!(u32)).default_value("65535")),
+            .arg(
+                number("bytes", "Keep so many bytes of each frame")
+                    .value_parser(value_parser!(u32))
+                    .default_value("65535"),
+            ),
     ]
 }
 
 fn hidden_commands() -> [Command; 3] {
     [
         Command::new("guardian").hide(true),
-        Command::new("supervisor").hide(true).arg(Arg::new("folder").required(true).value_parser(value_parser!(PathBuf))),
+        Command::new("supervisor")
+            .hide(true)
+            .arg(Arg::new("folder").required(true).value_parser(value_parser!(PathBuf))),
         Command::new("enter")
             .hide(true)
             .arg(Arg::new("files").required(true).value_delimiter(',').value_parser(value_parser!(i32)))
@@ -158,8 +195,11 @@ const FIRMWARE: &[(&str, Firmware)] = &[
     ("uefi-http", Firmware::UefiHttp),
     ("uefi-ipxe", Firmware::UefiIpxe),
 ];
-const BOOT: &[(&str, BootOrder)] =
-    &[("network", BootOrder::NetworkFirst), ("disk", BootOrder::DiskFirst), ("disk-only", BootOrder::DiskOnly)];
+const BOOT: &[(&str, BootOrder)] = &[
+    ("network", BootOrder::NetworkFirst),
+    ("disk", BootOrder::DiskFirst),
+    ("disk-only", BootOrder::DiskOnly),
+];
 const ACCEL: &[(&str, Accel)] = &[("tcg", Accel::Tcg), ("kvm", Accel::Kvm)];
 const WAY: &[(&str, Way)] = &[("from", Way::From), ("to", Way::To)];
 
@@ -205,7 +245,9 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         "status" => status(matches)?,
         "add" => lab(matches)?.machine(spec(matches)).map(drop)?,
         "impair" => impair(matches)?,
-        "vlan" => lab(matches)?.switch().set_vlan(&text(matches, "port"), required::<Vlan>(matches, "vlan"))?,
+        "vlan" => {
+            lab(matches)?.switch().set_vlan(&text(matches, "port"), required::<Vlan>(matches, "vlan"))?
+        }
         "capture" => capture(matches)?,
         _ => on_machine(name, matches)?,
     }
@@ -246,7 +288,9 @@ fn status(matches: &ArgMatches) -> Result<()> {
     let lab = lab(matches)?;
     let (machines, ports) = (lab.machines()?, lab.switch().ports()?);
     if matches.get_flag("json") {
-        return say([json(&serde_json::json!({ "folder": lab.folder(), "machines": machines, "ports": ports }))?]);
+        return say([json(
+            &serde_json::json!({ "folder": lab.folder(), "machines": machines, "ports": ports }),
+        )?]);
     }
     let machine = |status: &MachineStatus| {
         let power = if status.power == Power::On { "on" } else { "off" };
@@ -258,7 +302,10 @@ fn status(matches: &ArgMatches) -> Result<()> {
         let (counters, link) = (port.counters, if port.connected { "up" } else { "down" });
         let (from, to) = (counters.from_frames, counters.to_frames);
         let lost = counters.harm_from.lost + counters.harm_to.lost;
-        format!("port    {:<12} {link:<4} from {from} to {to} frames, {lost} lost on purpose, {} overrun", port.name, counters.overrun)
+        format!(
+            "port    {:<12} {link:<4} from {from} to {to} frames, {lost} lost on purpose, {} overrun",
+            port.name, counters.overrun
+        )
     }))
 }
 
@@ -333,7 +380,8 @@ fn exec(matches: &ArgMatches) -> Result<ExitCode> {
     let mut words = matches.get_many::<String>("program").into_iter().flatten().cloned();
     let program = words.next().unwrap_or_default();
     let folder = std::env::current_dir().doing(|| "find the current folder")?;
-    let program = Program { output: Output::Inherit, folder: Some(folder), ..Program::new(program).args(words) };
+    let program =
+        Program { output: Output::Inherit, folder: Some(folder), ..Program::new(program).args(words) };
     let process = lab(matches)?.spawn(&program)?;
     loop {
         match process.wait(Duration::from_secs(3600))? {
@@ -394,12 +442,12 @@ mod tests {
     #[test]
     fn options_make_a_machine() {
         let matches = parsed(
-            "lab add m1 --firmware uefi-http --memory 512 --nic e1000e,mac=52:54:00:00:00:09 --nic virtio,vlan=trunk:5,6:native=1 \
+            "lab add m1 --firmware uefi-ipxe --memory 512 --nic e1000e,mac=52:54:00:00:00:09 --nic virtio,vlan=trunk:5,6:native=1 \
              --disk nvme:8G:abc --disk ahci:1M --boot disk",
         );
         let spec = spec(matches.subcommand().unwrap().1);
         spec.check().unwrap();
-        assert_eq!((spec.name.as_str(), spec.firmware, spec.memory_mib), ("m1", Firmware::UefiHttp, 512));
+        assert_eq!((spec.name.as_str(), spec.firmware, spec.memory_mib), ("m1", Firmware::UefiIpxe, 512));
         assert_eq!(spec.mac(0).to_string(), "52:54:00:00:00:09");
         assert_eq!(spec.nics[1].vlan, Vlan::Trunk { native: Some(1), tagged: [5, 6].into() });
         assert_eq!(spec.disks[0].serial, "abc");

@@ -9,8 +9,10 @@ use crate::error::{Error, Result};
 use crate::machine::{Disk, DiskBus, Nic, NicModel};
 use crate::switch::{Impairment, Traffic};
 
-const BUSES: &[(&str, DiskBus)] = &[("virtio", DiskBus::Virtio), ("nvme", DiskBus::Nvme), ("ahci", DiskBus::Ahci)];
-const MODELS: &[(&str, NicModel)] = &[("virtio", NicModel::Virtio), ("e1000", NicModel::E1000), ("e1000e", NicModel::E1000e)];
+const BUSES: &[(&str, DiskBus)] =
+    &[("virtio", DiskBus::Virtio), ("nvme", DiskBus::Nvme), ("ahci", DiskBus::Ahci)];
+const MODELS: &[(&str, NicModel)] =
+    &[("virtio", NicModel::Virtio), ("e1000", NicModel::E1000), ("e1000e", NicModel::E1000e)];
 
 /// One of a table's words, as the table's value.
 pub(crate) fn choice<T: Copy + Send + Sync + 'static>(
@@ -69,7 +71,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
 pub(crate) fn traffic(text: &str) -> Result<Traffic> {
     let port = |digits: &str| digits.parse::<u16>().ok();
     match text.split_once(':') {
-        None => find(&[("any", Traffic::Any), ("arp", Traffic::Arp), ("udp", Traffic::Udp), ("tcp", Traffic::Tcp)], text),
+        None => find(
+            &[("any", Traffic::Any), ("arp", Traffic::Arp), ("udp", Traffic::Udp), ("tcp", Traffic::Tcp)],
+            text,
+        ),
         Some(("udp", digits)) => port(digits).map(Traffic::UdpPort),
         Some(("tcp", digits)) => port(digits).map(Traffic::TcpPort),
         Some(_) => None,
@@ -79,12 +84,19 @@ pub(crate) fn traffic(text: &str) -> Result<Traffic> {
 
 /// VLANs of a port: `5`, `trunk:5,6`, `trunk:5,6:native=1`.
 pub(crate) fn vlan(text: &str) -> Result<Vlan> {
-    let wrong = || invalid("vlan", text, "a number from 1 to 4094, or trunk:N,N… with :native=N behind it if there is one");
+    let wrong = || {
+        invalid(
+            "vlan",
+            text,
+            "a number from 1 to 4094, or trunk:N,N… with :native=N behind it if there is one",
+        )
+    };
     let number = |digits: &str| digits.parse::<u16>().map_err(|_| wrong());
     let vlan = match text.strip_prefix("trunk:") {
         None => Vlan::Access(number(text)?),
         Some(rest) => {
-            let (list, native) = rest.split_once(":native=").map_or((rest, None), |(list, native)| (list, Some(native)));
+            let (list, native) =
+                rest.split_once(":native=").map_or((rest, None), |(list, native)| (list, Some(native)));
             let tagged = list.split(',').map(number).collect::<Result<_>>()?;
             Vlan::Trunk { native: native.map(number).transpose()?, tagged }
         }
@@ -97,7 +109,9 @@ pub(crate) fn vlan(text: &str) -> Result<Vlan> {
 pub(crate) fn disk(text: &str) -> Result<Disk> {
     let wrong = |right| invalid("disk", text, right);
     let mut words = text.splitn(3, ':');
-    let (Some(bus), Some(bytes)) = (words.next(), words.next()) else { return Err(wrong("BUS:SIZE or BUS:SIZE:SERIAL")) };
+    let (Some(bus), Some(bytes)) = (words.next(), words.next()) else {
+        return Err(wrong("BUS:SIZE or BUS:SIZE:SERIAL"));
+    };
     let bus = find(BUSES, bus).ok_or_else(|| wrong("a disk at virtio, nvme or ahci, such as nvme:8G"))?;
     let disk = Disk::blank(bus, size(bytes)?);
     Ok(match words.next() {
@@ -110,8 +124,9 @@ pub(crate) fn disk(text: &str) -> Result<Disk> {
 pub(crate) fn nic(text: &str) -> Result<Nic> {
     let (head, vlan_text) = text.split_once(",vlan=").map_or((text, None), |(head, vlan)| (head, Some(vlan)));
     let (model, mac) = head.split_once(",mac=").map_or((head, None), |(model, mac)| (model, Some(mac)));
-    let model = find(MODELS, model)
-        .ok_or_else(|| invalid("nic", text, "virtio, e1000 or e1000e, then ,mac=MAC, then ,vlan=VLAN, both as you like"))?;
+    let model = find(MODELS, model).ok_or_else(|| {
+        invalid("nic", text, "virtio, e1000 or e1000e, then ,mac=MAC, then ,vlan=VLAN, both as you like")
+    })?;
     Ok(Nic {
         model,
         mac: mac.map(str::parse).transpose()?,
@@ -126,7 +141,10 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_1024() {
-        assert_eq!(["512", "64K", "8G", "2T"].map(|text| size(text).unwrap()), [512, 64 << 10, 8 << 30, 2 << 40]);
+        assert_eq!(
+            ["512", "64K", "8G", "2T"].map(|text| size(text).unwrap()),
+            [512, 64 << 10, 8 << 30, 2 << 40]
+        );
         for text in ["", "G", "1.5G", "-1", "8g", "99999999999T"] {
             assert!(size(text).is_err(), "{text}");
         }
@@ -136,7 +154,10 @@ mod tests {
     fn shares_and_times() {
         assert_eq!((share("5%").unwrap(), share("0.5").unwrap()), (0.05, 0.5));
         assert!(share("101%").is_err() && share("-1").is_err() && share("NaN").is_err());
-        assert_eq!((duration("50ms").unwrap(), duration("1.5s").unwrap()), (Duration::from_millis(50), Duration::from_millis(1500)));
+        assert_eq!(
+            (duration("50ms").unwrap(), duration("1.5s").unwrap()),
+            (Duration::from_millis(50), Duration::from_millis(1500))
+        );
         assert!(duration("5").is_err() && duration("-5s").is_err() && duration("infs").is_err());
     }
 
@@ -152,7 +173,10 @@ mod tests {
     #[test]
     fn disks_and_interfaces() {
         let parsed = disk("ahci:1G:xyz").unwrap();
-        assert_eq!((parsed.bus, parsed.content, parsed.serial.as_str()), (DiskBus::Ahci, DiskContent::Blank(1 << 30), "xyz"));
+        assert_eq!(
+            (parsed.bus, parsed.content, parsed.serial.as_str()),
+            (DiskBus::Ahci, DiskContent::Blank(1 << 30), "xyz")
+        );
         assert_eq!(disk("nvme:1G").unwrap(), Disk::blank(DiskBus::Nvme, 1 << 30));
         assert_eq!(nic("e1000,vlan=7").unwrap(), Nic { vlan: Vlan::Access(7), ..Nic::new(NicModel::E1000) });
         assert!(nic("ne2000").is_err() && nic("virtio,mac=1").is_err());

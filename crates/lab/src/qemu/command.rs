@@ -73,10 +73,13 @@ fn base(line: &mut Line, spec: &MachineSpec) {
     line.option("-name", &spec.name);
     // Without graphics SeaBIOS, iPXE and GRUB speak on the serial port.
     line.option("-machine", "q35,graphics=off");
-    line.option("-accel", match spec.accel {
-        Accel::Tcg => "tcg",
-        Accel::Kvm => "kvm",
-    });
+    line.option(
+        "-accel",
+        match spec.accel {
+            Accel::Tcg => "tcg",
+            Accel::Kvm => "kvm",
+        },
+    );
     if spec.accel == Accel::Kvm {
         line.option("-cpu", "host");
     }
@@ -122,7 +125,8 @@ fn nic(line: &mut Line, spec: &MachineSpec, n: usize, fd: i32) {
 fn attach(line: &mut Line, spec: &MachineSpec, n: usize, disk: &Disk, folder: &Path) -> Result<()> {
     let file = escaped(&disk_path(folder, n))?;
     // A test machine's disk need not survive the host's power failure.
-    let drive = format!("if=none,id=d{n},file={file},format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap");
+    let drive =
+        format!("if=none,id=d{n},file={file},format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap");
     line.option("-drive", drive);
     let device = match disk.bus {
         DiskBus::Virtio => "virtio-blk-pci".to_owned(),
@@ -146,7 +150,8 @@ enum BootDevice {
 /// OVMF connects only devices that have an index, so every device that may boot gets one.
 fn boot_index(spec: &MachineSpec, device: BootDevice) -> String {
     let index = match (spec.boot, device) {
-        (BootOrder::NetworkFirst, BootDevice::Nic(n)) | (BootOrder::DiskFirst | BootOrder::DiskOnly, BootDevice::Disk(n)) => n,
+        (BootOrder::NetworkFirst, BootDevice::Nic(n))
+        | (BootOrder::DiskFirst | BootOrder::DiskOnly, BootDevice::Disk(n)) => n,
         (BootOrder::NetworkFirst, BootDevice::Disk(n)) => spec.nics.len() + n,
         (BootOrder::DiskFirst, BootDevice::Nic(n)) => spec.disks.len() + n,
         (BootOrder::DiskOnly, BootDevice::Nic(_)) => return String::new(),
@@ -189,7 +194,7 @@ mod tests {
             -accel tcg
             -m 1024
             -smp 1
-            -uuid a9616b19-7e35-8276-85ed-7ee44f2db566
+            -uuid 1a08aa19-21ca-8caf-92d6-6e5d0b3eba3d
             -display none
             -nodefaults
             -no-user-config
@@ -199,7 +204,7 @@ mod tests {
             -chardev socket,id=qmp,fd=4
             -mon chardev=qmp,mode=control
             -netdev dgram,id=n0,local.type=fd,local.str=5
-            -device virtio-net-pci,id=nic0,netdev=n0,mac=52:54:00:2d:b5:00,bootindex=0
+            -device virtio-net-pci,id=nic0,netdev=n0,mac=52:54:00:3e:ba:00,bootindex=0
             -drive if=none,id=d0,file=/lab/a,,b/disk0.qcow2,format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap
             -device virtio-blk-pci,id=disk0,drive=d0,serial=lab-virtio-0,bootindex=1",
         );
@@ -210,8 +215,8 @@ mod tests {
         let mut spec = MachineSpec::new("two");
         spec.firmware = Firmware::UefiHttp;
         spec.nics = vec![
-            Nic { mac: Some("52:54:00:01:00:05".parse().unwrap()), ..Nic::new(NicModel::E1000e) },
-            Nic { mac: Some("52:54:00:01:00:06".parse().unwrap()), ..Nic::new(NicModel::E1000) },
+            Nic { mac: Some("52:54:00:01:00:05".parse().unwrap()), ..Nic::new(NicModel::Virtio) },
+            Nic { mac: Some("52:54:00:01:00:06".parse().unwrap()), ..Nic::new(NicModel::Virtio) },
         ];
         spec.disks = vec![
             Disk::blank(DiskBus::Nvme, 512),
@@ -229,7 +234,7 @@ mod tests {
             -cpu host
             -m 1024
             -smp 1
-            -uuid 0c65e418-11f6-88f5-be3c-f3ff23ff4bb1
+            -uuid 5714d319-447c-8709-ba61-669f0257536d
             -display none
             -nodefaults
             -no-user-config
@@ -243,9 +248,9 @@ mod tests {
             -fw_cfg name=opt/org.tianocore/IPv4PXESupport,string=n
             -fw_cfg name=opt/org.tianocore/IPv6PXESupport,string=n
             -netdev dgram,id=n0,local.type=fd,local.str=5
-            -device e1000e,id=nic0,netdev=n0,mac=52:54:00:01:00:05,romfile=,bootindex=3
+            -device virtio-net-pci,id=nic0,netdev=n0,mac=52:54:00:01:00:05,romfile=,bootindex=3
             -netdev dgram,id=n1,local.type=fd,local.str=6
-            -device e1000,id=nic1,netdev=n1,mac=52:54:00:01:00:06,romfile=,bootindex=4
+            -device virtio-net-pci,id=nic1,netdev=n1,mac=52:54:00:01:00:06,romfile=,bootindex=4
             -drive if=none,id=d0,file=/lab/a,,b/disk0.qcow2,format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap
             -device nvme,id=disk0,drive=d0,serial=lab-nvme-0,bootindex=0
             -drive if=none,id=d1,file=/lab/a,,b/disk1.qcow2,format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap
@@ -261,11 +266,13 @@ mod tests {
         let mut spec = MachineSpec::new("three");
         spec.firmware = Firmware::UefiIpxe;
         spec.boot = BootOrder::DiskOnly;
+        spec.nics = vec![Nic::new(NicModel::E1000e)];
         spec.disks = vec![Disk::blank(DiskBus::Nvme, 512)];
         let inherited = Inherited { serial: 3, qmp: 4, nics: vec![5] };
         let line = arguments(&spec, Path::new("/lab"), &inherited).unwrap().join(" ");
         assert!(line.contains("serial=lab-nvme-0,bootindex=0"), "{line}");
         assert_eq!(line.matches("bootindex").count(), 1, "{line}");
+        assert!(line.contains("e1000e,id=nic0,netdev=n0"), "{line}");
         assert!(!line.contains("romfile="), "the ROM's iPXE stays: {line}");
     }
 }

@@ -69,8 +69,12 @@ impl Qmp {
         });
         lock(&self.answers).by_id.remove(&id);
         match answer? {
-            Value::Object(mut fields) if fields.contains_key("return") => Ok(fields.remove("return").unwrap_or_default()),
-            refused => Err(Error::Refused { message: format!("QEMU refuses {command}: {}", refused["error"]["desc"]) }),
+            Value::Object(mut fields) if fields.contains_key("return") => {
+                Ok(fields.remove("return").unwrap_or_default())
+            }
+            refused => Err(Error::Refused {
+                message: format!("QEMU refuses {command}: {}", refused["error"]["desc"]),
+            }),
         }
     }
 
@@ -153,7 +157,10 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_qemu_said() {
-        let lines = &[r#"{"return": {}, "id": $id}"#, r#"{"error": {"class": "GenericError", "desc": "no such"}, "id": $id}"#];
+        let lines = &[
+            r#"{"return": {}, "id": $id}"#,
+            r#"{"error": {"class": "GenericError", "desc": "no such"}, "id": $id}"#,
+        ];
         let qmp = Qmp::start(fake(lines), |_| ()).unwrap();
         let error = qmp.execute("eject", &json!({})).unwrap_err();
         assert_eq!(error.to_string(), "QEMU refuses eject: \"no such\"");

@@ -64,7 +64,8 @@ impl Children {
 
     /// Runs a tool to its end; what it says on standard error becomes the error.
     pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
-        let (id, mut child) = self.spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()))?;
+        let (id, mut child) =
+            self.spawn(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()))?;
         let mut said = String::new();
         if let Some(mut stderr) = child.stderr.take() {
             stderr.read_to_string(&mut said).doing(|| "read what a tool says")?;
@@ -128,7 +129,8 @@ impl Shared {
             match waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
                 Ok(status) => {
                     let mut table = self.lock();
-                    if let Some(Ok(status)) = status.pid().map(|pid| waitpid(pid, Some(WaitPidFlag::WNOHANG))) {
+                    if let Some(Ok(status)) = status.pid().map(|pid| waitpid(pid, Some(WaitPidFlag::WNOHANG)))
+                    {
                         table.ended(status);
                     }
                     self.changed.notify_all();
@@ -151,7 +153,8 @@ impl Table {
             WaitStatus::Signaled(_, signal, _) => Exit { code: None, signal: Some(signal as i32) },
             _ => return,
         };
-        let ended = self.by_id.values_mut().find(|entry| Some(entry.pid) == status.pid() && entry.exit.is_none());
+        let ended =
+            self.by_id.values_mut().find(|entry| Some(entry.pid) == status.pid() && entry.exit.is_none());
         // An orphan of some process in the lab has no entry.
         if let Some(entry) = ended {
             entry.exit = Some(exit);
@@ -159,7 +162,12 @@ impl Table {
     }
 
     fn unknown(&self, id: u64) -> Error {
-        let known = self.by_id.iter().map(|(id, entry)| format!("{id} {}", entry.name)).collect::<Vec<_>>().join(", ");
+        let known = self
+            .by_id
+            .iter()
+            .map(|(id, entry)| format!("{id} {}", entry.name))
+            .collect::<Vec<_>>()
+            .join(", ");
         Error::Unknown { kind: "process", name: id.to_string(), known }
     }
 }

@@ -48,27 +48,35 @@ struct Running {
 
 impl Machine {
     /// Makes the machine's folder, disks and ports.
-    pub(crate) fn create(spec: MachineSpec, labs: &Path, children: &Children, switch: &switch::Handle) -> Result<Arc<Machine>> {
+    pub(crate) fn create(
+        spec: MachineSpec,
+        labs: &Path,
+        children: &Children,
+        switch: &switch::Handle,
+    ) -> Result<Arc<Machine>> {
         spec.check()?;
         let folder = labs.join("machines").join(&spec.name);
         fs::create_dir_all(&folder).doing(|| format!("create the folder {}", folder.display()))?;
-        make_disks(&spec, &folder, children)?;
-        if command::has_vars(spec.firmware) {
-            copy_vars(&folder)?;
+        let made = make_files(&spec, &folder, children).and_then(|serial| {
+            add_ports(&spec, switch)?;
+            Ok(serial)
+        });
+        match made {
+            Ok(serial) => Ok(Arc::new(Machine {
+                spec,
+                folder,
+                serial,
+                events: Mutex::default(),
+                running: Mutex::default(),
+                children: children.clone(),
+                switch: switch.clone(),
+            })),
+            Err(error) => {
+                // The first error is the one to be told.
+                let _ = fs::remove_dir_all(&folder);
+                Err(error)
+            }
         }
-        let serial = Recorder::create(&folder)?;
-        for (n, nic) in spec.nics.iter().enumerate() {
-            switch.add_port(&spec.port(n), nic.vlan.clone(), None)?;
-        }
-        Ok(Arc::new(Machine {
-            spec,
-            folder,
-            serial,
-            events: Mutex::default(),
-            running: Mutex::default(),
-            children: children.clone(),
-            switch: switch.clone(),
-        }))
     }
 
     /// Cuts the power and removes everything of the machine.
@@ -148,20 +156,26 @@ impl Machine {
     }
 
     pub(crate) fn set_link(&self, nic: usize, up: bool) -> Result<()> {
-        self.monitor(|running| running.qmp.execute("set_link", &json!({ "name": format!("nic{nic}"), "up": up })))?;
+        self.monitor(|running| {
+            running.qmp.execute("set_link", &json!({ "name": format!("nic{nic}"), "up": up }))
+        })?;
         Ok(())
     }
 
     /// Types on the serial console.
     pub(crate) fn send(&self, text: &str) -> Result<()> {
-        self.monitor(|running| (&running.console).write_all(text.as_bytes()).doing(|| "write to the serial console"))
+        self.monitor(|running| {
+            (&running.console).write_all(text.as_bytes()).doing(|| "write to the serial console")
+        })
     }
 
     /// Puts fresh disks in; the power must be off.
     pub(crate) fn wipe_disks(&self) -> Result<()> {
         let running = lock(&self.running);
         if running.is_some() {
-            return Err(Error::Refused { message: format!("{} is on: its disks cannot be replaced", self.spec.name) });
+            return Err(Error::Refused {
+                message: format!("{} is on: its disks cannot be replaced", self.spec.name),
+            });
         }
         make_disks(&self.spec, &self.folder, &self.children)?;
         if command::has_vars(self.spec.firmware) { copy_vars(&self.folder) } else { Ok(()) }
@@ -207,18 +221,20 @@ impl Machine {
     /// Copies the console while QEMU runs, and notes its end.
     fn watch(self: &Arc<Self>, process: u64, console: UnixStream) -> Result<()> {
         let machine = Arc::clone(self);
-        let watcher = thread::Builder::new().name(format!("console of {}", self.spec.name)).spawn(move || {
-            machine.serial.copy(console);
-            let exit = machine.children.wait(process, None);
-            let how = exit.ok().flatten().map_or_else(|| "lost from sight".to_owned(), |exit| exit.to_string());
-            // Whoever cuts the power has taken it out already.
-            let mut running = lock(&machine.running);
-            if running.as_ref().is_some_and(|running| running.process == process) {
-                *running = None;
-            }
-            drop(running);
-            machine.happened(Happening::Off(how));
-        });
+        let watcher =
+            thread::Builder::new().name(format!("console of {}", self.spec.name)).spawn(move || {
+                machine.serial.copy(console);
+                let exit = machine.children.wait(process, None);
+                let how =
+                    exit.ok().flatten().map_or_else(|| "lost from sight".to_owned(), |exit| exit.to_string());
+                // Whoever cuts the power has taken it out already.
+                let mut running = lock(&machine.running);
+                if running.as_ref().is_some_and(|running| running.process == process) {
+                    *running = None;
+                }
+                drop(running);
+                machine.happened(Happening::Off(how));
+            });
         watcher.doing(|| "start a thread for a serial console").map(drop)
     }
 
@@ -271,6 +287,26 @@ pub(crate) fn pass_on(command: &mut Command, files: Vec<RawFd>) {
     }
 }
 
+fn make_files(spec: &MachineSpec, folder: &Path, children: &Children) -> Result<Recorder> {
+    make_disks(spec, folder, children)?;
+    if command::has_vars(spec.firmware) {
+        copy_vars(folder)?;
+    }
+    Recorder::create(folder)
+}
+
+/// All ports, or none.
+fn add_ports(spec: &MachineSpec, switch: &switch::Handle) -> Result<()> {
+    for (n, nic) in spec.nics.iter().enumerate() {
+        if let Err(error) = switch.add_port(&spec.port(n), nic.vlan.clone(), None) {
+            // They are there: they have just been added.
+            (0..n).for_each(|earlier| drop(switch.remove_port(&spec.port(earlier))));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
 fn make_disks(spec: &MachineSpec, folder: &Path, children: &Children) -> Result<()> {
     for (n, disk) in spec.disks.iter().enumerate() {
         let mut create = Command::new("qemu-img");
@@ -278,7 +314,8 @@ fn make_disks(spec: &MachineSpec, folder: &Path, children: &Children) -> Result<
         let size = match &disk.content {
             DiskContent::Blank(size) => size,
             DiskContent::Image(image, size) => {
-                let image = fs::canonicalize(image).doing(|| format!("find the image {}", image.display()))?;
+                let image =
+                    fs::canonicalize(image).doing(|| format!("find the image {}", image.display()))?;
                 create.args(["-F", "raw", "-b"]).arg(image);
                 size
             }

@@ -90,7 +90,15 @@ fn mount_proc() {
     let none: Option<&str> = None;
     let mounted = unshare(CloneFlags::CLONE_NEWNS)
         .and_then(|()| mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none))
-        .and_then(|()| mount(Some("proc"), "/proc", Some("proc"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC, none));
+        .and_then(|()| {
+            mount(
+                Some("proc"),
+                "/proc",
+                Some("proc"),
+                MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+                none,
+            )
+        });
     if let Err(error) = mounted {
         log::line(format_args!("supervisor: the lab has no /proc of its own: {error}"));
     }
@@ -167,6 +175,11 @@ impl Session {
                 Ok(None) => break,
                 Err(error) => {
                     log::line(format_args!("supervisor: request: {error}"));
+                    let message = format!(
+                        "the lab cannot read the request (was its helper built from other sources?): {error}"
+                    );
+                    // The client may have gone.
+                    let _ = proto::send(client.as_fd(), &Answer::Err(message), &[]);
                     break;
                 }
             }
@@ -208,13 +221,17 @@ impl Lab {
         match request {
             Request::AddMachine(spec) => done(self.add_machine(*spec)?),
             Request::RemoveMachine(name) => done(self.remove_machine(&name)?),
-            Request::Machines => value(self.machines().values().map(|machine| machine.status()).collect::<Vec<_>>()),
+            Request::Machines => {
+                value(self.machines().values().map(|machine| machine.status()).collect::<Vec<_>>())
+            }
             Request::Machine(name) => value(self.machine(&name)?.status()),
             Request::Power(name, switch) => done(throw(&self.machine(&name)?, switch)?),
             Request::WipeDisks(name) => done(self.machine(&name)?.wipe_disks()?),
             Request::SetLink { machine, nic, up } => done(self.machine(&machine)?.set_link(nic, up)?),
             Request::SerialSend(name, text) => done(self.machine(&name)?.send(&text)?),
-            Request::SerialWait { machine, beyond, timeout } => value(self.machine(&machine)?.serial().wait_beyond(beyond, timeout)),
+            Request::SerialWait { machine, beyond, timeout } => {
+                value(self.machine(&machine)?.serial().wait_beyond(beyond, timeout))
+            }
             Request::Ports => value(self.switch.ports()?),
             Request::Impair { port, way, impairment } => done(self.switch.impair(&port, way, impairment)?),
             Request::SetVlan(port, vlan) => done(self.switch.set_vlan(&port, vlan)?),
@@ -222,9 +239,13 @@ impl Lab {
             Request::EndCapture => done(self.switch.end_capture()?),
             Request::Kill { process, signal } => done(self.children.kill(process, signal_of(signal)?)?),
             Request::WaitProcess { process, timeout } => value(self.children.wait(process, Some(timeout))?),
-            Request::UdpSocket(address) => file(UdpSocket::bind(address).doing(|| format!("bind UDP {address}"))?),
+            Request::UdpSocket(address) => {
+                file(UdpSocket::bind(address).doing(|| format!("bind UDP {address}"))?)
+            }
             Request::TcpConnect(address, timeout) => file(connect(address, timeout)?),
-            Request::TcpListen(address) => file(TcpListener::bind(address).doing(|| format!("listen at TCP {address}"))?),
+            Request::TcpListen(address) => {
+                file(TcpListener::bind(address).doing(|| format!("listen at TCP {address}"))?)
+            }
             Request::Spawn(_) | Request::AttachWire(..) | Request::Stop => done(()),
         }
     }

@@ -48,17 +48,28 @@ fn enter(line: &mut Command, folder: &Path, spawn: &Spawn, listeners: &[OwnedFd]
     Ok(())
 }
 
-fn output(line: &mut Command, folder: &Path, spawn: &Spawn, files: &mut impl Iterator<Item = OwnedFd>) -> Result<()> {
+fn output(
+    line: &mut Command,
+    folder: &Path,
+    spawn: &Spawn,
+    files: &mut impl Iterator<Item = OwnedFd>,
+) -> Result<()> {
     if let Some(name) = &spawn.log {
         check_name("log", name)?;
         let path = folder.join(format!("{name}.log"));
-        let log = OpenOptions::new().create(true).append(true).open(&path).doing(|| format!("open {}", path.display()))?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .doing(|| format!("open {}", path.display()))?;
         let again = log.try_clone().doing(|| "share a log")?;
         line.stdin(Stdio::null()).stdout(log).stderr(again);
         return Ok(());
     }
     let mut next = || {
-        let missing = || Error::Refused { message: "a program's standard streams did not come with the request".to_owned() };
+        let missing = || Error::Refused {
+            message: "a program's standard streams did not come with the request".to_owned(),
+        };
         files.next().ok_or_else(missing)
     };
     line.stdin(next()?).stdout(next()?).stderr(next()?);

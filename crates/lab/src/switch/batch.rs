@@ -40,7 +40,11 @@ impl Receiver {
     ///
     /// # Errors
     /// Those of `recvmmsg`; `WouldBlock` when nothing is there.
-    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, mut each: impl FnMut(Bytes)) -> io::Result<usize> {
+    pub(crate) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        mut each: impl FnMut(Bytes),
+    ) -> io::Result<usize> {
         let mut vectors: Vec<libc::iovec> = self
             .frames
             .iter_mut()
@@ -113,12 +117,15 @@ fn removed_tag(header: &libc::msghdr) -> Option<(u16, u16)> {
         ptr::read_unaligned(libc::CMSG_DATA(message).cast::<libc::tpacket_auxdata>())
     };
     let valid = aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
-    let protocol = if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 { aux.tp_vlan_tpid } else { 0x8100 };
+    let protocol =
+        if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 { aux.tp_vlan_tpid } else { 0x8100 };
     valid.then_some((protocol, aux.tp_vlan_tci))
 }
 
 fn restore_tag(frame: &[u8], tag: Option<(u16, u16)>) -> Bytes {
-    let (Some((protocol, control)), true) = (tag, frame.len() >= ADDRESSES) else { return Bytes::copy_from_slice(frame) };
+    let (Some((protocol, control)), true) = (tag, frame.len() >= ADDRESSES) else {
+        return Bytes::copy_from_slice(frame);
+    };
     let (addresses, rest) = frame.split_at(ADDRESSES);
     let mut out = BytesMut::with_capacity(frame.len() + 4);
     out.put_slice(addresses);
@@ -164,7 +171,8 @@ mod tests {
     fn a_full_socket_says_so() {
         let (a, _b) = UnixDatagram::pair().unwrap();
         let frame = [Bytes::from_static(&[0; 1500])];
-        let error = std::iter::repeat_with(|| send(a.as_fd(), frame.iter())).take(10_000).find_map(Result::err);
+        let error =
+            std::iter::repeat_with(|| send(a.as_fd(), frame.iter())).take(10_000).find_map(Result::err);
         assert_eq!(error.unwrap().kind(), io::ErrorKind::WouldBlock);
     }
 

@@ -50,7 +50,8 @@ impl Impairment {
     /// # Errors
     /// [`crate::Error::Invalid`] with the first share outside 0 to 1, or with a delay of more than a minute.
     pub fn check(&self) -> crate::Result<()> {
-        for (field, share) in [("lose", self.lose), ("duplicate", self.duplicate), ("reorder", self.reorder)] {
+        for (field, share) in [("lose", self.lose), ("duplicate", self.duplicate), ("reorder", self.reorder)]
+        {
             if !(0.0..=1.0).contains(&share) {
                 let right = "a share from 0 to 1 (0% to 100%)".to_owned();
                 return Err(crate::Error::Invalid { field, value: share.to_string(), right });
@@ -295,7 +296,10 @@ mod tests {
     #[test]
     fn shares_are_shares() {
         let wrong = Impairment { lose: 1.5, ..Impairment::default() };
-        assert_eq!(wrong.check().unwrap_err().to_string(), "lose: \"1.5\" is not right: a share from 0 to 1 (0% to 100%)");
+        assert_eq!(
+            wrong.check().unwrap_err().to_string(),
+            "lose: \"1.5\" is not right: a share from 0 to 1 (0% to 100%)"
+        );
         assert!(Impairment { reorder: f64::NAN, ..Impairment::default() }.check().is_err());
         Impairment::default().check().unwrap();
     }

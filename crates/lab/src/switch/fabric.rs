@@ -121,7 +121,13 @@ impl Fabric {
     }
 
     /// A frame has come from the station at a port. What leaves the switch at once is appended to `out`.
-    pub(crate) fn receive(&mut self, id: PortId, frame: Bytes, now: Duration, out: &mut Vec<(PortId, Bytes)>) -> Fate {
+    pub(crate) fn receive(
+        &mut self,
+        id: PortId,
+        frame: Bytes,
+        now: Duration,
+        out: &mut Vec<(PortId, Bytes)>,
+    ) -> Fate {
         let Some(port) = self.ports.get_mut(&id) else { return Fate::Lost };
         port.counters.from_frames += 1;
         port.counters.from_bytes += frame.len() as u64;
@@ -202,7 +208,15 @@ impl Fabric {
     }
 
     /// Sends a frame towards a station, in the form that its port wants, if the port is in the VLAN.
-    fn send(&mut self, id: PortId, vlan: u16, frame: &Frame<'_>, bytes: &Bytes, now: Duration, out: &mut Vec<(PortId, Bytes)>) {
+    fn send(
+        &mut self,
+        id: PortId,
+        vlan: u16,
+        frame: &Frame<'_>,
+        bytes: &Bytes,
+        now: Duration,
+        out: &mut Vec<(PortId, Bytes)>,
+    ) {
         let Some(port) = self.ports.get_mut(&id) else { return };
         let Some(form) = port.vlan.form(vlan) else { return };
         let dressed = match (form, frame.vlan()) {

@@ -96,12 +96,10 @@ impl Traffic {
             Traffic::Arp => packet.starts_with(&[0x08, 0x06]),
             Traffic::Udp => transport(packet).is_some_and(|(protocol, _)| protocol == UDP),
             Traffic::Tcp => transport(packet).is_some_and(|(protocol, _)| protocol == TCP),
-            Traffic::UdpPort(port) => {
-                transport(packet).is_some_and(|(protocol, ports)| protocol == UDP && ports.contains(&Some(port)))
-            }
-            Traffic::TcpPort(port) => {
-                transport(packet).is_some_and(|(protocol, ports)| protocol == TCP && ports.contains(&Some(port)))
-            }
+            Traffic::UdpPort(port) => transport(packet)
+                .is_some_and(|(protocol, ports)| protocol == UDP && ports.contains(&Some(port))),
+            Traffic::TcpPort(port) => transport(packet)
+                .is_some_and(|(protocol, ports)| protocol == TCP && ports.contains(&Some(port))),
         }
     }
 }
@@ -119,7 +117,9 @@ fn transport(packet: &[u8]) -> Option<(u8, [Option<u16>; 2])> {
         [0x86, 0xdd] => (*ip.get(6)?, ip.get(40..).unwrap_or_default()),
         _ => return None,
     };
-    let port = |at: usize| payload.get(at..).and_then(|bytes| bytes.first_chunk()).map(|two| u16::from_be_bytes(*two));
+    let port = |at: usize| {
+        payload.get(at..).and_then(|bytes| bytes.first_chunk()).map(|two| u16::from_be_bytes(*two))
+    };
     Some((protocol, [port(0), port(2)]))
 }
 
@@ -148,13 +148,17 @@ pub(crate) mod tests {
         let tagged = Frame::parse(&plain).unwrap().tagged(77);
         assert_eq!(tagged[12..18], [0x81, 0, 0, 77, 8, 0]);
         let read = Frame::parse(&tagged).unwrap();
-        assert_eq!((read.vlan(), read.destination, read.source), (Some(77), Mac::BROADCAST, Mac::numbered(1)));
+        assert_eq!(
+            (read.vlan(), read.destination, read.source),
+            (Some(77), Mac::BROADCAST, Mac::numbered(1))
+        );
         assert_eq!(read.untagged(), plain);
     }
 
     #[test]
     fn a_new_tag_keeps_the_priority() {
-        let mut tagged = Frame::parse(&frame(Mac::BROADCAST, Mac::numbered(1), b"")).unwrap().tagged(5).to_vec();
+        let mut tagged =
+            Frame::parse(&frame(Mac::BROADCAST, Mac::numbered(1), b"")).unwrap().tagged(5).to_vec();
         tagged[14] |= 0xe0;
         let again = Frame::parse(&tagged).unwrap().tagged(9);
         assert_eq!(again[14..16], [0xe0, 9]);

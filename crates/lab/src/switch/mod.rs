@@ -80,7 +80,9 @@ type Question = Box<dyn FnOnce(&mut Switch) + Send>;
 /// # Errors
 /// Those of `epoll_create`, `eventfd` and of starting a thread.
 pub(crate) fn start(seed: u64) -> Result<(Handle, JoinHandle<()>)> {
-    let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).doing(|| "make an eventfd")?);
+    let wake = Arc::new(
+        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).doing(|| "make an eventfd")?,
+    );
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).doing(|| "make an epoll set")?;
     epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE)).doing(|| "watch an eventfd")?;
     let (questions, inbox) = mpsc::channel();
@@ -346,12 +348,17 @@ impl Switch {
     fn add_port(&mut self, name: String, vlan: Vlan, socket: Option<OwnedFd>) -> Result<()> {
         vlan.check()?;
         if self.names.contains_key(&name) {
-            return Err(Error::Invalid { field: "port", value: name, right: "a name that no port has yet".to_owned() });
+            return Err(Error::Invalid {
+                field: "port",
+                value: name,
+                right: "a name that no port has yet".to_owned(),
+            });
         }
         self.last_id += 1;
         let id = PortId(self.last_id);
         self.fabric.add_port(id, vlan);
-        let station = Station { name: name.as_str().into(), socket: None, backlog: VecDeque::new(), waiting: false };
+        let station =
+            Station { name: name.as_str().into(), socket: None, backlog: VecDeque::new(), waiting: false };
         self.ports.insert(id, station);
         self.names.insert(name, id);
         socket.map_or(Ok(()), |socket| self.connect(id, socket))
@@ -395,7 +402,8 @@ impl Switch {
 }
 
 fn is_passing(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ENETDOWN) || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+    error.raw_os_error() == Some(libc::ENETDOWN)
+        || matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 #[cfg(test)]
@@ -492,14 +500,21 @@ mod tests {
         let (a, b) = (plug(&switch, "a"), plug(&switch, "b"));
         switch.capture(path.clone(), 65_535).unwrap();
         switch.impair("a", Way::From, Impairment { lose_first: 1, ..Impairment::default() }).unwrap();
-        let frames = [frame(Mac::BROADCAST, Mac::numbered(1), b"one"), frame(Mac::BROADCAST, Mac::numbered(1), b"two")];
+        let frames = [
+            frame(Mac::BROADCAST, Mac::numbered(1), b"one"),
+            frame(Mac::BROADCAST, Mac::numbered(1), b"two"),
+        ];
         frames.iter().for_each(|frame| drop(a.send(frame).unwrap()));
         assert_eq!(receive(&b), frames[1]);
         switch.end_capture().unwrap();
         let read = capture::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        let shown: Vec<_> = read.iter().map(|c| (c.port.as_str(), c.frame.clone(), c.remark.as_deref())).collect();
-        assert_eq!(shown, [("a", frames[0].clone(), Some("lost by the lab")), ("a", frames[1].clone(), None)]);
+        let shown: Vec<_> =
+            read.iter().map(|c| (c.port.as_str(), c.frame.clone(), c.remark.as_deref())).collect();
+        assert_eq!(
+            shown,
+            [("a", frames[0].clone(), Some("lost by the lab")), ("a", frames[1].clone(), None)]
+        );
     }
 
     #[test]

@@ -9,8 +9,6 @@ use gantry_lab::{Config, Files, Lab, Lifetime, MachineSpec, Program};
 
 use crate::{LONG, config, lab};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_gantry-lab");
-
 /// The processes of a lab have its folder on their command line, or this marker.
 fn processes(marker: &str) -> Vec<String> {
     let lines = fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -46,7 +44,9 @@ fn await_no_file(path: &Path) {
 fn busy(lab: &Lab, marker: &str) -> (gantry_lab::Machine, gantry_lab::Process) {
     let machine = lab.machine(MachineSpec { memory_mib: 64, ..MachineSpec::new(marker) }).unwrap();
     machine.power_on().unwrap();
-    let script = format!(": {marker}; trap '' TERM HUP INT; (setsid sh -c ': {marker}; sleep 1000; :' &) ; sleep 1000; :");
+    let script = format!(
+        ": {marker}; trap '' TERM HUP INT; (setsid sh -c ': {marker}; sleep 1000; :' &) ; sleep 1000; :"
+    );
     let process = lab.spawn(&Program::new("sh").args(["-c", &script])).unwrap();
     assert!(processes(marker).len() >= 2, "{:?}", processes(marker));
     (machine, process)
@@ -109,7 +109,10 @@ fn a_lab_ends_when_its_owner_is_killed() {
     let folder = loop {
         match fs::read_to_string(&note) {
             Ok(text) if !text.is_empty() => break PathBuf::from(text),
-            _ => assert!(Instant::now() < deadline && owner.try_wait().unwrap().is_none(), "the owner did not start its lab"),
+            _ => assert!(
+                Instant::now() < deadline && owner.try_wait().unwrap().is_none(),
+                "the owner did not start its lab"
+            ),
         }
         std::thread::yield_now();
     };
@@ -122,7 +125,8 @@ fn a_lab_ends_when_its_owner_is_killed() {
 }
 
 fn pid(folder: &Path, who: &str) -> i32 {
-    let record: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("lab.json")).unwrap()).unwrap();
+    let record: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("lab.json")).unwrap()).unwrap();
     record[who]["pid"].as_i64().unwrap() as i32
 }
 
@@ -165,7 +169,7 @@ fn a_lab_that_cannot_start_leaves_nothing_and_says_why() {
 }
 
 fn gantry_lab(root: &Path, words: &[&str]) -> Output {
-    Command::new(BINARY).arg("--root").arg(root).args(words).output().unwrap()
+    Command::new(crate::helper()).arg("--root").arg(root).args(words).output().unwrap()
 }
 
 fn said(output: &Output) -> String {

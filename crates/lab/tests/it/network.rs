@@ -110,7 +110,11 @@ fn impairments_and_captures_work_from_outside() {
 
 #[test]
 fn networks_in_different_vlans_share_a_trunk() {
-    let second = Network { interface: "srv77".into(), addresses: vec!["10.77.0.1/24".parse().unwrap()], vlan: Vlan::Access(77) };
+    let second = Network {
+        interface: "srv77".into(),
+        addresses: vec!["10.77.0.1/24".parse().unwrap()],
+        vlan: Vlan::Access(77),
+    };
     let lab = Lab::start(Config { networks: vec![Network::default(), second], ..config() }).unwrap();
     let trunk = Vlan::Trunk { native: Some(1), tagged: [77].into() };
     let wire = lab.wire("trunk", trunk).unwrap();
@@ -126,7 +130,9 @@ fn networks_in_different_vlans_share_a_trunk() {
 #[test]
 fn tags_pass_the_packet_socket() {
     let trunk = || Vlan::Trunk { native: None, tagged: [5].into() };
-    let lab = Lab::start(Config { networks: vec![Network { vlan: trunk(), ..Network::default() }], ..config() }).unwrap();
+    let lab =
+        Lab::start(Config { networks: vec![Network { vlan: trunk(), ..Network::default() }], ..config() })
+            .unwrap();
     let wire = lab.wire("trunk", trunk()).unwrap();
     // The server's kernel does not speak 802.1Q, so one of its own sockets sends the tag.
     let script = "import socket\n\

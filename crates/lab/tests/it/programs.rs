@@ -17,7 +17,9 @@ fn shell(script: &str) -> Program {
 #[test]
 fn a_program_runs_as_root_in_the_lab_and_writes_its_log() {
     let lab = lab();
-    let process = lab.spawn(&shell("id -u; ip -brief address show srv0; echo $WORD >&2; exit 3").env("WORD", "spoken")).unwrap();
+    let process = lab
+        .spawn(&shell("id -u; ip -brief address show srv0; echo $WORD >&2; exit 3").env("WORD", "spoken"))
+        .unwrap();
     let exit = process.wait(LONG).unwrap().unwrap();
     assert_eq!((exit.code, exit.signal), (Some(3), None));
     let log = fs::read_to_string(process.log().unwrap()).unwrap();
@@ -36,7 +38,8 @@ fn a_listener_of_the_host_answers_from_inside() {
          connection, _ = socket.socket(fileno=4).accept()\n\
          connection.sendall(b'hello from ' + socket.if_nameindex()[1][1].encode())\n";
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    let program = Program::new("python3").args(["-c", server]).listener("other", other).listener("api", listener);
+    let program =
+        Program::new("python3").args(["-c", server]).listener("other", other).listener("api", listener);
     let process = lab.spawn(&program).unwrap();
     let mut client = TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(LONG)).unwrap();
@@ -51,14 +54,16 @@ fn a_listener_of_the_host_answers_from_inside() {
 fn an_owned_program_ends_with_its_handle_and_a_detached_one_does_not() {
     let lab = lab();
     let mark = |name: &str| lab.folder().join(name);
-    let script = |name: &str| format!("trap 'exit 0' TERM; read x < {0}; touch {0}.done", mark(name).display());
+    let script =
+        |name: &str| format!("trap 'exit 0' TERM; read x < {0}; touch {0}.done", mark(name).display());
     for name in ["owned", "detached"] {
         let path = std::ffi::CString::new(mark(name).to_str().unwrap()).unwrap();
         // SAFETY: the path is a C string.
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
     }
     let owned = lab.spawn(&shell(&script("owned"))).unwrap();
-    let detached = lab.spawn(&Program { lifetime: Lifetime::Detached, ..shell(&script("detached")) }).unwrap();
+    let detached =
+        lab.spawn(&Program { lifetime: Lifetime::Detached, ..shell(&script("detached")) }).unwrap();
     let watcher = lab.spawn(&shell("exec sleep 1000")).unwrap();
     assert_eq!(watcher.wait(Duration::ZERO).unwrap(), None);
     watcher.kill(9).unwrap();
@@ -85,13 +90,18 @@ fn what_cannot_be_started_is_told() {
     assert!(lab.spawn(&Program { output: Output::Log("../x".into()), ..shell("true") }).is_err());
     let listening = Program::new("no-such-program").listener("x", TcpListener::bind("127.0.0.1:0").unwrap());
     let late = lab.spawn(&listening).unwrap();
-    assert_eq!(late.wait(LONG).unwrap().unwrap().code, Some(127), "with listeners it is the exit code that tells");
+    assert_eq!(
+        late.wait(LONG).unwrap().unwrap().code,
+        Some(127),
+        "with listeners it is the exit code that tells"
+    );
 }
 
 #[test]
 fn orphans_are_collected_and_statuses_are_not_mixed_up() {
     let lab = lab();
-    let processes: Vec<_> = (0..20).map(|n| lab.spawn(&shell(&format!("(sleep 0.01 &); exit {n}"))).unwrap()).collect();
+    let processes: Vec<_> =
+        (0..20).map(|n| lab.spawn(&shell(&format!("(sleep 0.01 &); exit {n}"))).unwrap()).collect();
     for (n, process) in processes.iter().enumerate() {
         assert_eq!(process.wait(LONG).unwrap().unwrap().code, Some(n as i32));
     }
