@@ -3,12 +3,12 @@
 use super::super::Result;
 use super::super::args::{int, str};
 use super::super::encoding::decode64;
-use super::{der, keys};
+use super::{CERTIFICATE, der, keys};
 use crate::error::Fail;
 use crate::exec::Scope;
 use crate::fmt::for_message;
 use crate::object::Object;
-use crate::value::{Type, Value};
+use crate::value::Value;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPublicKey};
 use rsa::pkcs1v15::SigningKey;
@@ -16,10 +16,6 @@ use rsa::signature::{SignatureEncoding, Signer};
 use sha1::{Digest, Sha1};
 use std::any::Any;
 use std::net::IpAddr;
-
-const NAME: &str = "sprig.certificate";
-/// The type that `genSignedCert` takes.
-pub(super) const TYPE: Type = Type::Named(NAME);
 
 /// A certificate and its key, in PEM.
 #[derive(Clone, Debug)]
@@ -30,7 +26,7 @@ struct Certificate {
 
 impl Object for Certificate {
     fn type_name(&self) -> &'static str {
-        NAME
+        CERTIFICATE
     }
 
     fn field(&self, name: &str) -> Option<Value> {

@@ -2,15 +2,44 @@
 
 use super::super::Result;
 use super::super::args::str;
-use super::{HostRandom, der};
+use super::der;
 use crate::error::Fail;
 use crate::exec::Scope;
+use crate::host::Host;
 use crate::value::Value;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 
 /// Steps that a key of 2048 bits counts as.
 const WORK: u64 = 1_500_000;
+
+/// The host's randomness for the crates that take a generator.
+pub(super) struct HostRandom<'h>(pub(super) &'h dyn Host);
+
+impl rand_core::RngCore for HostRandom<'_> {
+    fn next_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.0.random(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.random(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.0.random(bytes);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> std::result::Result<(), rand_core::Error> {
+        self.0.random(bytes);
+        Ok(())
+    }
+}
+
+impl rand_core::CryptoRng for HostRandom<'_> {}
 
 /// A new RSA key.
 pub(super) fn rsa(scope: &mut Scope<'_>, bits: usize) -> std::result::Result<RsaPrivateKey, Fail> {

@@ -1,10 +1,22 @@
 //! Digests, passwords, ciphers and randomness. All randomness comes from the host. What takes long
 //! counts as many steps, so that a template cannot keep a processor busy for ever.
 
+#[cfg(feature = "keys")]
 mod certificates;
+#[cfg(feature = "keys")]
 mod der;
+#[cfg(feature = "keys")]
 mod keys;
 mod passwords;
+#[cfg(not(feature = "keys"))]
+mod without_keys;
+
+#[cfg(feature = "keys")]
+use certificates::{authority, build, self_signed, signed};
+#[cfg(feature = "keys")]
+use keys::generate;
+#[cfg(not(feature = "keys"))]
+use without_keys::{authority, build, generate, self_signed, signed};
 
 use super::args::{INT, STR, int, str};
 use super::encoding::{base64, decode64};
@@ -23,6 +35,9 @@ use sha2::{Digest, Sha256};
 const ONE: Signature = Signature::exact(&[STR]);
 const TWO: Signature = Signature::exact(&[STR, STR]);
 const COUNT: Signature = Signature::exact(&[INT]);
+/// The Go name of a certificate with its key.
+const CERTIFICATE: &str = "sprig.certificate";
+const CERTIFICATE_TYPE: Type = Type::Named(CERTIFICATE);
 const LIST: Type = Type::List(crate::value::Elem::Any);
 
 pub(super) static ROWS: &[Row] = &[
@@ -40,11 +55,11 @@ pub(super) static ROWS: &[Row] = &[
     row("randAscii", COUNT, |s, a| random_text(s, &a[0], |c| (' '..='~').contains(&c)), "randAscii COUNT", "Random printable ASCII."),
     row("shuffle", ONE, shuffle, "shuffle STRING", "The characters in random order."),
     row("getHostByName", ONE, resolve, "getHostByName NAME", "An address of the host."),
-    row("genPrivateKey", ONE, keys::generate, "genPrivateKey KIND", "A private key in PEM; KIND is rsa, dsa or ecdsa."),
-    row("genCA", Signature::exact(&[STR, INT]), certificates::authority, "genCA NAME DAYS", "A certificate authority with the members Cert and Key."),
-    row("genSelfSignedCert", Signature::exact(&[STR, LIST, LIST, INT]), certificates::self_signed, "genSelfSignedCert NAME ADDRESSES NAMES DAYS", "A certificate signed by itself, with the members Cert and Key."),
-    row("genSignedCert", Signature::exact(&[STR, LIST, LIST, INT, certificates::TYPE]), certificates::signed, "genSignedCert NAME ADDRESSES NAMES DAYS CA", "A certificate signed by an authority, with the members Cert and Key."),
-    row("buildCustomCert", TWO, certificates::build, "buildCustomCert CERTIFICATE KEY", "A certificate authority from PEM texts in base 64."),
+    row("genPrivateKey", ONE, generate, "genPrivateKey KIND", "A private key in PEM; KIND is rsa, dsa or ecdsa."),
+    row("genCA", Signature::exact(&[STR, INT]), authority, "genCA NAME DAYS", "A certificate authority with the members Cert and Key."),
+    row("genSelfSignedCert", Signature::exact(&[STR, LIST, LIST, INT]), self_signed, "genSelfSignedCert NAME ADDRESSES NAMES DAYS", "A certificate signed by itself, with the members Cert and Key."),
+    row("genSignedCert", Signature::exact(&[STR, LIST, LIST, INT, CERTIFICATE_TYPE]), signed, "genSignedCert NAME ADDRESSES NAMES DAYS CA", "A certificate signed by an authority, with the members Cert and Key."),
+    row("buildCustomCert", TWO, build, "buildCustomCert CERTIFICATE KEY", "A certificate authority from PEM texts in base 64."),
 ];
 
 fn hex(bytes: &[u8]) -> String {
@@ -61,39 +76,13 @@ fn adler32(bytes: &[u8]) -> u32 {
     b << 16 | a
 }
 
-/// The host's randomness for the crates that take a generator.
-struct HostRandom<'h>(&'h dyn Host);
-
-impl rand_core::RngCore for HostRandom<'_> {
-    fn next_u32(&mut self) -> u32 {
-        let mut bytes = [0; 4];
-        self.0.random(&mut bytes);
-        u32::from_le_bytes(bytes)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.random(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        self.0.random(bytes);
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> std::result::Result<(), rand_core::Error> {
-        self.0.random(bytes);
-        Ok(())
-    }
-}
-
-impl rand_core::CryptoRng for HostRandom<'_> {}
-
 /// A random number below `end`, without bias.
 fn below(host: &dyn Host, end: usize) -> usize {
     let end = end.max(1) as u64;
     loop {
-        let n = rand_core::RngCore::next_u64(&mut HostRandom(host));
+        let mut bytes = [0; 8];
+        host.random(&mut bytes);
+        let n = u64::from_le_bytes(bytes);
         if n < u64::MAX - u64::MAX % end {
             return (n % end) as usize;
         }

@@ -243,6 +243,7 @@ impl Object for Named {
 }
 
 /// An instant in UTC by a layout.
+#[cfg(feature = "keys")]
 pub(super) fn format_utc(seconds: i64, layout: &str) -> String {
     layout::format(&Time { seconds, nanoseconds: 0, zone: Zone::Utc }, layout)
 }

@@ -1,0 +1,116 @@
+//! Limits: whatever a template says, its render ends with a clear error.
+
+use gantry_template::{Error, ErrorKind, Host, Limits, NoHost, Set, Value};
+use std::time::Duration;
+
+fn render_with(limits: &Limits, host: &dyn Host, text: &str) -> Result<usize, Error> {
+    let mut set = Set::new();
+    set.parse("main", text)?;
+    let mut out = Vec::new();
+    set.render("main", &Value::Nil, limits, host, &mut out)?;
+    Ok(out.len())
+}
+
+#[track_caller]
+fn check(limits: &Limits, text: &str, want: &str) {
+    let error = render_with(limits, &NoHost::default(), text).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Limit, "{error}");
+    assert!(error.message.ends_with(want), "{error}");
+}
+
+#[test]
+fn endless_recursion_ends() {
+    let limits = Limits { depth: 20, ..Limits::default() };
+    check(&limits, "{{define \"r\"}}{{template \"r\"}}{{end}}{{template \"r\"}}", "exceeded maximum template depth (20)");
+}
+
+#[test]
+fn deep_recursion_meets_the_stack_limit_before_the_stack_ends() {
+    let limits = Limits { depth: usize::MAX, stack: 256 << 10, ..Limits::default() };
+    check(&limits, "{{define \"r\"}}{{template \"r\"}}{{end}}{{template \"r\"}}", "bytes of stack");
+}
+
+#[test]
+fn endless_output_ends() {
+    let limits = Limits { output: 1000, ..Limits::default() };
+    check(&limits, "{{range until 1000000}}0123456789{{end}}", "exceeded the limit of 1000 bytes of output");
+}
+
+#[test]
+fn endless_work_ends() {
+    let limits = Limits { steps: 10_000, ..Limits::default() };
+    check(&limits, "{{range 100000000000}}{{end}}", "exceeded the limit of 10000 steps");
+}
+
+#[test]
+fn huge_values_are_refused_before_they_are_made() {
+    let limits = Limits { produced: 1 << 20, ..Limits::default() };
+    for text in [
+        "{{repeat 2000000000 \"x\"}}",
+        "{{until 9000000000}}",
+        "{{seq 9000000000}}",
+        "{{indent 2000000000 \"x\"}}",
+        "{{$x := \"0123456789\"}}{{range 100}}{{$x = cat $x $x}}{{end}}",
+        "{{$x := list 1}}{{range 100}}{{$x = concat $x $x}}{{end}}",
+        "{{$x := \"ab\"}}{{range 100}}{{$x = replace \"\" $x $x}}{{end}}",
+        "{{range 100}}{{$_ := printf \"%1000000d\" 1}}{{end}}",
+        "{{randAlpha 2000000000}}",
+    ] {
+        let error = render_with(&limits, &NoHost::default(), text).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Limit, "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_map_that_contains_itself_prints_an_error() {
+    for show in ["{{$d}}", "{{toJson $d}}", "{{deepCopy $d}}", "{{deepEqual $d (dict \"d\" $d)}}{{printf \"%s\" $d}}"] {
+        let text = format!("{{{{$d := dict}}}}{{{{$_ := set $d \"d\" $d}}}}{show}");
+        let error = render_with(&Limits::default(), &NoHost::default(), &text).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Limit, "{show}: {error}");
+    }
+}
+
+#[derive(Debug)]
+struct Late;
+
+impl Host for Late {
+    fn random(&self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn expired(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn the_hosts_deadline_ends_a_render() {
+    let error = render_with(&Limits::default(), &Late, "{{range 100000}}{{end}}").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Limit);
+    assert!(error.message.ends_with("exceeded the time limit"), "{error}");
+}
+
+#[test]
+fn deeply_nested_templates_do_not_overflow_the_parser() {
+    let nested = |n: usize, open: &str, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
+    for text in [
+        format!("{{{{{}}}}}", nested(100_000, "(", ")")),
+        nested(100_000, "{{if 1}}", "{{end}}"),
+        nested(100_000, "{{range 1}}", "{{end}}"),
+        format!("{{{{if 1}}}}{}{{{{end}}}}", "{{else if 1}}".repeat(100_000)),
+    ] {
+        let error = Set::new().parse("main", &text).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Parse);
+        assert!(error.message.ends_with("max expression depth exceeded"), "{error}");
+    }
+}
+
+#[test]
+fn a_hundred_levels_are_fine() {
+    let text = format!("{}x{}", "{{if true}}".repeat(40), "{{end}}".repeat(40));
+    assert_eq!(render_with(&Limits::default(), &NoHost::default(), &text).unwrap(), 1);
+    let text = "{{define \"r\"}}{{if gt . 0}}x{{template \"r\" (int (sub . 1))}}{{end}}{{end}}{{template \"r\" 50}}";
+    assert_eq!(render_with(&Limits::default(), &NoHost::default(), text).unwrap(), 50);
+}

@@ -1,0 +1,24 @@
+//! Tests at the border of the crate: templates and data in, text or an error out.
+
+mod errors;
+mod goldens;
+mod limits;
+mod objects;
+mod random;
+mod sets;
+
+use gantry_template::{Error, NoHost, Set, Value};
+use serde_json::Value as Json;
+
+/// Renders one template over JSON data.
+fn render(text: &str, data: &Json) -> Result<String, Error> {
+    let mut set = Set::new();
+    set.parse("main", text)?;
+    set.render_to_string("main", &Value::from_json_live(data), &NoHost::default())
+}
+
+/// Asserts what a template without data gives.
+#[track_caller]
+fn check(text: &str, want: &str) {
+    assert_eq!(render(text, &Json::Null).unwrap(), want, "{text}");
+}
