@@ -11,7 +11,6 @@ mod frames;
 mod interfaces;
 mod probe;
 pub mod ra;
-pub mod services;
 pub mod tftp;
 pub mod udp;
 

@@ -4,12 +4,11 @@
 //! ignore answers from another address than they asked.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd as _;
 
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6,
-    SockaddrStorage, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
 };
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -38,18 +37,6 @@ impl Socket {
     /// What the system says: the port is taken, or may not be bound.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         Self::from_std(std::net::UdpSocket::bind(address)?)
-    }
-
-    /// Binds an IPv6 socket that leaves IPv4 on the same port to others.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn bind_v6_only(address: SocketAddrV6) -> io::Result<Self> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = socket(AddressFamily::Inet6, SockType::Datagram, flags, None)?;
-        setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
-        nix::sys::socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(address))?;
-        Self::from_std(fd.into())
     }
 
     /// Takes over a bound socket and switches on broadcast and packet information.
