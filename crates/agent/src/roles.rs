@@ -24,7 +24,7 @@ const SERVICE_STATE: &str = "/var/lib/gantry-agent";
 const USAGE: &str = "gantry-agent: the machine agent of Gantry
 
 usage:
-  gantry-agent run [--config FILE]        take jobs; configuration from /etc/gantry/agent.json or RS_ENDPOINT, RS_TOKEN, RS_UUID
+  gantry-agent run [--config FILE] [--state DIR]  take jobs; configuration from /etc/gantry/agent.json or RS_ENDPOINT, RS_TOKEN, RS_UUID
   gantry-agent deploy --spec FILE         write an image to a disk as the JSON file says; - is standard input
   gantry-agent disks                      list the disks that deploy sees
   gantry-agent kexec KERNEL INITRD CMDLINE  load a kernel; the next restart jumps into it
@@ -114,14 +114,17 @@ fn deploy(arguments: &[String]) -> ExitCode {
     let text = match option(arguments, "--spec") {
         Some("-") => {
             let mut text = Vec::new();
-            std::io::stdin().read_to_end(&mut text).map(|_| text).map_err(|error| format!("standard input: {error}"))
+            std::io::stdin()
+                .read_to_end(&mut text)
+                .map(|_| text)
+                .map_err(|error| format!("standard input: {error}"))
         }
         Some(path) => std::fs::read(path).map_err(|error| format!("{path}: {error}")),
         None => Err("want --spec FILE".to_owned()),
     };
-    let result = text
-        .and_then(|text| deploy::spec::parse(&text))
-        .and_then(|spec| deploy::run(&spec, &deploy::identity(), &mut tell).map_err(|error| error.to_string()));
+    let result = text.and_then(|text| deploy::spec::parse(&text)).and_then(|spec| {
+        deploy::run(&spec, &deploy::identity(), &mut tell).map_err(|error| error.to_string())
+    });
     match result {
         Ok(()) => {
             tell("done");
@@ -168,7 +171,11 @@ fn load_kernel(arguments: &[String]) -> ExitCode {
 fn run(arguments: &[String]) -> ExitCode {
     let config = match option(arguments, "--handover") {
         Some(path) => handed_over(Path::new(path)),
-        None => service(Path::new(option(arguments, "--config").unwrap_or(SERVICE_CONFIG))),
+        None => {
+            let file = option(arguments, "--config").unwrap_or(SERVICE_CONFIG);
+            let state = option(arguments, "--state").unwrap_or(SERVICE_STATE);
+            service(Path::new(file), Path::new(state))
+        }
     };
     match config {
         Ok(config) => runner::run(config),
@@ -196,7 +203,7 @@ fn handed_over(path: &Path) -> Result<Config, String> {
 }
 
 /// From the file, with the environment over it.
-fn service(path: &Path) -> Result<Config, String> {
+fn service(path: &Path, state: &Path) -> Result<Config, String> {
     let mut config = match std::fs::read(path) {
         Ok(text) => serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => ServiceConfig::default(),
@@ -233,8 +240,8 @@ fn service(path: &Path) -> Result<Config, String> {
             ..Settings::default()
         },
         mode: Mode::Service,
-        state_dir: SERVICE_STATE.into(),
-        runner_dir: "/var/lib/gantry-agent/jobs".into(),
+        state_dir: state.to_owned(),
+        runner_dir: state.join("jobs"),
         root: "/".into(),
         bootif: None,
         milestones: Vec::new(),

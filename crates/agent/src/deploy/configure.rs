@@ -141,9 +141,13 @@ fn user(root: &Root, user: &User) -> io::Result<()> {
 /// Adds user, group and home; ids begin at 1000.
 fn create(root: &Root, passwd: &str, user: &User) -> io::Result<(u32, u32, String)> {
     let groups = root.read("/etc/group")?.unwrap_or_default();
-    let used = |text: &str| -> Vec<u32> { text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect() };
+    let used = |text: &str| -> Vec<u32> {
+        text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect()
+    };
     let (users, group_ids) = (used(passwd), used(&groups));
-    let id = (1000..60_000).find(|id| !users.contains(id) && !group_ids.contains(id)).ok_or_else(|| io::Error::other("no free user id"))?;
+    let id = (1000..60_000)
+        .find(|id| !users.contains(id) && !group_ids.contains(id))
+        .ok_or_else(|| io::Error::other("no free user id"))?;
     let home = format!("/home/{}", user.name);
     let shell = if user.shell.is_empty() { "/bin/bash" } else { &user.shell };
     let line = format!("{}:x:{id}:{id}::{home}:{shell}", user.name);
@@ -169,7 +173,8 @@ fn password(root: &Root, user: &User) -> io::Result<()> {
         return Ok(());
     }
     let hash = if user.password_hash.is_empty() { "*" } else { user.password_hash.expose() };
-    let mut fields: Vec<&str> = known.unwrap_or_else(|| vec![&user.name, "*", "19700", "0", "99999", "7", "", "", ""]);
+    let mut fields: Vec<&str> =
+        known.unwrap_or_else(|| vec![&user.name, "*", "19700", "0", "99999", "7", "", "", ""]);
     if let Some(field) = fields.get_mut(1) {
         *field = hash;
     }
@@ -180,7 +185,11 @@ fn cloud_init(root: &Root, seed: &Seed, system: &System, uuid: &str) -> io::Resu
     const FOLDER: &str = "/var/lib/cloud/seed/nocloud";
     let made = format!("instance-id: {uuid}\nlocal-hostname: {}\n", system.hostname);
     let meta = if seed.meta_data.is_empty() { &made } else { &seed.meta_data };
-    let files = [("user-data", seed.user_data.as_str()), ("meta-data", meta), ("network-config", &seed.network_config)];
+    let files = [
+        ("user-data", seed.user_data.as_str()),
+        ("meta-data", meta),
+        ("network-config", &seed.network_config),
+    ];
     for (name, text) in files {
         // NoCloud wants user-data to exist, even empty.
         if !text.is_empty() || name == "user-data" {
@@ -196,7 +205,10 @@ fn agent(root: &Root, identity: &Identity) -> io::Result<()> {
     let config = serde_json::to_vec_pretty(&identity.service).map_err(io::Error::other)?;
     root.write(crate::roles::SERVICE_CONFIG, &config, 0o600)?;
     root.write("/etc/systemd/system/gantry-agent.service", UNIT.as_bytes(), 0o644)?;
-    root.link("/etc/systemd/system/gantry-agent.service", "/etc/systemd/system/multi-user.target.wants/gantry-agent.service")
+    root.link(
+        "/etc/systemd/system/gantry-agent.service",
+        "/etc/systemd/system/multi-user.target.wants/gantry-agent.service",
+    )
 }
 
 #[cfg(test)]
@@ -211,7 +223,11 @@ mod tests {
     fn small_system(dir: &TempDir) -> Root {
         let etc = dir.path().join("etc");
         fs::create_dir_all(etc.join("skel")).expect("etc");
-        fs::write(etc.join("passwd"), "root:x:0:0:root:/root:/bin/bash\nold:x:1000:1000::/home/old:/bin/sh\n").expect("passwd");
+        fs::write(
+            etc.join("passwd"),
+            "root:x:0:0:root:/root:/bin/bash\nold:x:1000:1000::/home/old:/bin/sh\n",
+        )
+        .expect("passwd");
         fs::write(etc.join("shadow"), "root:!:19000:0:99999:7:::\n").expect("shadow");
         fs::write(etc.join("group"), "root:x:0:\nold:x:1000:\n").expect("group");
         fs::write(etc.join("hosts"), "127.0.0.1 localhost\n127.0.1.1 image\n").expect("hosts");
@@ -231,7 +247,12 @@ mod tests {
         let system = System {
             hostname: "node7.lab.test".into(),
             users: vec![
-                User { name: "admin".into(), ssh_keys: vec!["ssh-ed25519 AAA".into()], sudo: true, ..User::default() },
+                User {
+                    name: "admin".into(),
+                    ssh_keys: vec!["ssh-ed25519 AAA".into()],
+                    sudo: true,
+                    ..User::default()
+                },
                 User { name: "root".into(), password_hash: Secret::new("$6$x"), ..User::default() },
             ],
             cloud_init: Some(Seed { user_data: "#cloud-config\n".into(), ..Seed::default() }),
@@ -239,7 +260,12 @@ mod tests {
             agent: true,
             ..System::default()
         };
-        let service = ServiceConfig { uuid: "u-1".into(), token: Secret::new("secret"), endpoint: "https://s".into(), ..ServiceConfig::default() };
+        let service = ServiceConfig {
+            uuid: "u-1".into(),
+            token: Secret::new("secret"),
+            endpoint: "https://s".into(),
+            ..ServiceConfig::default()
+        };
         let identity = Identity { service, program: b"ELF".to_vec() };
         let mut said = Vec::new();
         apply(&root, &system, &identity, &mut |line| said.push(line.to_owned())).expect("apply");
@@ -248,11 +274,17 @@ mod tests {
         assert_eq!(text(&root, "/etc/hosts"), "127.0.0.1 localhost\n127.0.1.1 node7.lab.test node7\n");
         assert_eq!(text(&root, "/etc/machine-id"), "");
         assert!(text(&root, "/etc/passwd").contains("admin:x:1001:1001::/home/admin:/bin/bash\n"));
-        assert!(text(&root, "/etc/shadow").contains("root:$6$x:19000:") && text(&root, "/etc/shadow").contains("admin:*:"));
+        assert!(
+            text(&root, "/etc/shadow").contains("root:$6$x:19000:")
+                && text(&root, "/etc/shadow").contains("admin:*:")
+        );
         assert_eq!(text(&root, "/home/admin/.ssh/authorized_keys"), "ssh-ed25519 AAA\n");
         assert_eq!(text(&root, "/home/admin/.profile"), "# profile\n");
         assert!(text(&root, "/etc/sudoers.d/90-admin").starts_with("admin ALL"));
-        assert_eq!(text(&root, "/var/lib/cloud/seed/nocloud/meta-data"), "instance-id: u-1\nlocal-hostname: node7.lab.test\n");
+        assert_eq!(
+            text(&root, "/var/lib/cloud/seed/nocloud/meta-data"),
+            "instance-id: u-1\nlocal-hostname: node7.lab.test\n"
+        );
         assert_eq!(text(&root, "/opt/x/y"), "z");
         let config = root.resolve(crate::roles::SERVICE_CONFIG).expect("path");
         assert_eq!(fs::metadata(&config).expect("config").permissions().mode() & 0o777, 0o600);
@@ -265,11 +297,18 @@ mod tests {
     fn a_second_time_changes_nothing_more() {
         let dir = TempDir::new();
         let root = small_system(&dir);
-        let system = System { hostname: "n".into(), users: vec![User { name: "admin".into(), ..User::default() }], ..System::default() };
+        let system = System {
+            hostname: "n".into(),
+            users: vec![User { name: "admin".into(), ..User::default() }],
+            ..System::default()
+        };
         let run = || apply(&root, &system, &Identity::default(), &mut |_| {}).expect("apply");
         run();
         let before = (text(&root, "/etc/passwd"), text(&root, "/etc/shadow"), text(&root, "/etc/hosts"));
         run();
-        assert_eq!(before, (text(&root, "/etc/passwd"), text(&root, "/etc/shadow"), text(&root, "/etc/hosts")));
+        assert_eq!(
+            before,
+            (text(&root, "/etc/passwd"), text(&root, "/etc/shadow"), text(&root, "/etc/hosts"))
+        );
     }
 }

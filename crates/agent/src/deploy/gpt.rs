@@ -10,7 +10,8 @@ const MAX_ENTRIES: u32 = 1024;
 const GROW_ALIGN: u64 = 1 << 20;
 
 /// Type of a Linux root file system on x86-64, arm64 and of general Linux data, as text.
-pub const ROOT_TYPES: [&str; 2] = ["4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "b921b045-1df0-41c3-af44-4c6f280d3fae"];
+pub const ROOT_TYPES: [&str; 2] =
+    ["4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "b921b045-1df0-41c3-af44-4c6f280d3fae"];
 
 /// One partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,12 @@ impl Table {
         Ok(None)
     }
 
-    fn parse<D: Read + Seek>(disk: &mut D, sector: u64, mut header: Vec<u8>, sectors: u64) -> io::Result<Self> {
+    fn parse<D: Read + Seek>(
+        disk: &mut D,
+        sector: u64,
+        mut header: Vec<u8>,
+        sectors: u64,
+    ) -> io::Result<Self> {
         if sectors < 68 {
             return Err(invalid(format!("a disk of {sectors} sectors is too small for one")));
         }
@@ -65,25 +71,30 @@ impl Table {
         header.truncate(length);
         let stored = long(&header, 16);
         if header_crc(&header) != stored {
-            return Err(invalid("header checksum is wrong".into()));
+            return Err(invalid("header checksum is wrong"));
         }
         let (count, entry_size) = (long(&header, 80), long(&header, 84) as usize);
         if count > MAX_ENTRIES || !(128..=4096).contains(&entry_size) || entry_size % 8 != 0 {
-            return Err(invalid(format!("{count} entries of {entry_size} bytes: want at most {MAX_ENTRIES} of 128")));
+            return Err(invalid(format!(
+                "{count} entries of {entry_size} bytes: want at most {MAX_ENTRIES} of 128"
+            )));
         }
-        let start = quad(&header, 72).checked_mul(sector).ok_or_else(|| invalid("entries lie beyond any disk".into()))?;
+        let start = quad(&header, 72)
+            .checked_mul(sector)
+            .ok_or_else(|| invalid("entries lie beyond any disk"))?;
         let mut entries = vec![0; count as usize * entry_size];
         disk.seek(SeekFrom::Start(start))?;
         disk.read_exact(&mut entries)?;
         if crc(&entries) != long(&header, 88) {
-            return Err(invalid("checksum of the entries is wrong".into()));
+            return Err(invalid("checksum of the entries is wrong"));
         }
         Ok(Self { sector, header, entries, entry_size, sectors })
     }
 
     /// All partitions, in the order of the table.
     pub fn partitions(&self) -> Vec<Partition> {
-        let used = self.entries.chunks(self.entry_size).enumerate().filter(|(_, entry)| entry[..16] != [0; 16]);
+        let used =
+            self.entries.chunks(self.entry_size).enumerate().filter(|(_, entry)| entry[..16] != [0; 16]);
         used.filter_map(|(index, entry)| {
             let start = quad(entry, 32).checked_mul(self.sector)?;
             let end = quad(entry, 40).checked_add(1)?.checked_mul(self.sector)?;
@@ -142,7 +153,13 @@ impl Table {
         disk.flush()
     }
 
-    fn write_copy<D: Write + Seek>(&self, disk: &mut D, own: u64, other: u64, entries_at: u64) -> io::Result<()> {
+    fn write_copy<D: Write + Seek>(
+        &self,
+        disk: &mut D,
+        own: u64,
+        other: u64,
+        entries_at: u64,
+    ) -> io::Result<()> {
         let mut header = self.header.clone();
         put(&mut header, 24, own);
         put(&mut header, 32, other);
@@ -172,7 +189,7 @@ impl Table {
     }
 }
 
-fn invalid(text: String) -> io::Error {
+fn invalid(text: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("partition table: {text}"))
 }
 
@@ -217,7 +234,8 @@ fn guid(b: &[u8]) -> String {
 }
 
 fn name(utf16: &[u8]) -> String {
-    let units = utf16.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).take_while(|unit| *unit != 0);
+    let units =
+        utf16.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).take_while(|unit| *unit != 0);
     char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 

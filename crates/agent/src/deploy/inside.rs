@@ -143,7 +143,8 @@ mod tests {
     fn links_stay_inside() {
         let dir = TempDir::new();
         let root = Root::new(dir.path());
-        let link = |target: &str, at: &str| std::os::unix::fs::symlink(target, dir.path().join(at)).expect("link");
+        let link =
+            |target: &str, at: &str| std::os::unix::fs::symlink(target, dir.path().join(at)).expect("link");
         fs::create_dir_all(dir.path().join("etc")).expect("dir");
         link("/run/hostname", "etc/hostname");
         link("../../../../tmp/escape", "etc/up");

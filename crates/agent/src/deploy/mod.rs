@@ -85,7 +85,8 @@ pub fn run(spec: &Spec, identity: &Identity, say: Say<'_>) -> Result<(), Error> 
     say(&format!("target disk {}", target::describe(disk)));
     let path = Path::new(&disk.path);
     write_image(spec, path, say)?;
-    volume::reread(path).map_err(|source| Error::System { what: "reading the new partition table", source })?;
+    volume::reread(path)
+        .map_err(|source| Error::System { what: "reading the new partition table", source })?;
     if spec.system.is_none() && spec.kexec.is_none() && spec.keep_size {
         return Ok(());
     }
@@ -123,7 +124,10 @@ pub fn write_image(spec: &Spec, disk: &Path, say: Say<'_>) -> Result<Written, Er
         return Err(Error::Checksum { found, wanted: spec.sha256.clone(), disk: name });
     }
     say(&summary(&written, length, progress.elapsed().as_secs_f64(), resumed));
-    say(&format!("sha256 {found} {}", if spec.sha256.is_empty() { "(not compared: none was given)" } else { "as promised" }));
+    say(&format!(
+        "sha256 {found} {}",
+        if spec.sha256.is_empty() { "(not compared: none was given)" } else { "as promised" }
+    ));
     Ok(written)
 }
 
@@ -139,7 +143,13 @@ fn summary(written: &Written, length: Option<u64>, seconds: f64, resumed: u32) -
 }
 
 /// Fills buffers from the decoder until the image or the writer ends.
-fn copy(source: &mut Source, format: spec::Format, sink: &Sink, progress: &mut Progress, say: Say<'_>) -> io::Result<()> {
+fn copy(
+    source: &mut Source,
+    format: spec::Format,
+    sink: &Sink,
+    progress: &mut Progress,
+    say: Say<'_>,
+) -> io::Result<()> {
     let length = source.length();
     let read = std::cell::Cell::new(0);
     let counted = Counted { inner: source, count: &read };
@@ -210,7 +220,8 @@ fn set_up(spec: &Spec, identity: &Identity, disk: &Path, say: Say<'_>) -> Result
         grow_file_system(&mounted, disk, part.number, kind, say);
     }
     if let Some(system) = &spec.system {
-        configure::apply(&mounted.root(), system, identity, say).map_err(failed("setting up the written system"))?;
+        configure::apply(&mounted.root(), system, identity, say)
+            .map_err(failed("setting up the written system"))?;
     }
     if let Some(order) = &spec.kexec {
         load_kernel(&mounted, order, disk, &parts, &part, say);
@@ -222,11 +233,18 @@ fn partitions(disk: &Path) -> io::Result<Vec<Partition>> {
     let mut file = File::open(disk)?;
     let size = sink::size_of_target(&file)?;
     let table = Table::read(&mut file, size)?;
-    table.map(|table| table.partitions()).ok_or_else(|| io::Error::other("the image has no GUID partition table"))
+    table
+        .map(|table| table.partitions())
+        .ok_or_else(|| io::Error::other("the image has no GUID partition table"))
 }
 
 /// Tries the likely partitions until one holds a system.
-fn find_root(spec: &Spec, disk: &Path, parts: &[Partition], file: &mut File) -> Result<(Partition, Kind), Error> {
+fn find_root(
+    spec: &Spec,
+    disk: &Path,
+    parts: &[Partition],
+    file: &mut File,
+) -> Result<(Partition, Kind), Error> {
     let candidates = volume::candidates(file, parts, spec.root_partition);
     for (part, kind) in &candidates {
         let Ok(device) = volume::node(disk, part.number) else { continue };
@@ -234,8 +252,10 @@ fn find_root(spec: &Spec, disk: &Path, parts: &[Partition], file: &mut File) -> 
             return Ok((part.clone(), *kind));
         }
     }
-    let tried: Vec<String> = candidates.iter().map(|(part, kind)| format!("{} ({})", part.number, kind.name())).collect();
-    let text = format!("no root file system among the partitions [{}]; name it by RootPartition", tried.join(", "));
+    let tried: Vec<String> =
+        candidates.iter().map(|(part, kind)| format!("{} ({})", part.number, kind.name())).collect();
+    let text =
+        format!("no root file system among the partitions [{}]; name it by RootPartition", tried.join(", "));
     Err(Error::System { what: "finding the root", source: io::Error::other(text) })
 }
 
@@ -253,7 +273,14 @@ fn grow_file_system(mounted: &Mounted, disk: &Path, number: u32, kind: Kind, say
 }
 
 /// A kernel that cannot be loaded is no failure: the machine then boots from its disk.
-fn load_kernel(mounted: &Mounted, order: &spec::Kexec, disk: &Path, parts: &[Partition], part: &Partition, say: Say<'_>) {
+fn load_kernel(
+    mounted: &Mounted,
+    order: &spec::Kexec,
+    disk: &Path,
+    parts: &[Partition],
+    part: &Partition,
+    say: Say<'_>,
+) {
     let _boot = mounted.mount_boot(disk, parts);
     let root = mounted.root();
     let Some(entry) = kexec::find(&root, &format!("PARTUUID={}", part.id)) else {
@@ -261,8 +288,14 @@ fn load_kernel(mounted: &Mounted, order: &spec::Kexec, disk: &Path, parts: &[Par
         return;
     };
     match kexec::load(&root, &entry, &order.append) {
-        Ok(()) => say(&format!("kexec: loaded {} ({}) with: {} {}", entry.kernel, entry.origin, entry.cmdline, order.append)),
-        Err(error) => say(&format!("kexec: {} cannot be loaded ({error}); the machine will boot from its disk", entry.kernel)),
+        Ok(()) => say(&format!(
+            "kexec: loaded {} ({}) with: {} {}",
+            entry.kernel, entry.origin, entry.cmdline, order.append
+        )),
+        Err(error) => say(&format!(
+            "kexec: {} cannot be loaded ({error}); the machine will boot from its disk",
+            entry.kernel
+        )),
     }
 }
 

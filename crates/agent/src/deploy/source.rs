@@ -127,7 +127,8 @@ impl Source {
         let mut body: Box<dyn Read> = Box::new(response.into_body().into_reader());
         // A server that knows no ranges sends everything again.
         let skip = self.offset - from;
-        let skipped = io::copy(&mut body.by_ref().take(skip), &mut io::sink()).map_err(|error| Trouble::Passing(error.to_string()))?;
+        let skipped = io::copy(&mut body.by_ref().take(skip), &mut io::sink())
+            .map_err(|error| Trouble::Passing(error.to_string()))?;
         if skipped < skip {
             return Err(Trouble::Passing("the connection broke".into()));
         }

@@ -201,7 +201,10 @@ fn system_problems(system: &System, problems: &mut Vec<String>) {
         }
     }
     for file in &system.files {
-        if !file.path.starts_with('/') || file.path.ends_with('/') || file.path.split('/').any(|part| part == "..") {
+        if !file.path.starts_with('/')
+            || file.path.ends_with('/')
+            || file.path.split('/').any(|part| part == "..")
+        {
             problems.push(format!("System.Files.Path={}: want an absolute path without ..", file.path));
         }
         if !file.mode.is_empty() && u32::from_str_radix(&file.mode, 8).is_err() {
@@ -216,8 +219,12 @@ mod tests {
 
     #[test]
     fn a_small_order() {
-        let spec = parse(br#"{"Url":"http://a/b.zst","Disk":{"Serial":"S1","Pick":"first"},"Kexec":{}}"#).expect("spec");
-        assert_eq!((spec.disk.serial.as_str(), spec.disk.pick, spec.format), ("S1", Pick::First, Format::Auto));
+        let spec = parse(br#"{"Url":"http://a/b.zst","Disk":{"Serial":"S1","Pick":"first"},"Kexec":{}}"#)
+            .expect("spec");
+        assert_eq!(
+            (spec.disk.serial.as_str(), spec.disk.pick, spec.format),
+            ("S1", Pick::First, Format::Auto)
+        );
         assert!(spec.kexec.is_some() && spec.system.is_none());
     }
 
@@ -226,7 +233,9 @@ mod tests {
         let text = br#"{"Url":"ftp://x","SHA256":"12","Disk":{"MinSize":"huge"},
             "System":{"Hostname":"a b","Users":[{"Name":"Root!"}],"Files":[{"Path":"/etc/../x","Mode":"9"}]}}"#;
         let error = parse(text).expect_err("refused");
-        for part in ["Url=ftp", "SHA256=12", "MinSize=huge", "Hostname=a b", "Name=Root!", "Path=/etc/../x", "Mode=9"] {
+        for part in
+            ["Url=ftp", "SHA256=12", "MinSize=huge", "Hostname=a b", "Name=Root!", "Path=/etc/../x", "Mode=9"]
+        {
             assert!(error.contains(part), "{part} in {error}");
         }
     }

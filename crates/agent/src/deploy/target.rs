@@ -55,7 +55,9 @@ fn list(lines: &[String]) -> String {
 /// A disk in one line.
 pub fn describe(disk: &Disk) -> String {
     let mut text = format!("{} {}", disk.path, human_size(disk.size));
-    for (name, value) in [("model", &disk.model), ("serial", &disk.serial), ("wwn", &disk.wwn), ("", &disk.transport)] {
+    for (name, value) in
+        [("model", &disk.model), ("serial", &disk.serial), ("wwn", &disk.wwn), ("", &disk.transport)]
+    {
         if !value.is_empty() {
             text += &format!(" {name} {value}").replace("  ", " ");
         }
@@ -94,7 +96,9 @@ fn obstacle(disk: &Disk, rule: &DiskRule, named: Option<&str>, busy: &BTreeSet<S
     if differs(&rule.serial, &disk.serial) {
         return Some("has another serial".into());
     }
-    let bare = |wwn: &str| wwn.trim_start_matches("naa.").trim_start_matches("eui.").trim_start_matches("0x").to_lowercase();
+    let bare = |wwn: &str| {
+        wwn.trim_start_matches("naa.").trim_start_matches("eui.").trim_start_matches("0x").to_lowercase()
+    };
     if !rule.wwn.is_empty() && bare(&rule.wwn) != bare(&disk.wwn) {
         return Some("has another WWN".into());
     }
@@ -140,7 +144,8 @@ pub fn busy(root: &Path) -> BTreeSet<String> {
         }
     }
     let swaps = fs::read_to_string(root.join("proc/swaps")).unwrap_or_default();
-    for name in swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()?.strip_prefix("/dev/")) {
+    for name in swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()?.strip_prefix("/dev/"))
+    {
         below(root, &root.join("sys/class/block").join(name), 0, &mut found);
     }
     found
@@ -155,7 +160,8 @@ fn below(root: &Path, device: &Path, depth: usize, found: &mut BTreeSet<String>)
         }
         return;
     }
-    let whole = if read_path(&real.join("partition")).is_empty() { Some(real.as_path()) } else { real.parent() };
+    let whole =
+        if read_path(&real.join("partition")).is_empty() { Some(real.as_path()) } else { real.parent() };
     if let Some(name) = whole.and_then(Path::file_name) {
         found.insert(name.to_string_lossy().into_owned());
     }
@@ -166,7 +172,13 @@ mod tests {
     use super::*;
 
     fn disk(name: &str, size: u64, serial: &str) -> Disk {
-        Disk { name: name.into(), path: format!("/dev/{name}"), size, serial: serial.into(), ..Disk::default() }
+        Disk {
+            name: name.into(),
+            path: format!("/dev/{name}"),
+            size,
+            serial: serial.into(),
+            ..Disk::default()
+        }
     }
 
     fn some() -> Vec<Disk> {
@@ -192,7 +204,11 @@ mod tests {
         assert_eq!(check(&DiskRule { pick: Pick::Smallest, ..rule() }, &[]), Ok("sdc".into()));
         assert_eq!(check(&DiskRule { path: "/dev/sdb".into(), ..rule() }, &[]), Ok("sdb".into()));
         assert_eq!(check(&DiskRule { pick: Pick::Largest, ..rule() }, &["sdb"]), Ok("sda".into()));
-        assert_eq!(check(&DiskRule { serial: "D".into(), ..rule() }, &[]), Ok("sdd".into()), "removable, by name");
+        assert_eq!(
+            check(&DiskRule { serial: "D".into(), ..rule() }, &[]),
+            Ok("sdd".into()),
+            "removable, by name"
+        );
     }
 
     #[test]
@@ -201,7 +217,11 @@ mod tests {
         assert!(error.starts_with("3 disks fit") && error.contains("/dev/sda 100.0 GiB serial A"), "{error}");
         let error = check(&DiskRule { pick: Pick::Largest, ..DiskRule::default() }, &[]).expect_err("tie");
         assert!(error.starts_with("2 disks fit"), "{error}");
-        let error = check(&DiskRule { serial: "A".into(), ..DiskRule::default() }, &["sda"]).expect_err("busy");
-        assert!(error.contains("in use by the running system") && error.contains("has another serial"), "{error}");
+        let error =
+            check(&DiskRule { serial: "A".into(), ..DiskRule::default() }, &["sda"]).expect_err("busy");
+        assert!(
+            error.contains("in use by the running system") && error.contains("has another serial"),
+            "{error}"
+        );
     }
 }

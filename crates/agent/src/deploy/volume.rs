@@ -65,7 +65,8 @@ pub fn candidates<D: Read + Seek>(disk: &mut D, parts: &[Partition], wanted: u32
         .filter(|part| wanted == 0 || part.number == wanted)
         .filter_map(|part| Some((part.clone(), detect(disk, part.start)?)))
         .collect();
-    let rank = |part: &Partition| (!ROOT_TYPES.contains(&part.kind.as_str()), u64::MAX - (part.end - part.start));
+    let rank =
+        |part: &Partition| (!ROOT_TYPES.contains(&part.kind.as_str()), u64::MAX - (part.end - part.start));
     found.sort_by_key(|(part, _)| rank(part));
     found
 }
@@ -134,7 +135,7 @@ impl Mounted {
         init::modules::modprobe(&[kind.name().to_owned(), "crc32c".to_owned(), "crc32c_generic".to_owned()]);
         let place = PathBuf::from(format!("/run/gantry/root-{}", std::process::id()));
         fs::create_dir_all(&place)?;
-        let flags = (libc::MS_NODEV | libc::MS_NOSUID) as u64;
+        let flags = libc::MS_NODEV | libc::MS_NOSUID;
         sys::mount(&device.display().to_string(), &place, kind.name(), flags, "")?;
         Ok(Self { place })
     }
@@ -151,7 +152,7 @@ impl Mounted {
         let kind = detect(&mut file, part.start)?;
         let place = root.resolve("/boot").ok()?;
         let device = node(disk, part.number).ok()?;
-        match sys::mount(&device.display().to_string(), &place, kind.name(), libc::MS_RDONLY as u64, "") {
+        match sys::mount(&device.display().to_string(), &place, kind.name(), libc::MS_RDONLY, "") {
             Ok(()) => Some(Self { place }),
             Err(error) => {
                 say(&format!("/boot of the written system: {error}"));
@@ -223,7 +224,9 @@ fn is_source(file: &mut File, part: &Partition, source: &str) -> bool {
     match source.split_once('=') {
         Some(("PARTUUID", id)) => id.trim_matches('"').eq_ignore_ascii_case(&part.id),
         Some(("PARTLABEL", name)) => name.trim_matches('"') == part.name,
-        Some(("UUID", id)) => uuid(file, part.start).is_some_and(|own| own.eq_ignore_ascii_case(id.trim_matches('"'))),
+        Some(("UUID", id)) => {
+            uuid(file, part.start).is_some_and(|own| own.eq_ignore_ascii_case(id.trim_matches('"')))
+        }
         _ => false,
     }
 }

@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 /// Options that take a value; all others are switches.
 const WITH_VALUE: [&str; 18] = [
-    "E", "endpoint", "T", "token", "U", "username", "P", "password", "F", "format", "ref", "timeout", "limit", "offset",
-    "sort", "params", "slim", "colors",
+    "E", "endpoint", "T", "token", "U", "username", "P", "password", "F", "format", "ref", "timeout",
+    "limit", "offset", "sort", "params", "slim", "colors",
 ];
 
 /// A command line: words, and options without their dashes.
@@ -45,7 +45,9 @@ impl Line {
                 Some(name) if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) => {
                     let (name, value) = match name.split_once('=') {
                         Some((name, value)) => (name, value.to_owned()),
-                        None if WITH_VALUE.contains(&name) => (name, rest.next().cloned().unwrap_or_default()),
+                        None if WITH_VALUE.contains(&name) => {
+                            (name, rest.next().cloned().unwrap_or_default())
+                        }
                         None => (name, "true".to_owned()),
                     };
                     line.options.insert(name.to_owned(), value);
@@ -63,10 +65,11 @@ impl Line {
 
     /// A query string out of switches and options that the server understands.
     pub fn query(&self) -> String {
-        let mut parts: Vec<String> = ["force", "aggregate", "decode", "compose", "limit", "offset", "sort", "slim", "params"]
-            .iter()
-            .filter_map(|name| Some(format!("{name}={}", self.options.get(*name)?)))
-            .collect();
+        let mut parts: Vec<String> =
+            ["force", "aggregate", "decode", "compose", "limit", "offset", "sort", "slim", "params"]
+                .iter()
+                .filter_map(|name| Some(format!("{name}={}", self.options.get(*name)?)))
+                .collect();
         if parts.is_empty() {
             return String::new();
         }
@@ -106,7 +109,8 @@ fn client(line: &Line) -> Result<Client, String> {
         .or_else(|| variable("RS_ENDPOINT"))
         .or_else(|| variable("RS_ENDPOINTS").and_then(|all| all.split_whitespace().next().map(str::to_owned)))
         .unwrap_or_else(|| "https://127.0.0.1:8092".to_owned());
-    let token = line.option("token", "T").map(str::to_owned).or_else(|| variable("RS_TOKEN")).unwrap_or_default();
+    let token =
+        line.option("token", "T").map(str::to_owned).or_else(|| variable("RS_TOKEN")).unwrap_or_default();
     let pin = match variable("GANTRY_TLS") {
         Some(text) => Some(cmdline::pin(&text).ok_or("GANTRY_TLS: want sha256: and 64 hexadecimal digits")?),
         None => None,
@@ -119,7 +123,9 @@ fn print(line: &Line, output: Output) -> Result<(), String> {
         Output::Done => return Ok(()),
         Output::Text(text) => text,
         Output::Json(Value::String(text)) if line.option("format", "F") == Some("text") => text + "\n",
-        Output::Json(value) => serde_json::to_string_pretty(&value).map_err(|error| error.to_string())? + "\n",
+        Output::Json(value) => {
+            serde_json::to_string_pretty(&value).map_err(|error| error.to_string())? + "\n"
+        }
     };
     io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())
 }
@@ -129,7 +135,11 @@ pub(crate) fn explain(fault: Fault) -> String {
     let Fault::Refused(refusal) = fault else { return fault.to_string() };
     let place = [refusal.model.as_str(), refusal.key.as_str()];
     let place: Vec<&str> = place.into_iter().filter(|part| !part.is_empty()).collect();
-    let head = if place.is_empty() { refusal.kind.clone() } else { format!("{}: {}", refusal.kind, place.join("/")) };
+    let head = if place.is_empty() {
+        refusal.kind.clone()
+    } else {
+        format!("{}: {}", refusal.kind, place.join("/"))
+    };
     match &refusal.messages[..] {
         [one] => format!("{head}: {one}"),
         several => format!("{head}\n  {}", several.join("\n  ")),
@@ -162,7 +172,10 @@ mod tests {
     fn options_anywhere() {
         let line = line("-E https://x machines get u param a/b --aggregate --format=text -");
         assert_eq!(line.words, ["machines", "get", "u", "param", "a/b", "-"]);
-        assert_eq!((line.option("endpoint", "E"), line.option("format", "F")), (Some("https://x"), Some("text")));
+        assert_eq!(
+            (line.option("endpoint", "E"), line.option("format", "F")),
+            (Some("https://x"), Some("text"))
+        );
         assert_eq!(line.query(), "?aggregate=true");
     }
 

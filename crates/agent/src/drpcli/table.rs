@@ -143,7 +143,11 @@ mod tests {
             ("machines set u-1 param net/x to -", "set ID param NAME to VALUE", "u-1 net/x -"),
             ("machines tasks add u-1 at 0 a b", "tasks add ID at OFFSET …", "u-1 0 a b"),
             ("machines tasks add u-1 a", "tasks add ID …", "u-1 a"),
-            ("machines wait u-1 WorkflowComplete true 60", "wait ID FIELD VALUE SECONDS", "u-1 WorkflowComplete true 60"),
+            (
+                "machines wait u-1 WorkflowComplete true 60",
+                "wait ID FIELD VALUE SECONDS",
+                "u-1 WorkflowComplete true 60",
+            ),
             ("profiles show p", "show ID", "p"),
             ("jobs log j text", "log ID TEXT", "j text"),
             ("machines list Name=x", "list …", "Name=x"),

@@ -16,6 +16,9 @@ const WAIT: u64 = 86_400;
 
 type Result<T = Output> = std::result::Result<T, String>;
 
+/// From the whole object and a list in it to the new list.
+type Edit<'a> = dyn Fn(&Value, Vec<String>) -> Result<Vec<String>> + 'a;
+
 fn ask(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     client.json(method, path, body).map(|answer| answer.body).map_err(explain)
 }
@@ -29,7 +32,8 @@ pub(super) fn get(client: &Client, path: &str) -> Result {
 }
 
 pub(super) fn list(c: Call<'_>) -> Result {
-    let filters: Vec<String> = c.words.iter().filter(|word| word.contains('=')).map(|word| (*word).to_owned()).collect();
+    let filters: Vec<String> =
+        c.words.iter().filter(|word| word.contains('=')).map(|word| (*word).to_owned()).collect();
     let options = c.line.query();
     let joined = [options.trim_start_matches('?').to_owned(), filters.join("&")];
     let query = joined.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
@@ -132,7 +136,12 @@ pub(super) fn set_param(c: Call<'_>) -> Result {
 pub(super) fn add_param(c: Call<'_>) -> Result {
     let known = ask(c.client, "GET", &format!("{}/params/{}", c.path(), c.word(1)), None)?;
     if !known.is_null() {
-        return Err(format!("Key, {}, already present on {} {}", c.word(1), c.kind.trim_end_matches('s'), c.word(0)));
+        return Err(format!(
+            "Key, {}, already present on {} {}",
+            c.word(1),
+            c.kind.trim_end_matches('s'),
+            c.word(0)
+        ));
     }
     set_param(c)
 }
@@ -159,11 +168,14 @@ pub(super) fn set_meta(c: Call<'_>) -> Result {
 // --- lists inside a machine -----------------------------------------------------------------------
 
 fn texts(value: &Value) -> Vec<String> {
-    value.as_array().map(|all| all.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()).unwrap_or_default()
+    value
+        .as_array()
+        .map(|all| all.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
+        .unwrap_or_default()
 }
 
 /// Changes a list field, guarded by a test of its old value; repeats when somebody else was faster.
-fn edit_list(c: &Call<'_>, field: &str, edit: &dyn Fn(&Value, Vec<String>) -> Result<Vec<String>>) -> Result {
+fn edit_list(c: &Call<'_>, field: &str, edit: &Edit<'_>) -> Result {
     for _ in 0..5 {
         let object = ask(c.client, "GET", &c.path(), None)?;
         let old = texts(object.get(field).unwrap_or(&Value::Null));
@@ -324,7 +336,8 @@ pub(super) fn upload(c: Call<'_>) -> Result {
         place => std::fs::read(place),
     };
     let bytes = bytes.map_err(|error| format!("{}: {error}", c.word(0)))?;
-    let answer = c.client.send_bytes("POST", &format!("{}/{}", c.kind, c.word(1)), &bytes, &[]).map_err(explain)?;
+    let answer =
+        c.client.send_bytes("POST", &format!("{}/{}", c.kind, c.word(1)), &bytes, &[]).map_err(explain)?;
     json(answer.body)
 }
 
@@ -332,14 +345,21 @@ pub(super) fn upload(c: Call<'_>) -> Result {
 
 /// Prints `complete` or `timeout`; both are a success, as content expects.
 pub(super) fn wait(c: Call<'_>) -> Result {
-    let seconds = if c.words.len() > 3 { c.word(3).parse().map_err(|_| format!("{}: want seconds", c.word(3)))? } else { WAIT };
+    let seconds = if c.words.len() > 3 {
+        c.word(3).parse().map_err(|_| format!("{}: want seconds", c.word(3)))?
+    } else {
+        WAIT
+    };
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let wanted = value_of(c.word(2))?;
     let object = ask(c.client, "GET", &c.path(), None)?;
     if holds(&object, c.word(1), &wanted) {
         return Ok(Output::Text("complete\n".into()));
     }
-    let key = ["Uuid", "Name", "ID", "Id"].iter().find_map(|field| object.get(*field)?.as_str()).unwrap_or(c.word(0));
+    let key = ["Uuid", "Name", "ID", "Id"]
+        .iter()
+        .find_map(|field| object.get(*field)?.as_str())
+        .unwrap_or(c.word(0));
     let filters = ["update", "save"].map(|action| format!("{}.{action}.{key}", c.kind));
     let mut events = Events::open(c.client, &filters, Duration::from_secs(20)).ok();
     loop {
@@ -365,7 +385,9 @@ pub(super) fn wait(c: Call<'_>) -> Result {
 
 /// Compares as values, and a text also by how it is written.
 fn holds(object: &Value, field: &str, wanted: &Value) -> bool {
-    let Some(found) = object.pointer(&format!("/{field}")).or_else(|| object.get(field)) else { return false };
+    let Some(found) = object.pointer(&format!("/{field}")).or_else(|| object.get(field)) else {
+        return false;
+    };
     let bare = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     found == wanted || bare(found) == bare(wanted)
 }

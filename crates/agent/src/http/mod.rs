@@ -218,7 +218,6 @@ fn parse_body(body: &[u8]) -> Result<Value, Fault> {
     serde_json::from_slice(body).map_err(|e| Fault::Nonsense(format!("want JSON: {e}")))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as a function value")]
 fn transport(error: ureq::Error) -> Fault {
     match error {
         ureq::Error::BadUri(text) => Fault::Nonsense(format!("address {text}")),

@@ -7,9 +7,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-const NO_SUID: u64 = libc::MS_NOSUID as u64;
-const NO_DEV: u64 = libc::MS_NODEV as u64;
-const NO_EXEC: u64 = libc::MS_NOEXEC as u64;
+const NO_SUID: u64 = libc::MS_NOSUID;
+const NO_DEV: u64 = libc::MS_NODEV;
+const NO_EXEC: u64 = libc::MS_NOEXEC;
 
 /// Source, target, type, flags, options.
 const EARLY: [(&str, &str, &str, u64, &str); 7] = [

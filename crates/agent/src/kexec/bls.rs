@@ -6,14 +6,20 @@ use crate::deploy::inside::Root;
 use crate::inventory::names;
 
 /// Places where entries lie, and what their paths are relative to.
-const PLACES: [(&str, &str); 3] = [("/boot/loader/entries", "/boot"), ("/boot/efi/loader/entries", "/boot/efi"), ("/efi/loader/entries", "/efi")];
+const PLACES: [(&str, &str); 3] = [
+    ("/boot/loader/entries", "/boot"),
+    ("/boot/efi/loader/entries", "/boot/efi"),
+    ("/efi/loader/entries", "/efi"),
+];
 
 /// The entry that would be started, if there are any.
 pub fn find(root: &Root) -> Option<Entry> {
     PLACES.iter().find_map(|(folder, base)| {
         let place = root.resolve(folder).ok()?;
         let files: Vec<String> = names(&place).into_iter().filter(|name| name.ends_with(".conf")).collect();
-        let texts = files.iter().filter_map(|name| Some((name.clone(), root.read(&format!("{folder}/{name}")).ok()??)));
+        let texts = files
+            .iter()
+            .filter_map(|name| Some((name.clone(), root.read(&format!("{folder}/{name}")).ok()??)));
         let entries: Vec<Parsed> = texts.filter_map(|(name, text)| parse(&name, &text)).collect();
         let best = entries.into_iter().max_by(compare)?;
         let options = expand(&best.options, &environment(root));
@@ -48,7 +54,9 @@ fn parse(file: &str, text: &str) -> Option<Parsed> {
             "version" => value.clone_into(&mut entry.version),
             "linux" => value.clone_into(&mut entry.linux),
             // Fedora has several on one line; `$tuned_initrd` and the like are empty by default.
-            "initrd" => entry.initrds.extend(value.split_whitespace().filter(|path| !path.starts_with('$')).map(str::to_owned)),
+            "initrd" => entry
+                .initrds
+                .extend(value.split_whitespace().filter(|path| !path.starts_with('$')).map(str::to_owned)),
             "options" => {
                 if !entry.options.is_empty() {
                     entry.options.push(' ');
@@ -88,7 +96,9 @@ fn environment(root: &Root) -> Vec<(String, String)> {
 }
 
 fn expand(options: &str, environment: &[(String, String)]) -> String {
-    let value = |name: &str| environment.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    let value = |name: &str| {
+        environment.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
+    };
     let words = options.split_whitespace().map(|word| word.strip_prefix('$').map_or(word, &value));
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -10,21 +10,30 @@ use std::collections::HashMap;
 const MAX_LINES: usize = 100_000;
 
 /// Where menus lie.
-const PLACES: [&str; 4] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/efi/EFI/debian/grub.cfg", "/boot/efi/EFI/BOOT/grub.cfg"];
+const PLACES: [&str; 4] = [
+    "/boot/grub/grub.cfg",
+    "/boot/grub2/grub.cfg",
+    "/boot/efi/EFI/debian/grub.cfg",
+    "/boot/efi/EFI/BOOT/grub.cfg",
+];
 
 /// The default entry of the first menu that has one.
 pub fn find(root: &Root) -> Option<Entry> {
     PLACES.iter().find_map(|path| {
         let text = root.read(path).ok()??;
-        let saved = ["/boot/grub/grubenv", "/boot/grub2/grubenv"].iter().find_map(|path| root.read(path).ok()?);
+        let saved =
+            ["/boot/grub/grubenv", "/boot/grub2/grubenv"].iter().find_map(|path| root.read(path).ok()?);
         let mut entry = parse(&text, &saved.unwrap_or_default())?;
         // With a boot partition of its own, grub's paths begin below /boot.
-        let fix = |path: &String| if root.exists(path) { path.clone() } else { format!("/boot{path}") };
-        entry.kernel = fix(&entry.kernel);
-        entry.initrds = entry.initrds.iter().map(fix).collect();
+        entry.kernel = locate(root, &entry.kernel);
+        entry.initrds = entry.initrds.iter().map(|path| locate(root, path)).collect();
         entry.origin = (*path).to_owned();
         Some(entry)
     })
+}
+
+fn locate(root: &Root, path: &str) -> String {
+    if root.exists(path) { path.to_owned() } else { format!("/boot{path}") }
 }
 
 /// One entry of the menu.
@@ -66,7 +75,9 @@ impl Menu {
             "menuentry" | "submenu" => {
                 let is_entry = first.text == "menuentry";
                 if is_entry {
-                    let id = words.windows(2).find(|pair| matches!(pair[0].text.as_str(), "$menuentry_id_option" | "--id"));
+                    let id = words
+                        .windows(2)
+                        .find(|pair| matches!(pair[0].text.as_str(), "$menuentry_id_option" | "--id"));
                     self.items.push(Item {
                         title: words.get(1).map(|word| word.text.clone()).unwrap_or_default(),
                         id: id.map(|pair| pair[1].text.clone()).unwrap_or_default(),
@@ -103,7 +114,12 @@ impl Menu {
     fn linux(&mut self, words: &[Word]) {
         let Some(path) = words.get(1) else { return };
         let kernel = self.path(&path.text);
-        let arguments: Vec<String> = words.iter().skip(2).map(|word| self.expand(&word.text)).filter(|text| !text.is_empty()).collect();
+        let arguments: Vec<String> = words
+            .iter()
+            .skip(2)
+            .map(|word| self.expand(&word.text))
+            .filter(|text| !text.is_empty())
+            .collect();
         if let Some(item) = self.item().filter(|item| item.entry.kernel.is_empty()) {
             item.entry.kernel = kernel;
             item.entry.cmdline = arguments.join(" ");
@@ -136,7 +152,8 @@ impl Menu {
             let (name, tail) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
                 Some(pair) => pair,
                 None => {
-                    let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+                    let end =
+                        after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
                     after.split_at(end)
                 }
             };
@@ -151,8 +168,13 @@ impl Menu {
         let bootable: Vec<&Item> = self.items.iter().filter(|item| !item.entry.kernel.is_empty()).collect();
         // `1>2` is entry 2 of submenu 1; the title or id behind the last `>` identifies it as well.
         let last = wanted.rsplit('>').next().unwrap_or(wanted);
-        let by_name = bootable.iter().find(|item| !last.is_empty() && (item.title == last || item.id == last));
-        let by_number = wanted.parse::<usize>().ok().and_then(|number| self.items.get(number)).filter(|item| !item.entry.kernel.is_empty());
+        let by_name =
+            bootable.iter().find(|item| !last.is_empty() && (item.title == last || item.id == last));
+        let by_number = wanted
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| self.items.get(number))
+            .filter(|item| !item.entry.kernel.is_empty());
         let item = by_name.copied().or(by_number).or(bootable.first().copied())?;
         Some(item.entry.clone())
     }

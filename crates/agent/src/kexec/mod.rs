@@ -30,7 +30,8 @@ pub struct Entry {
 /// for example `UUID=…`.
 pub fn find(root: &Root, root_arg: &str) -> Option<Entry> {
     let found = bls::find(root).or_else(|| grub::find(root)).or_else(|| newest(root, root_arg));
-    found.filter(|entry| root.exists(&entry.kernel) && entry.initrds.iter().all(|path| root.exists(path)))
+    found
+        .filter(|entry| root.exists(&entry.kernel) && entry.initrds.iter().all(|path| root.exists(path)))
         .or_else(|| newest(root, root_arg))
 }
 
@@ -63,8 +64,14 @@ fn newest(root: &Root, root_arg: &str) -> Option<Entry> {
     let boot = root.resolve("/boot").ok()?;
     let names = crate::inventory::names(&boot);
     let versions = names.iter().filter_map(|name| name.strip_prefix("vmlinuz-"));
-    let version = versions.filter(|version| !version.contains("rescue")).max_by(|a, b| compare_versions(a, b))?;
-    let candidates = [format!("initrd.img-{version}"), format!("initramfs-{version}.img"), format!("initrd-{version}"), format!("initramfs-{version}")];
+    let version =
+        versions.filter(|version| !version.contains("rescue")).max_by(|a, b| compare_versions(a, b))?;
+    let candidates = [
+        format!("initrd.img-{version}"),
+        format!("initramfs-{version}.img"),
+        format!("initrd-{version}"),
+        format!("initramfs-{version}"),
+    ];
     let initrd = candidates.into_iter().find(|name| names.contains(name));
     let cmdline = if root_arg.is_empty() { "ro".to_owned() } else { format!("root={root_arg} ro") };
     Some(Entry {
@@ -93,7 +100,11 @@ fn pieces(text: &str) -> Vec<Piece> {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let is_digit = first.is_ascii_digit();
-        let end = if first == '~' { 1 } else { rest.find(|c: char| c == '~' || c.is_ascii_digit() != is_digit).unwrap_or(rest.len()) };
+        let end = if first == '~' {
+            1
+        } else {
+            rest.find(|c: char| c == '~' || c.is_ascii_digit() != is_digit).unwrap_or(rest.len())
+        };
         let (piece, tail) = rest.split_at(end);
         all.push(match (first, is_digit) {
             ('~', _) => Piece::Before,

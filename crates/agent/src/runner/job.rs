@@ -240,7 +240,7 @@ impl Running<'_> {
                 match status.code() {
                     Some(code) => self.log.line(&format!("Command exited with status {code}")),
                     None => {
-                        self.log.line(&format!("Command killed by signal {}", status.signal().unwrap_or(0)))
+                        self.log.line(&format!("Command killed by signal {}", status.signal().unwrap_or(0)));
                     }
                 }
                 judge(status.code(), self.codes(dir), position)

@@ -86,12 +86,12 @@ pub fn run(config: Config) -> ExitCode {
             }
         }
     });
-    run_with(config, inputs, &inbox)
+    run_with(&config, inputs, &inbox)
 }
 
 /// Runs the agent with inputs from outside; the tests' way in.
-pub fn run_with(config: Config, inputs: mpsc::Sender<Input>, inbox: &mpsc::Receiver<Input>) -> ExitCode {
-    if let Err(error) = files::prepare(&config) {
+pub fn run_with(config: &Config, inputs: mpsc::Sender<Input>, inbox: &mpsc::Receiver<Input>) -> ExitCode {
+    if let Err(error) = files::prepare(config) {
         say(&format!("cannot make {}: {error}", config.state_dir.display()));
     }
     let journal = files::load_journal(&config.state_dir);
@@ -105,7 +105,7 @@ pub fn run_with(config: Config, inputs: mpsc::Sender<Input>, inbox: &mpsc::Recei
     std::thread::spawn(move || work.run(&task_list, &results));
     let mut effects = session.step(Input::Start);
     loop {
-        if let Some(code) = handle(&config, effects, &tasks, &kill) {
+        if let Some(code) = handle(config, effects, &tasks, &kill) {
             return code;
         }
         match inbox.recv() {

@@ -148,9 +148,9 @@ impl Session {
             Input::Woken => self.woken(phase),
             Input::Failed(Fault::Transport(text)) => self.retry(phase, &text),
             Input::Failed(Fault::Nonsense(text)) => {
-                self.declined(phase, Refusal { messages: vec![text], ..Refusal::default() })
+                self.declined(phase, &Refusal { messages: vec![text], ..Refusal::default() })
             }
-            Input::Failed(Fault::Refused(refusal)) => self.declined(phase, refusal),
+            Input::Failed(Fault::Refused(refusal)) => self.declined(phase, &refusal),
             Input::Answered(reply) => {
                 self.lost = 0;
                 self.answered(phase, reply)
@@ -624,7 +624,7 @@ impl Session {
         self.enter_after(effects, Phase::Lost)
     }
 
-    fn declined(&mut self, phase: Phase, refusal: Refusal) -> Vec<Effect> {
+    fn declined(&mut self, phase: Phase, refusal: &Refusal) -> Vec<Effect> {
         self.lost = 0;
         let text = refusal.to_string();
         let unauthorised = matches!(refusal.code, 401 | 403);
@@ -633,7 +633,7 @@ impl Session {
             Phase::Whoami { .. } if unauthorised => self.lost_again(&format!("whoami: {text}")),
             Phase::Whoami { .. } => self.enter(Phase::Search),
             Phase::Search => self.enter(Phase::Create { tries: 0 }),
-            Phase::Create { tries } if tries + 1 < CREATE_TRIES && is_taken(&refusal) => {
+            Phase::Create { tries } if tries + 1 < CREATE_TRIES && is_taken(refusal) => {
                 self.enter(Phase::Create { tries: tries + 1 })
             }
             Phase::Create { .. } => self.lost_again(&format!("registering: {text}")),

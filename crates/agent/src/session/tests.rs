@@ -53,7 +53,9 @@ impl World {
                 ..Whoami::default()
             })),
             Call::Whoami => Ok(Reply::Whoami(Whoami::default())),
-            Call::Search => Ok(Reply::Machines(if self.exists { vec![self.machine.clone()] } else { vec![] })),
+            Call::Search => {
+                Ok(Reply::Machines(if self.exists { vec![self.machine.clone()] } else { vec![] }))
+            }
             Call::Create { .. } if self.exists => refuse(422, "machines:x violates unique index Name"),
             Call::Create { .. } => {
                 self.exists = true;
@@ -125,7 +127,8 @@ impl World {
 
     /// Begins a run; rule 1 of the session is checked here.
     fn begin(&mut self, plan: &Plan) -> Outcome {
-        let live: Vec<&Job> = self.jobs.values().filter(|job| matches!(job.state.as_str(), "created" | "running")).collect();
+        let live: Vec<&Job> =
+            self.jobs.values().filter(|job| matches!(job.state.as_str(), "created" | "running")).collect();
         assert_eq!(live.len(), 1, "live jobs: {live:?}");
         assert_eq!((live[0].uuid.as_str(), live[0].state.as_str()), (plan.job.uuid.as_str(), "running"));
         let task = plan.job.task.clone();
@@ -361,7 +364,14 @@ fn rebooting_tasks_and_boot_environments() {
     lab.run();
     assert_eq!(
         lab.world.log,
-        ["a=running", "a=incomplete/reboot", "a=running", "a=finished/reboot", "b=running", "b=finished/complete"]
+        [
+            "a=running",
+            "a=incomplete/reboot",
+            "a=running",
+            "a=finished/reboot",
+            "b=running",
+            "b=finished/complete"
+        ]
     );
     assert_eq!(lab.effects.iter().filter(|effect| *effect == "Reboot").count(), 3);
     assert!(lab.world.machine.workflow_complete);
@@ -381,15 +391,27 @@ fn an_unrenderable_task_is_failed_with_its_reason() {
     let mut effects = session.step(Input::Start);
     let mut seen = Vec::new();
     for _ in 0..25 {
-        let Some(call) = effects.iter().find_map(|effect| if let Effect::Call(call) = effect { Some(call.clone()) } else { None }) else { break };
+        let Some(call) = effects
+            .iter()
+            .find_map(|effect| if let Effect::Call(call) = effect { Some(call.clone()) } else { None })
+        else {
+            break;
+        };
         seen.push(name_of(&call));
         let input = match &call {
-            Call::Actions(_) => Input::Failed(Fault::Refused(Refusal { code: 422, messages: vec!["template: x".into()], ..Refusal::default() })),
+            Call::Actions(_) => Input::Failed(Fault::Refused(Refusal {
+                code: 422,
+                messages: vec!["template: x".into()],
+                ..Refusal::default()
+            })),
             call => world.answer(call).map_or_else(Input::Failed, Input::Answered),
         };
         effects = session.step(input);
     }
-    assert!(seen.join(", ").ends_with("actions?, log Failed to render actions: 422 : template: x, job failed"), "{seen:?}");
+    assert!(
+        seen.join(", ").ends_with("actions?, log Failed to render actions: 422 : template: x, job failed"),
+        "{seen:?}"
+    );
     assert_eq!(world.log.last().map(String::as_str), Some("a=failed/failed"));
 }
 
@@ -416,17 +438,31 @@ fn stopping_during_a_job_leaves_it_incomplete() {
 
 #[test]
 fn a_token_that_no_longer_works_asks_again_who_we_are() {
-    let journal = Journal { boot_id: "b".into(), uuid: "m".into(), token: Secret::new("old"), renewed: true, ..Journal::default() };
+    let journal = Journal {
+        boot_id: "b".into(),
+        uuid: "m".into(),
+        token: Secret::new("old"),
+        renewed: true,
+        ..Journal::default()
+    };
     let mut session = Session::new(settings(), journal, "b");
     session.step(Input::Start);
     let effects = session.step(Input::Failed(Fault::Refused(Refusal { code: 401, ..Refusal::default() })));
-    assert!(effects.contains(&Effect::Identity { uuid: "m".into(), token: Secret::new("unknown") }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Identity { uuid: "m".into(), token: Secret::new("unknown") }),
+        "{effects:?}"
+    );
     assert_eq!(session.step(Input::Woken), vec![Effect::Call(Call::Whoami)]);
 }
 
 #[test]
 fn an_agent_that_died_on_its_way_out_goes_on_leaving() {
-    let journal = Journal { boot_id: "b".into(), uuid: "m".into(), run: Run::Leaving(Power::Reboot), ..Journal::default() };
+    let journal = Journal {
+        boot_id: "b".into(),
+        uuid: "m".into(),
+        run: Run::Leaving(Power::Reboot),
+        ..Journal::default()
+    };
     let effects = Session::new(settings(), journal.clone(), "b").step(Input::Start);
     assert!(effects.contains(&Effect::Power(Power::Reboot)), "{effects:?}");
     let effects = Session::new(settings(), journal, "c").step(Input::Start);
@@ -447,11 +483,8 @@ fn an_installer_is_left_to_restart_by_itself() {
 fn contexts_and_oneshot() {
     let mut world = World::new(&[("a", DONE)]);
     world.machine.context = "container".into();
-    let lab = check(
-        world,
-        &[],
-        "whoami, search, create node, whoami, machine, token, publish, check in, watch",
-    );
+    let lab =
+        check(world, &[], "whoami, search, create node, whoami, machine, token, publish, check in, watch");
     assert_eq!(lab.world.log, Vec::<String>::new());
     let settings = Settings { oneshot: true, ..settings() };
     let mut lab = Lab::new(World::new(&[]), Vec::new());

@@ -52,14 +52,20 @@ impl Api {
     /// `task=state/exit` of every job, in order.
     pub fn outcomes(&self) -> Vec<String> {
         let text = |job: &Value, field: &str| job[field].as_str().unwrap_or_default().to_owned();
-        let all = self.state().jobs.values().map(|job| format!("{}={}/{}", text(job, "Task"), text(job, "State"), text(job, "ExitState"))).collect();
+        let all = self
+            .state()
+            .jobs
+            .values()
+            .map(|job| format!("{}={}/{}", text(job, "Task"), text(job, "State"), text(job, "ExitState")))
+            .collect();
         all
     }
 }
 
 /// True when a row fits; rows that are used up vanish.
 fn counts_down(rows: &mut Vec<(&'static str, &'static str, usize)>, request: &Request) -> bool {
-    let found = rows.iter_mut().find(|(method, part, _)| *method == request.method && request.path.contains(part));
+    let found =
+        rows.iter_mut().find(|(method, part, _)| *method == request.method && request.path.contains(part));
     let Some(row) = found else { return false };
     row.2 -= 1;
     rows.retain(|row| row.2 > 0);
@@ -99,7 +105,9 @@ impl State {
             }
             ("PATCH", ["machines", _]) => patch(&mut self.machine, body),
             ("POST", ["jobs"]) => self.new_job(),
-            ("GET", ["tasks", name]) => ok(&json!({"Name": name, "Meta": {"feature-flags": "sane-exit-codes"}})),
+            ("GET", ["tasks", name]) => {
+                ok(&json!({"Name": name, "Meta": {"feature-flags": "sane-exit-codes"}}))
+            }
             ("GET", ["jobs", id]) => ok(&self.jobs[*id]),
             ("PATCH", ["jobs", id]) => patch(self.jobs.get_mut(*id).expect("job"), body),
             ("GET", ["jobs", id, "actions"]) => ok(&self.actions(id)),
@@ -120,7 +128,7 @@ impl State {
         }
     }
 
-    fn create(&mut self, body: &Value) -> Response {
+    pub fn create(&mut self, body: &Value) -> Response {
         self.machine = body.clone();
         let more = json!({
             "Uuid": "m-1", "BootEnv": "discovery", "Stage": "s", "Workflow": "w", "Context": "", "CurrentJob": "",
@@ -134,7 +142,8 @@ impl State {
     }
 
     fn new_job(&mut self) -> Response {
-        let refuse = |text: &str| Response::json(409, &json!({"Type": "Conflict", "Messages": [text], "Code": 409}));
+        let refuse =
+            |text: &str| Response::json(409, &json!({"Type": "Conflict", "Messages": [text], "Code": 409}));
         if self.machine["Runnable"] != true {
             return refuse("Machine m-1 is not runnable");
         }
@@ -161,7 +170,9 @@ impl State {
     fn actions(&self, id: &str) -> Value {
         let name = self.jobs[id]["Task"].as_str().unwrap_or_default();
         let task = self.tasks.iter().find(|task| task.0 == name).expect("task");
-        let all = task.1.iter().map(|(name, path, content)| json!({"Name": name, "Path": path, "Content": content, "Meta": null}));
+        let all = task.1.iter().map(
+            |(name, path, content)| json!({"Name": name, "Path": path, "Content": content, "Meta": null}),
+        );
         all.collect()
     }
 
@@ -179,7 +190,10 @@ fn patch(object: &mut Value, operations: &Value) -> Response {
     for op in operations.as_array().into_iter().flatten() {
         let name = op["path"].as_str().unwrap_or_default().trim_start_matches('/');
         if op["op"] == "test" && new[name] != op["value"] {
-            return Response::json(409, &json!({"Type": "PATCH", "Messages": ["Test op failed."], "Code": 409}));
+            return Response::json(
+                409,
+                &json!({"Type": "PATCH", "Messages": ["Test op failed."], "Code": 409}),
+            );
         }
         new[name] = op["value"].clone();
     }

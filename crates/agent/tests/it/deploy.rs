@@ -34,7 +34,10 @@ fn file(request: &Request, bytes: &[u8]) -> Response {
         None => Response { code: 200, headers: vec![etag], body: bytes.to_vec(), cut: None },
         Some(from) => Response {
             code: 206,
-            headers: vec![etag, ("Content-Range".into(), format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len()))],
+            headers: vec![
+                etag,
+                ("Content-Range".into(), format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len())),
+            ],
             body: bytes[from..].to_vec(),
             cut: None,
         },
@@ -63,7 +66,8 @@ fn raw_and_packed_images() {
     let image = image();
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gz, &image).expect("gz");
-    let packed = [image.clone(), gz.finish().expect("gz"), zstd::stream::encode_all(&image[..], 1).expect("zst")];
+    let packed =
+        [image.clone(), gz.finish().expect("gz"), zstd::stream::encode_all(&image[..], 1).expect("zst")];
     for bytes in packed {
         let sum = sha256(&bytes);
         let server = Server::start(move |request| file(&request, &bytes));

@@ -28,7 +28,14 @@ fn machine() -> TempDir {
     write(root, &format!("{card}/class"), "0x020000\n");
     link(root, "../../../bus/pci/drivers/e1000e", &format!("{card}/driver"));
     link(root, &format!("../../../../{card}"), "sys/bus/pci/devices/0000:00:19.0");
-    for (name, value) in [("address", "52:54:00:AA:00:01"), ("carrier", "1"), ("operstate", "up"), ("speed", "1000"), ("duplex", "full"), ("mtu", "1500")] {
+    for (name, value) in [
+        ("address", "52:54:00:AA:00:01"),
+        ("carrier", "1"),
+        ("operstate", "up"),
+        ("speed", "1000"),
+        ("duplex", "full"),
+        ("mtu", "1500"),
+    ] {
         write(root, &format!("{card}/net/eth0/{name}"), value);
     }
     link(root, "../..", &format!("{card}/net/eth0/device"));
@@ -39,7 +46,12 @@ fn machine() -> TempDir {
     link(root, "../../devices/virtual/net/br0", "sys/class/net/br0");
 
     let sata = "sys/devices/pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0";
-    disk(root, &format!("{sata}/block/sda"), "sda", &[("size", "41943040"), ("queue/rotational", "1"), ("queue/logical_block_size", "512")]);
+    disk(
+        root,
+        &format!("{sata}/block/sda"),
+        "sda",
+        &[("size", "41943040"), ("queue/rotational", "1"), ("queue/logical_block_size", "512")],
+    );
     write(root, &format!("{sata}/model"), "QEMU HARDDISK   ");
     write(root, &format!("{sata}/vendor"), "ATA     ");
     write(root, &format!("{sata}/wwid"), "naa.5000c500a1b2c3d4\n");
@@ -50,7 +62,12 @@ fn machine() -> TempDir {
     write(root, "sys/devices/pci0000:00/0000:03:00.0/nvme/nvme0/serial", "NV7   ");
     write(root, "sys/devices/pci0000:00/0000:03:00.0/nvme/nvme0/model", "Fast Disk");
     link(root, "..", &format!("{nvme}/device"));
-    disk(root, "sys/devices/pci0000:00/0000:00:14.0/usb1/1-1/sdb", "sdb", &[("size", "1024"), ("removable", "1")]);
+    disk(
+        root,
+        "sys/devices/pci0000:00/0000:00:14.0/usb1/1-1/sdb",
+        "sdb",
+        &[("size", "1024"), ("removable", "1")],
+    );
     for name in ["sr0", "loop0", "dm-0", "md127"] {
         disk(root, &format!("sys/devices/virtual/block/{name}"), name, &[("size", "100")]);
     }
@@ -80,19 +97,31 @@ fn disks_and_cards_of_a_machine() {
     let names: Vec<&str> = all.disks.iter().map(|disk| disk.name.as_str()).collect();
     assert_eq!(names, ["nvme0n1", "sda", "sdb"]);
     let (nvme, sda, sdb) = (&all.disks[0], &all.disks[1], &all.disks[2]);
-    assert_eq!((sda.size, sda.serial.as_str(), sda.model.as_str(), sda.transport.as_str(), sda.rotational), (20 << 30, "SN-00001", "QEMU HARDDISK", "sata", true));
+    assert_eq!(
+        (sda.size, sda.serial.as_str(), sda.model.as_str(), sda.transport.as_str(), sda.rotational),
+        (20 << 30, "SN-00001", "QEMU HARDDISK", "sata", true)
+    );
     assert_eq!(sda.by_id, ["ata-QEMU_HARDDISK_SN-00001", "wwn-0x5000c500a1b2c3d4"]);
     assert_eq!(sda.pci_address, "0000:00:1f.2");
-    assert_eq!((nvme.serial.as_str(), nvme.transport.as_str(), nvme.wwn.as_str()), ("NV7", "nvme", "eui.0025388b01234567"));
+    assert_eq!(
+        (nvme.serial.as_str(), nvme.transport.as_str(), nvme.wwn.as_str()),
+        ("NV7", "nvme", "eui.0025388b01234567")
+    );
     assert_eq!((sdb.removable, sdb.transport.as_str()), (true, "usb"));
 
     let cards: Vec<(&str, bool)> = all.nics.iter().map(|nic| (nic.name.as_str(), nic.physical)).collect();
     assert_eq!(cards, [("br0", false), ("eth0", true)]);
     let card = &all.nics[1];
-    assert_eq!((card.mac.as_str(), card.link, card.speed, card.driver.as_str()), ("52:54:00:aa:00:01", true, 1000, "e1000e"));
+    assert_eq!(
+        (card.mac.as_str(), card.link, card.speed, card.driver.as_str()),
+        ("52:54:00:aa:00:01", true, 1000, "e1000e")
+    );
     assert_eq!((card.pci_address.as_str(), card.pci_id.as_str()), ("0000:00:19.0", "8086:10d3"));
     assert_eq!((all.pci.len(), all.pci[0].class.as_str()), (1, "020000"));
-    assert_eq!((all.memory.total, all.firmware.mode.as_str(), all.hostname.as_str()), (2 << 20, "bios", "node"));
+    assert_eq!(
+        (all.memory.total, all.firmware.mode.as_str(), all.hostname.as_str()),
+        (2 << 20, "bios", "node")
+    );
 
     let old = gohai::of(&all);
     assert_eq!(old["DMI"]["System"]["Manufacturer"], "Acme");

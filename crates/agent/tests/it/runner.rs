@@ -50,7 +50,7 @@ fn config(api: &Api, dir: &TempDir) -> Config {
 
 fn run(api: &Api, dir: &TempDir) {
     let (inputs, inbox) = mpsc::channel();
-    run_with(config(api, dir), inputs, &inbox);
+    run_with(&config(api, dir), inputs, &inbox);
 }
 
 fn script(text: &str) -> String {
@@ -64,7 +64,11 @@ fn one(name: &'static str, text: &str) -> Task {
 /// What the scripts printed, without the lines around it.
 fn output(log: &str) -> Vec<&str> {
     log.lines()
-        .filter(|line| !["Starting task", "Running ", "Command exited", "Task w:", "Writing "].iter().any(|start| line.starts_with(start)))
+        .filter(|line| {
+            !["Starting task", "Running ", "Command exited", "Task w:", "Writing "]
+                .iter()
+                .any(|start| line.starts_with(start))
+        })
         .collect()
 }
 
@@ -72,7 +76,13 @@ fn output(log: &str) -> Vec<&str> {
 fn a_machine_from_birth_to_the_end_of_its_workflow() {
     let files = vec![
         ("conf", "etc/my.conf", "value=7".to_owned()),
-        ("show", "", script("cat etc/my.conf; echo; echo $RS_UUID $RS_TOKEN $RS_TASK; basename $PWD; test -r helper && echo helper; echo err >&2")),
+        (
+            "show",
+            "",
+            script(
+                "cat etc/my.conf; echo; echo $RS_UUID $RS_TOKEN $RS_TASK; basename $PWD; test -r helper && echo helper; echo err >&2",
+            ),
+        ),
     ];
     let api = Api::start(vec![("first", files), one("second", "command -v drpcli | grep -c tools")]);
     let dir = TempDir::new();
@@ -87,11 +97,20 @@ fn a_machine_from_birth_to_the_end_of_its_workflow() {
     assert_eq!(state.params["last-boot-macaddr"], "01-52-54-00-01-00-01");
     assert!(state.params.contains_key("gohai-inventory"));
     let event = &state.events[0];
-    assert_eq!((event["Type"].as_str(), event["Action"].as_str(), event["Key"].as_str()), (Some("trace"), Some("checkin"), Some("m-1")));
+    assert_eq!(
+        (event["Type"].as_str(), event["Action"].as_str(), event["Key"].as_str()),
+        (Some("trace"), Some("checkin"), Some("m-1"))
+    );
     assert_eq!(event["Object"]["Milestones"][0], json!({"Name": "pid1", "Uptime": 1.5}));
     assert_eq!(state.tokens.first().map(String::as_str), Some("Bearer unknown"));
     assert_eq!(state.tokens.last().map(String::as_str), Some("Bearer lasting"));
-    assert!(std::fs::read_dir(dir.path().join("jobs")).expect("jobs").flatten().all(|entry| entry.file_name() == "tools"), "task folders are removed");
+    assert!(
+        std::fs::read_dir(dir.path().join("jobs"))
+            .expect("jobs")
+            .flatten()
+            .all(|entry| entry.file_name() == "tools"),
+        "task folders are removed"
+    );
 }
 
 #[test]
@@ -150,7 +169,12 @@ fn stop_kills_the_script_and_leaves_the_job_incomplete() {
     let state = api.state.clone();
     std::thread::spawn(move || {
         loop {
-            let begun = state.lock().expect("state").logs.values().any(|log| String::from_utf8_lossy(log).contains("begun"));
+            let begun = state
+                .lock()
+                .expect("state")
+                .logs
+                .values()
+                .any(|log| String::from_utf8_lossy(log).contains("begun"));
             if begun {
                 let _ = stop.send(Input::Stop);
                 return;
@@ -158,7 +182,7 @@ fn stop_kills_the_script_and_leaves_the_job_incomplete() {
             std::thread::yield_now();
         }
     });
-    run_with(config(&api, &dir), inputs, &inbox);
+    run_with(&config(&api, &dir), inputs, &inbox);
     assert_eq!(api.outcomes(), ["long=incomplete/complete"]);
     assert_eq!(api.state().machine["Runnable"], true);
     // The next agent continues the same job.

@@ -13,12 +13,13 @@ fn start() -> (String, [u8; 32]) {
     let der = made.cert.der().clone();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let hash = ring::digest::digest(&ring::digest::SHA256, &der).as_ref().try_into().expect("32 bytes");
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![der], key)
-        .expect("key");
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![der], key)
+            .expect("key");
     let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
     let url = format!("https://{}", listener.local_addr().expect("address"));
     let config = Arc::new(config);
@@ -46,6 +47,8 @@ fn any_certificate_or_exactly_one() {
     let (url, hash) = start();
     assert_eq!(ask(&url, None), Ok(200));
     assert_eq!(ask(&url, Some(hash)), Ok(200));
-    let Err(Fault::Transport(text)) = ask(&url, Some([7; 32])) else { panic!("a foreign certificate was accepted") };
+    let Err(Fault::Transport(text)) = ask(&url, Some([7; 32])) else {
+        panic!("a foreign certificate was accepted")
+    };
     assert!(text.contains("not the one that this machine was told to trust"), "{text}");
 }

@@ -1,0 +1,65 @@
+//! The real binary, killed in the middle of a job: its successor cleans up and the task runs again.
+
+#[expect(dead_code, reason = "shared with the tests of the library, which use more of it")]
+#[path = "../../../crates/agent/tests/it/api.rs"]
+mod api;
+#[path = "../../../crates/agent/tests/it/server.rs"]
+mod server;
+
+use api::Api;
+use serde_json::json;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn start(api: &Api, dir: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_gantry-agent"))
+        .args(["run", "--config", "/nonexistent", "--state"])
+        .arg(dir)
+        .env("RS_ENDPOINT", api.server.url())
+        .env("RS_TOKEN", "machine")
+        .env("RS_UUID", "m-1")
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("agent")
+}
+
+/// Waits for a condition, at most a minute.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_alive(pid: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !status.is_empty() && !status.contains(") Z ")
+}
+
+#[test]
+fn a_killed_agents_job_is_failed_and_its_task_runs_again() {
+    let dir = std::env::temp_dir().join(format!("gantry-agent-killed-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("folder");
+    let mark = dir.join("mark");
+    let text = format!("#!/bin/sh\n[ -s {0} ] && exit 0\necho $$ > {0}\nsleep 600\n", mark.display());
+    let api = Api::start(vec![("long", vec![("script", "", text)])]);
+    api.state().create(&json!({"Name": "node", "HardwareAddrs": []}));
+
+    let mut first = start(&api, &dir);
+    until("the script begins", || std::fs::read_to_string(&mark).is_ok_and(|text| text.ends_with('\n')));
+    let script = std::fs::read_to_string(&mark).expect("mark").trim().to_owned();
+    first.kill().expect("kill");
+    first.wait().expect("wait");
+    assert!(is_alive(&script), "the script outlives its agent");
+    assert_eq!(api.outcomes(), ["long=running/"]);
+
+    let mut second = start(&api, &dir);
+    until("the task is finished", || api.outcomes() == ["long=failed/", "long=finished/complete"]);
+    assert!(!is_alive(&script), "the orphan is gone");
+    second.kill().expect("kill");
+    second.wait().expect("wait");
+    assert_eq!(api.state().machine["Runnable"], true);
+    let _ = std::fs::remove_dir_all(&dir);
+}
