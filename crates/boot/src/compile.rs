@@ -153,7 +153,8 @@ impl Compiled {
             }
             compiled.files.push(file);
         }
-        if let Err(error) = compiled.set.parse(name, &inline) {
+        // A name that no template has: the parser would take it for a second definition.
+        if let Err(error) = compiled.set.parse(&format!("inline:{name}"), &inline) {
             compiled.errors.push(format!("Error parsing inline templates: {}", error.message));
         }
         compiled

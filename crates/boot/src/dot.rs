@@ -391,8 +391,8 @@ mod tests {
     fn json_and_yaml_are_those_of_go() {
         assert_eq!(go_json(&json!({"b": "<&>", "a": 1})), r#"{"a":1,"b":"\u003c\u0026\u003e"}"#);
         assert_eq!(
-            yaml(&json!({"b": [1, {"x": "y", "z": true}], "a": {"n": null, "e": []}, "s": "yes"})),
-            "a:\n  e: []\n  n: null\nb:\n- 1\n- x: y\n  z: true\ns: \"yes\"\n"
+            yaml(&json!({"b": [1, {"x": "why", "z": true}], "a": {"nil": null, "e": []}, "s": "yes"})),
+            "a:\n  e: []\n  nil: null\nb:\n- 1\n- x: why\n  z: true\ns: \"yes\"\n"
         );
         assert_eq!(yaml(&json!("text")), "text\n");
     }

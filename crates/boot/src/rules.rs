@@ -57,7 +57,7 @@ impl TemplateRules {
             before.boot_env != after.boot_env || before.stage != after.stage
         };
         let Ok(machine) = serde_json::from_value::<Machine>(object.clone()) else { return };
-        let before = saving.before.map(|record| record.typed::<Machine>());
+        let before = saving.before.map(gantry_model::Record::typed::<Machine>);
         if before.is_some_and(|before| !moved(&before, &machine)) || saving.how.force {
             return;
         }

@@ -120,7 +120,7 @@ pub(crate) fn stage_entry(problems: &mut Problems, entry: &str) {
     match TaskEntry::parse(entry) {
         Err(entry) => problems.add(format!("Invalid Task: {entry}")),
         Ok(TaskEntry::Action { plugin: None, .. }) => {
-            problems.add(format!("Invalid action specifier {entry}"))
+            problems.add(format!("Invalid action specifier {entry}"));
         }
         Ok(TaskEntry::Task(task)) => name(problems, "Invalid Task", task),
         Ok(_) => {}

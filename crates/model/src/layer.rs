@@ -33,7 +33,7 @@ impl Layer {
                 messages: vec!["a content pack is an object".to_owned()],
             });
         };
-        let meta = read_meta(content.remove("meta"));
+        let meta = read_meta(content.remove("meta").unwrap_or_default());
         if meta.name.is_empty() {
             let messages = vec!["Store at content- has no Name metadata".to_owned()];
             return Err(Error::Layer { layer: String::new(), messages });
@@ -159,8 +159,8 @@ fn layered(kind: Kind, value: Value) -> Result<Record, String> {
     Record::from_canonical(kind, &Value::Object(object), 0)
 }
 
-fn read_meta(meta: Option<Value>) -> ContentMeta {
-    let content = serde_json::json!({"meta": meta});
+fn read_meta(meta: Value) -> ContentMeta {
+    let content = Value::Object([("meta".to_owned(), meta)].into_iter().collect());
     let decoded = crate::decode::object(Kind::Content, content).unwrap_or_default();
     let mut meta: ContentMeta =
         decoded.get("meta").cloned().and_then(|meta| serde_json::from_value(meta).ok()).unwrap_or_default();

@@ -225,8 +225,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn check(document: Value, patch: Value, expected: Result<Value, (usize, &str)>) {
-        let result = Patch::parse(patch).unwrap().apply(&document);
+    fn check(document: &Value, patch: Value, expected: Result<Value, (usize, &str)>) {
+        let result = Patch::parse(patch).unwrap().apply(document);
         assert_eq!(
             result.map_err(|f| (f.line, f.reason)),
             expected.map_err(|(line, reason)| (line, reason.to_owned()))
@@ -237,62 +237,62 @@ mod tests {
     fn operations_do_what_the_rfc_says() {
         let doc = json!({"a": 1, "l": [1, 2], "m": {"x/y": "z"}});
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "add", "path": "/b", "from": "", "value": 2}]),
             Ok(json!({"a": 1, "b": 2, "l": [1, 2], "m": {"x/y": "z"}})),
         );
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "add", "path": "/l/-", "value": 3}, {"op": "remove", "path": "/l/0"}]),
             Ok(json!({"a": 1, "l": [2, 3], "m": {"x/y": "z"}})),
         );
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "replace", "path": "/m/x~1y", "value": []}]),
             Ok(json!({"a": 1, "l": [1, 2], "m": {"x/y": []}})),
         );
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "move", "from": "/a", "path": "/c"}]),
             Ok(json!({"c": 1, "l": [1, 2], "m": {"x/y": "z"}})),
         );
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "copy", "from": "/l", "path": "/m/k"}]),
             Ok(json!({"a": 1, "l": [1, 2], "m": {"k": [1, 2], "x/y": "z"}})),
         );
-        check(doc.clone(), json!([{"op": "test", "path": "/a", "value": 1.0}]), Ok(doc.clone()));
-        check(doc.clone(), json!([{"op": "test", "path": "", "value": doc}]), Ok(doc.clone()));
-        check(doc.clone(), json!([]), Ok(doc.clone()));
-        check(doc.clone(), Value::Null, Ok(doc));
+        check(&doc, json!([{"op": "test", "path": "/a", "value": 1.0}]), Ok(doc.clone()));
+        check(&doc, json!([{"op": "test", "path": "", "value": doc}]), Ok(doc.clone()));
+        check(&doc, json!([]), Ok(doc.clone()));
+        check(&doc, Value::Null, Ok(doc.clone()));
     }
 
     #[test]
     fn failures_name_the_line_and_the_reason() {
         let doc = json!({"a": 1});
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "test", "path": "/a", "value": 1}, {"op": "test", "path": "/a", "value": 2}]),
             Err((1, "Test op failed.")),
         );
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "test", "path": "/b", "value": 2}]),
             Err((0, r#"Selector b not a member of map[string]interface {}{"a":1}"#)),
         );
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "remove", "path": "/b"}]),
             Err((0, "`/b` does not point to an existing location")),
         );
         check(
-            doc.clone(),
+            &doc,
             json!([{"op": "replace", "path": "/b", "value": 2}]),
             Err((0, "/b does not refer to an existing location")),
         );
-        check(doc.clone(), json!([{"op": "frob", "path": "/b"}]), Err((0, "Invalid op frob")));
+        check(&doc, json!([{"op": "frob", "path": "/b"}]), Err((0, "Invalid op frob")));
         check(
-            doc,
+            &doc,
             json!([{"op": "add", "path": "/x/y", "value": 2}]),
             Err((0, "`/x/y` does not point to an existing location")),
         );

@@ -109,7 +109,7 @@ fn describe(error: &ValidationError<'_, '_>, root: &Value, found: &mut Vec<Strin
             ));
         }
         ErrorKind::Required { want } => {
-            found.extend(want.iter().map(|name| format!("{context}: {name} is required")))
+            found.extend(want.iter().map(|name| format!("{context}: {name} is required")));
         }
         ErrorKind::Enum { want } => {
             let options: Vec<String> = want.iter().map(Value::to_string).collect();
@@ -129,16 +129,16 @@ fn describe(error: &ValidationError<'_, '_>, root: &Value, found: &mut Vec<Strin
             found.push(format!("{context}: String length must be less than or equal to {want}"));
         }
         ErrorKind::Minimum { want, .. } => {
-            found.push(format!("{context}: Must be greater than or equal to {want}"))
+            found.push(format!("{context}: Must be greater than or equal to {want}"));
         }
         ErrorKind::Maximum { want, .. } => {
-            found.push(format!("{context}: Must be less than or equal to {want}"))
+            found.push(format!("{context}: Must be less than or equal to {want}"));
         }
         ErrorKind::MinItems { want, .. } => {
-            found.push(format!("{context}: Array must have at least {want} items"))
+            found.push(format!("{context}: Array must have at least {want} items"));
         }
         ErrorKind::MaxItems { want, .. } => {
-            found.push(format!("{context}: Array must have at most {want} items"))
+            found.push(format!("{context}: Array must have at most {want} items"));
         }
         ErrorKind::UniqueItems { .. } => found.push(format!("{context}: array items must be unique")),
         other => found.push(format!("{context}: {other}")),

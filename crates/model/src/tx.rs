@@ -398,7 +398,7 @@ impl Tx {
         let malformed = |message: String| Error::Malformed { kind, message };
         let mut machine: Machine =
             serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
-        let old = before.map(|record| record.typed::<Machine>());
+        let old = before.map(super::record::Record::typed::<Machine>);
         let mut problems = Problems::default();
         let saving = self.saving(kind, before);
         self.rules.complete_machine(&saving, old.as_deref(), &mut machine, &mut problems);

@@ -33,7 +33,7 @@ fn templates_must_parse_and_paths_must_render() {
         (
             Kind::Task,
             json!({"Name": "tt", "Templates": inline("{{nope 1}}", "")}),
-            "Error parsing inline templates: template: tt:1: function \"nope\" not defined",
+            "Error parsing inline templates: template: inline:tt:1: function \"nope\" not defined",
         ),
         (
             Kind::Stage,

@@ -93,7 +93,7 @@ impl Draft {
     /// Puts `after` in the place of the object and marks whatever depends on it.
     pub(super) fn replace(&mut self, kind: Kind, key: &Key, after: Option<Arc<Record>>) {
         let after = self.inheriting(kind, key, after);
-        let before = self.store(kind, key, after.clone());
+        let before = self.store(kind, key, after.as_ref());
         self.dirty.note(&self.view, kind, key, before.as_ref(), after.as_ref());
     }
 
@@ -138,13 +138,13 @@ impl Draft {
         }
         let flipped = record.derived().available() != derived.available();
         let after = Arc::new(record.with_derived(derived));
-        self.store(kind, key, Some(after));
+        self.store(kind, key, Some(&after));
         if flipped {
             self.dirty.referrers(&self.view, kind, key);
         }
     }
 
-    fn store(&mut self, kind: Kind, key: &Key, after: Option<Arc<Record>>) -> Option<Arc<Record>> {
+    fn store(&mut self, kind: Kind, key: &Key, after: Option<&Arc<Record>>) -> Option<Arc<Record>> {
         let tables = self.view.tables_mut();
         let before = Arc::make_mut(&mut tables[kind as usize]).replace(key, after);
         if self.seen.insert((kind, key.clone()), ()).is_none() {
@@ -165,13 +165,13 @@ impl View {
 
 impl Table {
     /// Puts, replaces or removes one object, in the map and in every index whose values moved.
-    fn replace(&mut self, key: &Key, after: Option<Arc<Record>>) -> Option<Arc<Record>> {
-        let before = match &after {
+    fn replace(&mut self, key: &Key, after: Option<&Arc<Record>>) -> Option<Arc<Record>> {
+        let before = match after {
             Some(record) => self.records.insert(record.key().clone(), Arc::clone(record)),
             None => self.records.remove(key.as_str()),
         };
         let old = before.as_ref().map_or(&[][..], |record| &record.facts);
-        let new = after.as_ref().map_or(&[][..], |record| &record.facts);
+        let new = after.map_or(&[][..], |record| &record.facts);
         for (number, value) in old.iter().filter(|fact| !new.contains(fact)) {
             index::remove(&mut self.indexes[usize::from(*number)], value, key);
         }
@@ -179,7 +179,7 @@ impl Table {
             let entry = Entry { value: Arc::clone(value), key: key.clone() };
             self.indexes[usize::from(*number)].insert(entry);
         }
-        let available = after.as_ref().is_none_or(|record| record.derived().available());
+        let available = after.is_none_or(|record| record.derived().available());
         if !available {
             self.unavailable.insert(key.clone(), ());
         } else if !self.unavailable.is_empty() {

@@ -43,10 +43,10 @@ impl Dirty {
         let (before, after) = (before.map(Arc::as_ref), after.map(Arc::as_ref));
         match kind {
             Kind::BootEnv if facts_differ(before, after, boot_facts) => {
-                self.users(view, Kind::Machine, "BootEnv", key)
+                self.users(view, Kind::Machine, "BootEnv", key);
             }
             Kind::Stage if facts_differ(before, after, stage_facts) => {
-                self.users(view, Kind::Machine, "Stage", key)
+                self.users(view, Kind::Machine, "Stage", key);
             }
             Kind::Profile => self.changed_names(before, after, profile_names),
             Kind::Param => self.changed_names(before, after, default_names),

@@ -83,9 +83,7 @@ fn describe(view: &View) -> Vec<String> {
             lines.push(format!("{kind}/{} {json} {referrers:?}", record.key()));
         }
         for index in kind.spec().indexes.iter().filter(|index| index.kept) {
-            for value in (0..4).flat_map(|n| {
-                Kind::ALL.iter().filter_map(move |k| (k.prefix().len() > 2).then(|| name(*k, n)))
-            }) {
+            for value in (0..4).flat_map(|n| Kind::ALL.iter().map(move |k| name(*k, n))) {
                 let keys: Vec<&Key> = view.find(*kind, index.name, &value).collect();
                 if !keys.is_empty() {
                     lines.push(format!("{kind} {}={value} {keys:?}", index.name));
