@@ -25,19 +25,19 @@ fn catch_up(state: &State, revision: u64) {
 fn what_one_writes_the_other_sees() {
     let store = memory();
     let (one, two) = (open(&store), open(&store));
-    put_profile(&one, "a", "1");
-    let revision = put_profile(&two, "b", "2");
+    put_profile(&one, "aa", "1");
+    let revision = put_profile(&two, "bb", "2");
     catch_up(&one, revision);
     catch_up(&two, revision);
     assert_eq!(dump(&one.view()), dump(&two.view()));
-    assert_eq!(profile(&one.view(), "b").unwrap(), "2");
-    let revision = delete_profile(&one, "b").unwrap();
+    assert_eq!(profile(&one.view(), "bb").unwrap(), "2");
+    let revision = delete_profile(&one, "bb").unwrap();
     catch_up(&two, revision);
-    assert_eq!(profile(&two.view(), "b"), None);
-    block_on(two.put_pack(audit(), pack("p", &[("x", "packed")]))).unwrap();
+    assert_eq!(profile(&two.view(), "bb"), None);
+    block_on(two.put_pack(audit(), pack("p", &[("xx", "packed")]))).unwrap();
     catch_up(&one, two.view().revision());
     assert_eq!(dump(&one.view()), dump(&two.view()));
-    assert_eq!(profile(&one.view(), "x").unwrap(), "packed");
+    assert_eq!(profile(&one.view(), "xx").unwrap(), "packed");
     block_on(one.remove_pack(audit(), "p")).unwrap();
     catch_up(&two, one.view().revision());
     assert_eq!(dump(&one.view()), dump(&two.view()));
@@ -47,7 +47,7 @@ fn what_one_writes_the_other_sees() {
 fn a_closure_that_was_overtaken_runs_again_with_the_same_ids_and_time() {
     let store = memory();
     let (one, two) = (open(&store), open(&store));
-    put_profile(&one, "a", "1");
+    put_profile(&one, "aa", "1");
     let (hold, mut wait) = Hold::new();
     let (runs, mut ids) = (Arc::new(AtomicU32::new(0)), Vec::new());
     let counted = Arc::clone(&runs);
@@ -55,14 +55,14 @@ fn a_closure_that_was_overtaken_runs_again_with_the_same_ids_and_time() {
         let overtaken = one.write(audit(), move |tx| {
             counted.fetch_add(1, Ordering::Relaxed);
             ids.push((tx.now().uuid(), tx.now().time()));
-            let seen = profile(tx.view(), "a").unwrap();
-            set_profile(tx, "b", &format!("made from {seen}"))?;
+            let seen = profile(tx.view(), "aa").unwrap();
+            set_profile(tx, "bb", &format!("made from {seen}"))?;
             wait();
             Ok::<_, Error>(ids.clone())
         });
         let overtake = async {
             hold.until_entered();
-            two.write(audit(), |tx| set_profile(tx, "a", "2")).await.unwrap();
+            two.write(audit(), |tx| set_profile(tx, "aa", "2")).await.unwrap();
             hold.let_go();
         };
         tokio::join!(overtaken, overtake)
@@ -70,7 +70,7 @@ fn a_closure_that_was_overtaken_runs_again_with_the_same_ids_and_time() {
     let ids = done.unwrap().value;
     assert_eq!((runs.load(Ordering::Relaxed), ids.len()), (2, 2));
     assert_eq!(ids[0], ids[1]);
-    assert_eq!(profile(&one.view(), "b").unwrap(), "made from 2");
+    assert_eq!(profile(&one.view(), "bb").unwrap(), "made from 2");
 }
 
 #[test]
@@ -107,7 +107,11 @@ fn two_servers_that_count_at_once_lose_nothing() {
     std::thread::scope(|scope| {
         for state in &states {
             for _ in 0..2 {
-                scope.spawn(move || (0..25).for_each(|_| drop(write(state, count).unwrap())));
+                scope.spawn(move || {
+                    for _ in 0..25 {
+                        write(state, count).unwrap();
+                    }
+                });
             }
         }
     });
@@ -128,27 +132,27 @@ fn count(tx: &mut gantry_model::Tx) -> Result<(), Error> {
 fn a_server_that_missed_history_reads_again_and_tells_its_subscribers() {
     let store = Arc::new(Memory::new(Bounds { commits: 1, bytes: 1 << 20 }));
     let (one, two) = (open(&store), open(&store));
-    put_profile(&one, "a", "0");
+    put_profile(&one, "aa", "0");
     catch_up(&two, 1);
     let mut stalled = one.subscribe(None);
     let (hold, mut wait) = Hold::new();
     let (done, ()) = block_on(async {
         let held = one.write(audit(), move |tx| {
             wait();
-            let seen = profile(tx.view(), "a").unwrap();
-            set_profile(tx, "b", &format!("made from {seen}"))
+            let seen = profile(tx.view(), "aa").unwrap();
+            set_profile(tx, "bb", &format!("made from {seen}"))
         });
         let others = async {
             hold.until_entered();
             for text in ["1", "2", "3"] {
-                two.write(audit(), move |tx| set_profile(tx, "a", text)).await.unwrap();
+                two.write(audit(), move |tx| set_profile(tx, "aa", text)).await.unwrap();
             }
             hold.let_go();
         };
         tokio::join!(held, others)
     });
     done.unwrap();
-    assert_eq!(profile(&one.view(), "b").unwrap(), "made from 3");
+    assert_eq!(profile(&one.view(), "bb").unwrap(), "made from 3");
     let gap = stalled.ready().unwrap_err();
     assert_eq!(gap, gantry_state::Lost::Gap { after: 1, oldest: 4, newest: 5 });
     let mut resumed = one.subscribe(Some(4));

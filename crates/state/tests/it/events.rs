@@ -25,10 +25,10 @@ fn shown(state: &State, after: u64) -> Vec<String> {
 #[test]
 fn each_change_has_before_and_after() {
     let state = open(&memory());
-    put_profile(&state, "a", "one");
-    put_profile(&state, "a", "two");
-    delete_profile(&state, "a").unwrap();
-    let expected = ["1: profiles/a - -> one", "2: profiles/a one -> two", "3: profiles/a two -> -"];
+    put_profile(&state, "aa", "one");
+    put_profile(&state, "aa", "two");
+    delete_profile(&state, "aa").unwrap();
+    let expected = ["1: profiles/aa - -> one", "2: profiles/aa one -> two", "3: profiles/aa two -> -"];
     assert_eq!(shown(&state, 0), expected);
     assert_eq!(shown(&state, 2), expected[2..]);
 }
@@ -37,7 +37,7 @@ fn each_change_has_before_and_after() {
 fn an_event_says_who_did_what_and_when() {
     let state = open(&memory());
     let audit = Audit { reason: "asked to".into(), ..Audit::new("user:jane", "profiles.create") };
-    block_on(state.write(audit.clone(), |tx| set_profile(tx, "a", ""))).unwrap();
+    block_on(state.write(audit.clone(), |tx| set_profile(tx, "aa", ""))).unwrap();
     let events = state.subscribe(Some(0)).ready().unwrap();
     assert_eq!((&events[0].audit, events[0].time), (&audit, Time::from_unix(1_700_000_000)));
 }
@@ -45,16 +45,16 @@ fn an_event_says_who_did_what_and_when() {
 #[test]
 fn several_edits_of_an_object_are_one_change() {
     let state = open(&memory());
-    put_profile(&state, "a", "before");
+    put_profile(&state, "aa", "before");
     let edits = |tx: &mut gantry_model::Tx| {
-        set_profile(tx, "a", "between")?;
-        set_profile(tx, "b", "new")?;
-        set_profile(tx, "a", "after")?;
-        set_profile(tx, "c", "short lived")?;
-        tx.delete(Kind::Profile, "c").map(drop)
+        set_profile(tx, "aa", "between")?;
+        set_profile(tx, "bb", "new")?;
+        set_profile(tx, "aa", "after")?;
+        set_profile(tx, "cc", "short lived")?;
+        tx.delete(Kind::Profile, "cc").map(drop)
     };
     block_on(state.write(audit(), edits)).unwrap();
-    assert_eq!(shown(&state, 1), ["2: profiles/a before -> after", "2: profiles/b - -> new"]);
+    assert_eq!(shown(&state, 1), ["2: profiles/aa before -> after", "2: profiles/bb - -> new"]);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn the_view_of_an_event_is_there_when_the_event_is() {
     let state = std::sync::Arc::new(open(&memory()));
     let mut events = state.subscribe(None);
     std::thread::scope(|scope| {
-        scope.spawn(|| ["1", "2", "3", "4"].map(|text| put_profile(&state, "a", text)));
+        scope.spawn(|| ["1", "2", "3", "4"].map(|text| put_profile(&state, "aa", text)));
         block_on(async {
             while events.seen() < 4 {
                 for event in events.next().await.unwrap() {
@@ -76,20 +76,20 @@ fn the_view_of_an_event_is_there_when_the_event_is() {
 #[test]
 fn packs_make_events_too() {
     let state = open(&memory());
-    block_on(state.put_pack(audit(), pack("p", &[("x", "one"), ("y", "same")]))).unwrap();
+    block_on(state.put_pack(audit(), pack("p", &[("xx", "one"), ("yy", "same")]))).unwrap();
     let put = state.view().revision();
-    block_on(state.put_pack(audit(), pack("p", &[("x", "two"), ("z", "new")]))).unwrap();
+    block_on(state.put_pack(audit(), pack("p", &[("xx", "two"), ("zz", "new")]))).unwrap();
     let replaced = state.view().revision();
     block_on(state.remove_pack(audit(), "p")).unwrap();
     let removed = state.view().revision();
     let expected = [
-        format!("{put}: profiles/x - -> one"),
-        format!("{put}: profiles/y - -> same"),
-        format!("{replaced}: profiles/x one -> two"),
-        format!("{replaced}: profiles/y same -> -"),
-        format!("{replaced}: profiles/z - -> new"),
-        format!("{removed}: profiles/x two -> -"),
-        format!("{removed}: profiles/z new -> -"),
+        format!("{put}: profiles/xx - -> one"),
+        format!("{put}: profiles/yy - -> same"),
+        format!("{replaced}: profiles/xx one -> two"),
+        format!("{replaced}: profiles/yy same -> -"),
+        format!("{replaced}: profiles/zz - -> new"),
+        format!("{removed}: profiles/xx two -> -"),
+        format!("{removed}: profiles/zz new -> -"),
     ];
     assert_eq!(shown(&state, 0), expected);
 }
@@ -98,12 +98,12 @@ fn packs_make_events_too() {
 fn events_from_before_the_start_are_a_gap() {
     let store = memory();
     let state = open(&store);
-    put_profile(&state, "a", "");
+    put_profile(&state, "aa", "");
     drop(state);
     let state = open(&store);
     assert_eq!(state.subscribe(Some(0)).ready(), Err(Lost::Gap { after: 0, oldest: 1, newest: 1 }));
     let mut from_view = state.subscribe(Some(state.view().revision()));
-    put_profile(&state, "b", "");
+    put_profile(&state, "bb", "");
     assert_eq!(from_view.ready().unwrap().len(), 1);
     drop(state);
     assert_eq!(from_view.ready(), Err(Lost::Closed));

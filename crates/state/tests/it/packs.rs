@@ -32,11 +32,11 @@ fn a_pack_appears_is_replaced_and_vanishes_with_its_chunks() {
     let store = memory();
     let state = open(&store);
     let empty = dump(&state.view());
-    put(&state, pack("p", &[("x", "one"), ("y", "one")])).unwrap();
-    let record = state.view().record(Kind::Profile, "x").cloned().unwrap();
+    put(&state, pack("p", &[("xx", "one"), ("yy", "one")])).unwrap();
+    let record = state.view().record(Kind::Profile, "xx").cloned().unwrap();
     assert_eq!((record.bundle(), record.read_only()), ("p", true));
-    put(&state, pack("p", &[("x", "two")])).unwrap();
-    assert_eq!((profile(&state.view(), "x").unwrap(), profile(&state.view(), "y")), ("two".into(), None));
+    put(&state, pack("p", &[("xx", "two")])).unwrap();
+    assert_eq!((profile(&state.view(), "xx").unwrap(), profile(&state.view(), "yy")), ("two".into(), None));
     assert_eq!((keys(&store, "_packs"), keys(&store, "_chunks").len()), (vec!["_packs/p".to_owned()], 1));
     remove(&state, "p").unwrap();
     assert_eq!(dump(&state.view()), empty);
@@ -47,9 +47,9 @@ fn a_pack_appears_is_replaced_and_vanishes_with_its_chunks() {
 fn the_same_pack_again_is_fine() {
     let store = memory();
     let state = open(&store);
-    put(&state, pack("p", &[("x", "one")])).unwrap();
-    put(&state, pack("p", &[("x", "one")])).unwrap();
-    assert_eq!(profile(&open(&store).view(), "x").unwrap(), "one");
+    put(&state, pack("p", &[("xx", "one")])).unwrap();
+    put(&state, pack("p", &[("xx", "one")])).unwrap();
+    assert_eq!(profile(&open(&store).view(), "xx").unwrap(), "one");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_large_pack_of_many_chunks_is_back_after_a_restart() {
             char::from(b'!' + (number >> 33) as u8 % 64)
         })
         .collect();
-    let content = json!({"meta": {"Name": "large"}, "sections": {"profiles": {"x": {"Name": "x", "Description": noise}}}});
+    let content = json!({"meta": {"Name": "large"}, "sections": {"profiles": {"xx": {"Name": "xx", "Description": noise}}}});
     put(&state, Arc::new(Layer::from_value(content).unwrap())).unwrap();
     assert!(keys(&store, "_chunks").len() >= 3);
     let before = dump(&state.view());
@@ -75,11 +75,11 @@ fn a_large_pack_of_many_chunks_is_back_after_a_restart() {
 #[test]
 fn objects_of_a_pack_cannot_be_changed_nor_hidden() {
     let state = open(&memory());
-    put(&state, pack("p", &[("x", "one")])).unwrap();
-    let failed = write(&state, |tx| tx.delete(Kind::Profile, "x").map(drop)).unwrap_err();
+    put(&state, pack("p", &[("xx", "one")])).unwrap();
+    let failed = write(&state, |tx| tx.delete(Kind::Profile, "xx").map(drop)).unwrap_err();
     assert!(matches!(failed, Failure::Refused(Error::ReadOnly { .. })), "{failed:?}");
-    let clash = put(&state, pack("q", &[("x", "other")])).unwrap_err();
-    assert_eq!(clash, "q: profiles:x in layer dynamic-q would override layer dynamic-p");
+    let clash = put(&state, pack("q", &[("xx", "other")])).unwrap_err();
+    assert_eq!(clash, "q: profiles:xx in layer dynamic-q would override layer dynamic-p");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn what_is_built_in_stays() {
 fn chunks_that_a_crash_left_are_removed_at_the_start() {
     let store = memory();
     let state = open(&store);
-    put(&state, pack("p", &[("x", "one")])).unwrap();
+    put(&state, pack("p", &[("xx", "one")])).unwrap();
     drop(state);
     let chunk = (Key::new("_chunks/0000/000000").unwrap(), Some(Value::new(*b"half").unwrap()));
     let orphan = Commit { changes: [chunk].into(), record: record(), ..Commit::default() };
@@ -119,14 +119,14 @@ fn chunks_that_a_crash_left_are_removed_at_the_start() {
     put_profile(&state, "after", "the queue is in order");
     assert_eq!(keys(&store, "_chunks").len(), 1);
     drop(state);
-    assert_eq!(profile(&open(&store).view(), "x").unwrap(), "one");
+    assert_eq!(profile(&open(&store).view(), "xx").unwrap(), "one");
 }
 
 #[test]
 fn a_damaged_pack_is_named_at_the_start() {
     let store = memory();
     let state = open(&store);
-    put(&state, pack("p", &[("x", "one")])).unwrap();
+    put(&state, pack("p", &[("xx", "one")])).unwrap();
     drop(state);
     let chunk = Key::new(keys(&store, "_chunks")[0].as_str()).unwrap();
     let damage = |value: Option<Value>| {
@@ -138,7 +138,7 @@ fn a_damaged_pack_is_named_at_the_start() {
     };
     let begin = "the stored state cannot be used: content pack p: ";
     assert_eq!(
-        damage(Some(Value::new(*b"x").unwrap())),
+        damage(Some(Value::new(*b"xx").unwrap())),
         format!("{begin}its digest is not the one of its chunks")
     );
     assert_eq!(damage(None), format!("{begin}chunks are missing"));

@@ -14,18 +14,18 @@ fn a_restart_shows_the_same_view() {
     let folder = tempfile::tempdir().unwrap();
     let store = || Arc::new(Embedded::open(&folder.path().join("store"), Options::default()).unwrap());
     let state = open(&store());
-    put_profile(&state, "a", "1");
-    put_profile(&state, "b", "2");
-    block_on(state.put_pack(crate::common::audit(), pack("p", &[("x", "packed")]))).unwrap();
+    put_profile(&state, "aa", "1");
+    put_profile(&state, "bb", "2");
+    block_on(state.put_pack(crate::common::audit(), pack("p", &[("xx", "packed")]))).unwrap();
     // Machines refer to each of them, and to what is not there.
-    let machine = json!({"Name": "m1", "Profiles": ["a", "x"], "BootEnv": "local", "Stage": "none"});
+    let machine = json!({"Name": "m1", "Profiles": ["aa", "xx"], "BootEnv": "local", "Stage": "none"});
     write(&state, move |tx| tx.create(Kind::Machine, machine.clone()).map(drop)).unwrap();
-    put_profile(&state, "a", "3");
+    put_profile(&state, "aa", "3");
     let before = (dump(&state.view()), state.view().revision());
     drop(state);
     let state = open(&store());
     assert_eq!((dump(&state.view()), state.view().revision()), before);
-    assert_eq!(put_profile(&state, "c", ""), before.1 + 1);
+    assert_eq!(put_profile(&state, "cc", ""), before.1 + 1);
 }
 
 fn store_with(rows: &[(&str, &str)]) -> Arc<Memory> {
@@ -61,10 +61,10 @@ fn everything_that_is_damaged_is_named_at_once() {
 fn a_commit_that_makes_no_sense_ends_the_state_with_a_reason() {
     let store = memory();
     let state = open(&store);
-    put_profile(&state, "a", "1");
+    put_profile(&state, "aa", "1");
     let commit = Commit { record: b"not ours".to_vec(), ..Commit::default() };
     store.submit(vec![commit]).wait().unwrap();
     let why = block_on(state.ended()).to_string();
     assert!(why.starts_with("the stored state cannot be used: the record of a commit: "), "{why}");
-    assert_eq!(dump(&state.view()).iter().filter(|row| row.starts_with("profiles/a@1")).count(), 1);
+    assert_eq!(dump(&state.view()).iter().filter(|row| row.starts_with("profiles/aa@1")).count(), 1);
 }

@@ -14,21 +14,21 @@ use crate::common::{Hold, audit, block_on, memory, open, profile, put_profile, s
 fn who_writes_sees_the_write_at_once() {
     let state = open(&memory());
     for (revision, text) in [(1, "one"), (2, "two"), (3, "three")] {
-        assert_eq!(put_profile(&state, "a", text), revision);
+        assert_eq!(put_profile(&state, "aa", text), revision);
         let view = state.view();
-        assert_eq!((profile(&view, "a").as_deref(), view.revision()), (Some(text), revision));
-        assert_eq!(view.record(Kind::Profile, "a").unwrap().revision(), revision);
+        assert_eq!((profile(&view, "aa").as_deref(), view.revision()), (Some(text), revision));
+        assert_eq!(view.record(Kind::Profile, "aa").unwrap().revision(), revision);
     }
 }
 
 #[test]
 fn an_old_view_stays_what_it_was() {
     let state = open(&memory());
-    put_profile(&state, "a", "old");
+    put_profile(&state, "aa", "old");
     let old = state.view();
-    put_profile(&state, "a", "new");
+    put_profile(&state, "aa", "new");
     assert_eq!(
-        (profile(&old, "a").unwrap(), profile(&state.view(), "a").unwrap()),
+        (profile(&old, "aa").unwrap(), profile(&state.view(), "aa").unwrap()),
         ("old".into(), "new".into())
     );
 }
@@ -37,14 +37,14 @@ fn an_old_view_stays_what_it_was() {
 fn a_closure_that_fails_writes_nothing() {
     let store = memory();
     let state = open(&store);
-    put_profile(&state, "a", "1");
+    put_profile(&state, "aa", "1");
     let failed = write(&state, |tx| {
-        set_profile(tx, "a", "2")?;
-        set_profile(tx, "b", "2")?;
+        set_profile(tx, "aa", "2")?;
+        set_profile(tx, "bb", "2")?;
         tx.delete(Kind::Profile, "missing").map(drop)
     });
     assert!(matches!(failed, Err(Failure::Refused(Error::NotFound { .. }))), "{failed:?}");
-    assert_eq!((profile(&state.view(), "a").unwrap(), profile(&state.view(), "b")), ("1".into(), None));
+    assert_eq!((profile(&state.view(), "aa").unwrap(), profile(&state.view(), "bb")), ("1".into(), None));
     assert_eq!(store.revision(), Revision(1));
 }
 
@@ -52,8 +52,8 @@ fn a_closure_that_fails_writes_nothing() {
 fn a_closure_without_edits_commits_nothing_and_says_what_it_saw() {
     let store = memory();
     let state = open(&store);
-    put_profile(&state, "a", "1");
-    let read = write(&state, |tx| Ok(profile(tx.view(), "a"))).unwrap();
+    put_profile(&state, "aa", "1");
+    let read = write(&state, |tx| Ok(profile(tx.view(), "aa"))).unwrap();
     assert_eq!((read.value.as_deref(), read.revision, store.revision()), (Some("1"), 1, Revision(1)));
 }
 
@@ -138,39 +138,39 @@ where
 fn a_write_goes_on_when_its_caller_stops_waiting() {
     let state = open(&memory());
     block_on(async {
-        let abandoned = state.write(audit(), |tx| set_profile(tx, "a", "abandoned"));
+        let abandoned = state.write(audit(), |tx| set_profile(tx, "aa", "abandoned"));
         tokio::select! {
             biased;
             _ = abandoned => {}
             () = std::future::ready(()) => {}
         }
         // The queue is in order, so the one before is done when this one is.
-        state.write(audit(), |tx| set_profile(tx, "b", "")).await.unwrap();
+        state.write(audit(), |tx| set_profile(tx, "bb", "")).await.unwrap();
     });
-    assert_eq!(profile(&state.view(), "a").unwrap(), "abandoned");
+    assert_eq!(profile(&state.view(), "aa").unwrap(), "abandoned");
 }
 
 #[test]
 fn a_panic_fails_its_own_write_only() {
     let state = open(&memory());
     let failed = write(&state, |tx| {
-        set_profile(tx, "a", "half")?;
+        set_profile(tx, "aa", "half")?;
         assert!(tx.view().revision() > 99, "this panic is part of the test");
         Ok(())
     });
     assert!(matches!(failed, Err(Failure::Failed(StateError::Panicked))), "{failed:?}");
-    put_profile(&state, "b", "whole");
-    assert_eq!(profile(&state.view(), "a"), None);
+    put_profile(&state, "bb", "whole");
+    assert_eq!(profile(&state.view(), "aa"), None);
 }
 
 #[test]
 fn what_is_too_large_is_refused_and_harms_no_other() {
     let state = open(&memory());
-    let large = json!({"Name": "large", "Description": "x".repeat(gantry_store::MAX_VALUE)});
+    let large = json!({"Name": "large", "Description": "-".repeat(gantry_store::MAX_VALUE)});
     let failed =
         write(&state, move |tx| tx.create(Kind::Profile, large.clone()).map(drop)).unwrap_err().to_string();
     assert!(failed.starts_with("value of 4194"), "{failed}");
-    put_profile(&state, "b", "fits");
+    put_profile(&state, "bb", "fits");
     assert_eq!(state.view().record(Kind::Profile, "large"), None);
 }
 
@@ -178,17 +178,20 @@ fn what_is_too_large_is_refused_and_harms_no_other() {
 fn several_edits_of_a_write_are_one_revision() {
     let state = open(&memory());
     let done = write(&state, |tx| {
-        set_profile(tx, "a", "1")?;
-        set_profile(tx, "b", "1")?;
-        set_profile(tx, "a", "2")?;
+        set_profile(tx, "aa", "1")?;
+        set_profile(tx, "bb", "1")?;
+        set_profile(tx, "aa", "2")?;
         set_profile(tx, "gone", "")?;
         tx.delete(Kind::Profile, "gone").map(drop)
     });
     assert_eq!(done.unwrap().revision, 1);
     let view = state.view();
-    let revisions = ["a", "b"].map(|name| view.record(Kind::Profile, name).unwrap().revision());
-    assert_eq!((revisions, profile(&view, "a").unwrap(), profile(&view, "gone")), ([1, 1], "2".into(), None));
-    assert_eq!(put_profile(&state, "a", "3"), 2);
+    let revisions = ["aa", "bb"].map(|name| view.record(Kind::Profile, name).unwrap().revision());
+    assert_eq!(
+        (revisions, profile(&view, "aa").unwrap(), profile(&view, "gone")),
+        ([1, 1], "2".into(), None)
+    );
+    assert_eq!(put_profile(&state, "aa", "3"), 2);
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn dropping_the_state_finishes_what_was_begun() {
     let store = memory();
     let state = open(&store);
     block_on(async {
-        let write = std::pin::pin!(state.write(audit(), |tx| set_profile(tx, "a", "begun")));
+        let write = std::pin::pin!(state.write(audit(), |tx| set_profile(tx, "aa", "begun")));
         tokio::select! {
             biased;
             _ = write => {}
@@ -204,7 +207,7 @@ fn dropping_the_state_finishes_what_was_begun() {
         }
     });
     drop(state);
-    assert_eq!(profile(&open(&store).view(), "a").unwrap(), "begun");
+    assert_eq!(profile(&open(&store).view(), "aa").unwrap(), "begun");
 }
 
 /// A store that breaks when it is told to.
@@ -244,16 +247,16 @@ impl Store for Fragile {
 fn when_the_store_fails_everybody_is_told_and_reading_goes_on() {
     let store = Arc::new(Fragile::default());
     let state = State::open(Arc::clone(&store) as Arc<dyn Store>, setup()).unwrap();
-    put_profile(&state, "a", "durable");
+    put_profile(&state, "aa", "durable");
     let mut events = state.subscribe(None);
     store.broken.store(true, Ordering::Relaxed);
     for _ in 0..2 {
-        let failed = write(&state, |tx| set_profile(tx, "a", "lost")).unwrap_err();
+        let failed = write(&state, |tx| set_profile(tx, "aa", "lost")).unwrap_err();
         assert_eq!(failed.to_string(), "writing failed");
     }
     assert_eq!(block_on(state.ended()).to_string(), "writing failed");
     assert!(block_on(events.next()).is_err());
-    assert_eq!(profile(&state.view(), "a").unwrap(), "durable");
+    assert_eq!(profile(&state.view(), "aa").unwrap(), "durable");
 }
 
 #[test]
@@ -264,6 +267,6 @@ fn the_catalogue_is_visible_to_readers_and_closures_and_stays() {
     block_on(state.set_catalogue(Arc::new(catalogue))).unwrap();
     let has = |view: &View| view.catalogue().has_file("isos/a.iso");
     assert!(has(&state.view()));
-    assert!(write(&state, move |tx| set_profile(tx, "a", "").map(|()| has(tx.view()))).unwrap().value);
+    assert!(write(&state, move |tx| set_profile(tx, "aa", "").map(|()| has(tx.view()))).unwrap().value);
     assert!(has(&state.view()));
 }
