@@ -146,6 +146,8 @@ fn open_packet_socket(name: &str) -> io::Result<OwnedFd> {
     };
     set_option(&socket, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
     set_option(&socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)?;
+    // This end came up before the other, so the kernel gives it a queue some time later, and until then drops what is sent.
+    set_option(&socket, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)?;
     // As much room as the system allows an ordinary user.
     set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, 8 << 20)?;
     set_option(&socket, libc::SOL_SOCKET, libc::SO_SNDBUF, 8 << 20)?;

@@ -504,7 +504,9 @@ mod tests {
             frame(Mac::BROADCAST, Mac::numbered(1), b"one"),
             frame(Mac::BROADCAST, Mac::numbered(1), b"two"),
         ];
-        frames.iter().for_each(|frame| drop(a.send(frame).unwrap()));
+        for frame in &frames {
+            a.send(frame).unwrap();
+        }
         assert_eq!(receive(&b), frames[1]);
         switch.end_capture().unwrap();
         let read = capture::read(&path).unwrap();
