@@ -178,7 +178,7 @@ impl MachineSpec {
         if self.uuid.is_nil() {
             return Err(invalid(
                 "uuid",
-                self.uuid,
+                &self.uuid,
                 "any UUID but the all-zero one, which firmware takes for none",
             ));
         }
@@ -187,10 +187,10 @@ impl MachineSpec {
             let own_driver = matches!(self.firmware, Firmware::UefiPxe | Firmware::UefiHttp);
             if own_driver && nic.model != NicModel::Virtio {
                 let right = "virtio, for which alone OVMF has a driver; or the firmware UefiIpxe, with the driver in the ROM";
-                return Err(invalid("nic model", format!("{:?}", nic.model), right));
+                return Err(invalid("nic model", &format!("{:?}", nic.model), right));
             }
             if self.mac(n).is_group() {
-                return Err(invalid("mac", self.mac(n), "an address of one station: an even first byte"));
+                return Err(invalid("mac", &self.mac(n), "an address of one station: an even first byte"));
             }
         }
         self.disks.iter().try_for_each(Disk::check)
@@ -222,7 +222,7 @@ impl Disk {
         }
         let (DiskContent::Blank(size) | DiskContent::Image(_, size)) = &self.content;
         if *size == 0 || size % 512 != 0 {
-            return Err(invalid("disk size", size, "a number of bytes above 0 that is divisible by 512"));
+            return Err(invalid("disk size", &size, "a number of bytes above 0 that is divisible by 512"));
         }
         Ok(())
     }
@@ -232,10 +232,10 @@ fn range(field: &'static str, value: u32, low: u32, high: u32) -> Result<()> {
     if (low..=high).contains(&value) {
         return Ok(());
     }
-    Err(invalid(field, value, &format!("a number from {low} to {high}")))
+    Err(invalid(field, &value, &format!("a number from {low} to {high}")))
 }
 
-fn invalid(field: &'static str, value: impl ToString, right: &str) -> Error {
+fn invalid(field: &'static str, value: &dyn ToString, right: &str) -> Error {
     Error::Invalid { field, value: value.to_string(), right: right.to_owned() }
 }
 

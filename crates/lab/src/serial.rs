@@ -378,7 +378,7 @@ mod tests {
     fn a_line_may_come_in_pieces_and_later() {
         let (_folder, recorder, mut serial) = console();
         let writer = thread::spawn(move || {
-            b"Linux |vers|ion 6.1\n".split(|b| *b == b'|').for_each(|part| recorder.copy(part))
+            b"Linux |vers|ion 6.1\n".split(|b| *b == b'|').for_each(|part| recorder.copy(part));
         });
         assert!(serial.wait_for("Linux version", SOON).unwrap().text.starts_with("Linux version"));
         writer.join().unwrap();

@@ -246,7 +246,7 @@ fn dispatch(matches: &ArgMatches) -> Result<ExitCode> {
         "add" => lab(matches)?.machine(spec(matches)).map(drop)?,
         "impair" => impair(matches)?,
         "vlan" => {
-            lab(matches)?.switch().set_vlan(&text(matches, "port"), required::<Vlan>(matches, "vlan"))?
+            lab(matches)?.switch().set_vlan(&text(matches, "port"), required::<Vlan>(matches, "vlan"))?;
         }
         "capture" => capture(matches)?,
         _ => on_machine(name, matches)?,

@@ -17,7 +17,7 @@ const MODELS: &[(&str, NicModel)] =
 /// One of a table's words, as the table's value.
 pub(crate) fn choice<T: Copy + Send + Sync + 'static>(
     table: &'static [(&'static str, T)],
-) -> impl TypedValueParser<Value = T> + Clone {
+) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(table.iter().map(|(word, _)| *word))
         .map(|word| find(table, &word).expect("clap takes only words of the table"))
 }

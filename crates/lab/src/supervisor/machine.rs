@@ -46,6 +46,13 @@ struct Running {
     console: UnixStream,
 }
 
+/// QEMU's ends of the sockets.
+struct QemuEnds {
+    serial: OwnedFd,
+    monitor: OwnedFd,
+    nics: Vec<OwnedFd>,
+}
+
 impl Machine {
     /// Makes the machine's folder, disks and ports.
     pub(crate) fn create(
@@ -114,7 +121,10 @@ impl Machine {
         let (console, theirs) = UnixStream::pair().doing(|| "make a socket for the serial console")?;
         let (monitor, their_monitor) = UnixStream::pair().doing(|| "make a socket for QEMU's monitor")?;
         let cables = self.plug_in()?;
-        let process = self.start_qemu(theirs.into(), their_monitor.into(), cables)?;
+        let ends = QemuEnds { serial: theirs.into(), monitor: their_monitor.into(), nics: cables };
+        let process = self.start_qemu(&ends)?;
+        // QEMU holds them now; ours would keep the sockets open beyond its end.
+        drop(ends);
         let reader = console.try_clone().doing(|| "share the serial console")?;
         self.watch(process, reader)?;
         match Qmp::start(monitor, self.listener()) {
@@ -197,11 +207,11 @@ impl Machine {
         (0..self.spec.nics.len()).map(plug).collect()
     }
 
-    fn start_qemu(&self, serial: OwnedFd, monitor: OwnedFd, nics: Vec<OwnedFd>) -> Result<u64> {
+    fn start_qemu(&self, ends: &QemuEnds) -> Result<u64> {
         let inherited = Inherited {
-            serial: serial.as_raw_fd(),
-            qmp: monitor.as_raw_fd(),
-            nics: nics.iter().map(AsRawFd::as_raw_fd).collect(),
+            serial: ends.serial.as_raw_fd(),
+            qmp: ends.monitor.as_raw_fd(),
+            nics: ends.nics.iter().map(AsRawFd::as_raw_fd).collect(),
         };
         let log = OpenOptions::new().create(true).append(true).open(self.qemu_log());
         let log = log.doing(|| format!("open {}", self.qemu_log().display()))?;

@@ -86,7 +86,7 @@ pub(crate) fn send<'a>(socket: BorrowedFd<'_>, frames: impl Iterator<Item = &'a 
         .take(FRAMES)
         .map(|frame| libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() })
         .collect();
-    let mut headers: Vec<libc::mmsghdr> = vectors.iter_mut().map(|vector| empty_header(vector)).collect();
+    let mut headers: Vec<libc::mmsghdr> = vectors.iter_mut().map(empty_header).collect();
     // SAFETY: every header points to one iovec, whose memory is only read and outlives the call.
     let count = unsafe {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

@@ -1,4 +1,8 @@
 //! Whole labs: namespaces, a switch and machines, as an ordinary user or as root, whoever runs the tests.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, which clippy sees only inside #[test] functions"
+)]
 
 mod cleanup;
 mod machines;
