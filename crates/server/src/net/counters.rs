@@ -81,7 +81,19 @@ impl Counters {
     /// Counts a request that was no request for a file.
     pub(super) fn file_status(&self, protocol: Protocol, status: &str) {
         const KNOWN: [&str; 14] = [
-            "200", "206", "304", "400", "404", "405", "416", "500", "503", "SUCCESS", "PROBED", "FAILED", "MALFORMED",
+            "200",
+            "206",
+            "304",
+            "400",
+            "404",
+            "405",
+            "416",
+            "500",
+            "503",
+            "SUCCESS",
+            "PROBED",
+            "FAILED",
+            "MALFORMED",
             "BUSY",
         ];
         let status = KNOWN.iter().find(|known| **known == status).unwrap_or(&"other");

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use gantry_model::{Error, Kind, Time, Tx, View};
 use gantry_netboot::dhcp::client::Boot;
 use gantry_netboot::dhcp::engine::{
-    Answer, Arrival, Destination, Durability, Effect, Engine, Host, Memory, Note as Remark, Outcome, Reason, Save,
-    Service as Port, Settings,
+    Answer, Arrival, Destination, Durability, Effect, Engine, Host, Memory, Note as Remark, Outcome, Reason,
+    Save, Service as Port, Settings,
 };
 use gantry_netboot::dhcp::packet::Error as Malformed;
 use gantry_netboot::dhcp::{Client, Message, Packet};
@@ -139,7 +139,9 @@ impl Dhcp {
                 received = socket.receive(&mut buffer) => received,
             };
             match received {
-                Ok(datagram) => self.datagram(sockets, port, &buffer[..datagram.len], &datagram, &mut work).await,
+                Ok(datagram) => {
+                    self.datagram(sockets, port, &buffer[..datagram.len], &datagram, &mut work).await
+                }
                 Err(error) => {
                     tracing::debug!(%error, service = word(port), "receive failed");
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -182,7 +184,8 @@ impl Dhcp {
         let client = Client::of(packet);
         packet.message() == Some(Message::Discover)
             && client.boot != Boot::Other
-            && (client.ipxe.is_none() || !self.memory().has_loader(&packet.chaddr, packet.xid, (self.clock)()))
+            && (client.ipxe.is_none()
+                || !self.memory().has_loader(&packet.chaddr, packet.xid, (self.clock)()))
     }
 
     async fn judge(self: &Arc<Self>, sockets: &Arc<Sockets>, asked: Asked, work: &mut JoinSet<()>) {
@@ -256,7 +259,8 @@ impl Dhcp {
     async fn write_late(self: &Arc<Self>, asked: &Asked, outcome: &Outcome) -> Result<(), String> {
         let service = self.clone();
         let (arrival, packet) = (asked.arrival.clone(), asked.packet.clone());
-        let shuns: Vec<Save> = outcome.saves.iter().filter(|s| matches!(s, Save::Shun(..))).cloned().collect();
+        let shuns: Vec<Save> =
+            outcome.saves.iter().filter(|s| matches!(s, Save::Shun(..))).cloned().collect();
         let change = move |tx: &mut Tx| {
             if !shuns.is_empty() {
                 return shuns.iter().try_for_each(|save| save.write(tx));
@@ -329,11 +333,14 @@ impl Dhcp {
             tracing::warn!(client = %asked.packet.chaddr, options = ?encoded.dropped, "options found no room");
         }
         let index = asked.arrival.interface.index;
-        let source = Some(answer.from).filter(|a| asked.arrival.interface.addresses.iter().any(|(own, _)| own == a));
+        let source =
+            Some(answer.from).filter(|a| asked.arrival.interface.addresses.iter().any(|(own, _)| own == a));
         let broadcast = |port| SocketAddrV4::new(Ipv4Addr::BROADCAST, port);
         match answer.to {
             Destination::Unicast(to) => socket.send(&encoded.bytes, to, None, source).await,
-            Destination::Broadcast(port) => socket.send(&encoded.bytes, broadcast(port), Some(index), source).await,
+            Destination::Broadcast(port) => {
+                socket.send(&encoded.bytes, broadcast(port), Some(index), source).await
+            }
             Destination::Hardware(hardware, to) => {
                 if self.send_frame(sockets, socket, asked, answer, hardware.as_bytes(), to, &encoded.bytes) {
                     return Ok(());
@@ -357,7 +364,9 @@ impl Dhcp {
         let index = asked.arrival.interface.index;
         let Some(frames) = &sockets.frames else { return false };
         let Ok(to_hardware) = <[u8; 6]>::try_from(hardware) else { return false };
-        let Some(from_hardware) = self.interfaces.get(index).and_then(|nic| nic.hardware) else { return false };
+        let Some(from_hardware) = self.interfaces.get(index).and_then(|nic| nic.hardware) else {
+            return false;
+        };
         let Ok(port) = socket.local_addr().map(|a| a.port()) else { return false };
         let ends = Ends { from_hardware, to_hardware, from: SocketAddrV4::new(answer.from, port), to };
         let Some(frame) = udp(&ends, bytes) else { return false };

@@ -61,7 +61,8 @@ impl Handler for Files {
             Err(why) => return ticket.refuse(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         };
         if self.sending.load(Ordering::Relaxed) >= BUSY {
-            let mut answer = ticket.refuse(StatusCode::SERVICE_UNAVAILABLE, "too many files are being sent\n");
+            let mut answer =
+                ticket.refuse(StatusCode::SERVICE_UNAVAILABLE, "too many files are being sent\n");
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             return answer;
         }
@@ -81,7 +82,6 @@ impl Handler for Files {
         answer
     }
 }
-
 
 fn clean(path: &str) -> Result<String, String> {
     let bytes = percent_decode(path).ok_or("the path holds a wrong % escape")?;
@@ -109,9 +109,11 @@ fn present(ticket: Ticket, headers: &HeaderMap, found: Found) -> Response<Body> 
         Found::Bytes(bytes) => ranged(ticket, headers, bytes.len() as u64, None, |from, len, ticket| {
             Body::new(Counted { body: Body::from(bytes.slice(from as usize..(from + len) as usize)), ticket })
         }),
-        Found::File { file, size, modified } => ranged(ticket, headers, size, modified, |from, len, ticket| {
-            Body::new(FileBody::new(file, from, len, ticket))
-        }),
+        Found::File { file, size, modified } => {
+            ranged(ticket, headers, size, modified, |from, len, ticket| {
+                Body::new(FileBody::new(file, from, len, ticket))
+            })
+        }
         Found::Stream { size, body } => {
             let mut answer = Response::new(Body::empty());
             describe(&mut answer, &ticket.wanted.path, None);
@@ -210,7 +212,9 @@ fn folder(ticket: Ticket, names: &[String]) -> Response<Body> {
 
 fn escape(byte: u8) -> String {
     match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+            char::from(byte).to_string()
+        }
         byte => format!("%{byte:02X}"),
     }
 }
@@ -321,7 +325,10 @@ impl hyper::body::Body for Counted {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
             self.ticket.sent += frame.data_ref().map_or(0, |data| data.len() as u64);

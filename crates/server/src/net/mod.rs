@@ -17,7 +17,9 @@ pub mod udp;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -26,6 +28,8 @@ pub use counters::Counters;
 pub use frames::Frames;
 pub use interfaces::Interfaces;
 pub use probe::Prober;
+
+use tokio::io::unix::AsyncFd;
 
 use crate::trace::{Note, TraceSink};
 
@@ -168,4 +172,10 @@ impl Reports {
             ..Note::default()
         });
     }
+}
+
+/// Has the runtime watch a descriptor.
+fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is open and stays the same descriptor until it is dropped, which the AsyncFd does itself.
+    unsafe { AsyncFd::register(fd) }.map_err(Into::into)
 }

@@ -49,7 +49,7 @@ impl Prober {
             Ok(fd) => (fd, true),
             Err(_) => (open(SockType::Datagram)?, false),
         };
-        Ok(Self { socket: AsyncFd::new(fd)?, raw, waiting: Mutex::default(), sequence: AtomicU16::new(1) })
+        Ok(Self { socket: super::watch(fd)?, raw, waiting: Mutex::default(), sequence: AtomicU16::new(1) })
     }
 
     /// Reads answers until `stop`.

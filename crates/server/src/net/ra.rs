@@ -11,8 +11,8 @@ use gantry_model::{Subnet, View};
 use gantry_netboot::ra::{SOLICITATION, advertisement, solicitation};
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6,
-    recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType,
+    SockaddrIn6, recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ impl Advertiser {
         set_number(&fd, libc::IPV6_RECVHOPLIMIT, 1)?;
         set_number(&fd, libc::IPV6_MULTICAST_HOPS, HOPS)?;
         set_number(&fd, libc::IPV6_UNICAST_HOPS, HOPS)?;
-        Ok(Self { socket: AsyncFd::new(fd)?, interfaces: Interfaces::default(), counters })
+        Ok(Self { socket: super::watch(fd)?, interfaces: Interfaces::default(), counters })
     }
 
     /// Answers until `stop`. `view` gives the objects as they are now.
@@ -116,7 +116,8 @@ impl Advertiser {
     }
 
     fn send(&self, message: &[u8], to: Ipv6Addr, interface: u32) -> io::Result<()> {
-        let info = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: [0; 16] }, ipi6_ifindex: interface };
+        let info =
+            libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: [0; 16] }, ipi6_ifindex: interface };
         let to = SockaddrIn6::from(SocketAddrV6::new(to, 0, 0, interface));
         let control = [ControlMessage::Ipv6PacketInfo(&info)];
         let fd = self.socket.get_ref().as_raw_fd();

@@ -63,7 +63,9 @@ impl Tftp {
                 received = socket.receive(&mut buffer) => received,
             };
             match received {
-                Ok(datagram) => self.datagram(socket, &buffer[..datagram.len], datagram, &mut transfers).await,
+                Ok(datagram) => {
+                    self.datagram(socket, &buffer[..datagram.len], datagram, &mut transfers).await
+                }
                 Err(error) => {
                     tracing::debug!(%error, "tftp receive failed");
                     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -126,8 +128,12 @@ impl Tftp {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         });
-        let mut wanted =
-            Wanted { path: request.file.clone(), client: datagram.from.ip(), local, protocol: Protocol::Tftp };
+        let mut wanted = Wanted {
+            path: request.file.clone(),
+            client: datagram.from.ip(),
+            local,
+            protocol: Protocol::Tftp,
+        };
         let result = match socket_to(local, datagram.from).await {
             Err(error) => Summary::failed(format!("no socket: {error}")),
             Ok(socket) => match path::clean(&request.file) {
@@ -241,11 +247,13 @@ async fn socket_to(local: IpAddr, client: SocketAddr) -> io::Result<UdpSocket> {
 
 async fn converse(socket: &UdpSocket, request: &Request, mut content: Content) -> Summary {
     let size = content.size();
-    let mtu = getsockopt(socket, sockopt::IpMtu).ok().and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(1500);
+    let mtu =
+        getsockopt(socket, sockopt::IpMtu).ok().and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(1500);
     if let Err(why) = content.fetch(0..CHUNK as u64).await {
         return refuse(socket, error::UNDEFINED, &format!("file cannot be read: {}", why.kind())).await;
     }
-    let (mut session, mut step) = Session::start(request, Some(size), Limits::for_mtu(mtu), &mut content.reader());
+    let (mut session, mut step) =
+        Session::start(request, Some(size), Limits::for_mtu(mtu), &mut content.reader());
     let mut buffer = [0; BUFFER];
     loop {
         for datagram in &step.send {
@@ -300,7 +308,9 @@ impl Content {
         }
         let (file, start) = (file.clone(), wanted.start);
         let len = (end - start).max(CHUNK as u64).min(*size - start) as usize;
-        *chunk = tokio::task::spawn_blocking(move || read_at(&file, start, len)).await.map_err(io::Error::other)??;
+        *chunk = tokio::task::spawn_blocking(move || read_at(&file, start, len))
+            .await
+            .map_err(io::Error::other)??;
         *from = start;
         Ok(())
     }

@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd as _;
 
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrStorage, recvmsg, sendmsg, setsockopt,
+    sockopt,
 };
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -83,7 +84,9 @@ impl Socket {
     ) -> io::Result<()> {
         let info = nix::libc::in_pktinfo {
             ipi_ifindex: interface.and_then(|i| i.try_into().ok()).unwrap_or(0),
-            ipi_spec_dst: nix::libc::in_addr { s_addr: u32::from(source.unwrap_or(Ipv4Addr::UNSPECIFIED)).to_be() },
+            ipi_spec_dst: nix::libc::in_addr {
+                s_addr: u32::from(source.unwrap_or(Ipv4Addr::UNSPECIFIED)).to_be(),
+            },
             ipi_addr: nix::libc::in_addr { s_addr: 0 },
         };
         let to = SockaddrIn::from(to);
@@ -101,7 +104,9 @@ impl Socket {
     /// What the system says.
     pub async fn reply(&self, bytes: &[u8], to: &Datagram) -> io::Result<()> {
         match (to.from, to.local) {
-            (SocketAddr::V4(from), Some(IpAddr::V4(local))) => self.send(bytes, from, None, Some(local)).await,
+            (SocketAddr::V4(from), Some(IpAddr::V4(local))) => {
+                self.send(bytes, from, None, Some(local)).await
+            }
             _ => self.0.send_to(bytes, to.from).await.map(drop),
         }
     }
@@ -110,7 +115,8 @@ impl Socket {
 fn receive_now(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Datagram> {
     let mut control = nix::cmsg_space!(nix::libc::in_pktinfo, nix::libc::in6_pktinfo);
     let mut parts = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let message =
+        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
     let from = message.address.as_ref().and_then(socket_address);
     let from = from.ok_or_else(|| io::Error::other("datagram without a sender"))?;
     let mut datagram = Datagram { len: message.bytes, from, interface: 0, local: None };

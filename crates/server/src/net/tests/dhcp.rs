@@ -78,7 +78,8 @@ impl Client {
     async fn receive(&self) -> Packet {
         let mut buffer = [0; 2048];
         let receive = self.0.recv_from(&mut buffer);
-        let (len, _) = tokio::time::timeout(Duration::from_secs(20), receive).await.expect("an answer").unwrap();
+        let (len, _) =
+            tokio::time::timeout(Duration::from_secs(20), receive).await.expect("an answer").unwrap();
         Packet::decode(&buffer[..len]).unwrap()
     }
 
@@ -147,7 +148,11 @@ async fn a_lease_that_cannot_be_written_is_not_granted() {
     }
     server.objects.broken.store(false, Ordering::Relaxed);
     client.send(&request(1, offer.yiaddr), server.address).await;
-    assert_eq!(client.receive().await.message(), Some(Message::Ack), "the first answer is that of the second try");
+    assert_eq!(
+        client.receive().await.message(),
+        Some(Message::Ack),
+        "the first answer is that of the second try"
+    );
     server.stop().await;
 }
 
@@ -171,7 +176,7 @@ async fn garbage_is_counted_and_harmless() {
     let client = Client::new().await;
     let mut truncated = Client::packet(Message::Discover, 1).encode(1472).bytes;
     truncated.truncate(243);
-    truncated[242] = 9;
+    truncated[241] = 9;
     let mut long = vec![0; 240];
     long[2] = 200;
     for bytes in [&b""[..], b"x", &[1; 239], &truncated, &long, &[0xff; 9000]] {

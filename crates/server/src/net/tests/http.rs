@@ -76,7 +76,13 @@ async fn a_file_has_its_length_and_head_is_get_without_bytes() {
 #[tokio::test]
 async fn double_slashes_escapes_and_backslashes_mean_the_same_file() {
     let server = Server::start().await;
-    for path in ["/sb//grubx64.efi", "//sb/grubx64.efi", "/sb%2Fgrubx64.efi", "/sb\\grubx64.efi", "/x/../sb/./grubx64.efi"] {
+    for path in [
+        "/sb//grubx64.efi",
+        "//sb/grubx64.efi",
+        "/sb%2Fgrubx64.efi",
+        "/sb\\grubx64.efi",
+        "/x/../sb/./grubx64.efi",
+    ] {
         let (head, body) = server.get(path, "").await;
         assert!(head.starts_with("http/1.1 200") && head.contains("application/efi"), "{path}: {head}");
         assert_eq!(body, b"MZ", "{path}");
@@ -97,7 +103,9 @@ async fn a_miss_has_a_short_body_and_closes_the_connection() {
 #[tokio::test]
 async fn what_leads_out_of_the_tree_is_refused() {
     let server = Server::start().await;
-    for path in ["/../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..\\..\\x", "/a%00b", "/%zz", "/%", "/%ff%fe"] {
+    for path in
+        ["/../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..\\..\\x", "/a%00b", "/%zz", "/%", "/%ff%fe"]
+    {
         let (head, _) = server.get(path, "").await;
         assert!(head.starts_with("http/1.1 400"), "{path}: {head}");
     }
@@ -151,7 +159,10 @@ async fn every_request_is_reported_and_unknown_paths_make_no_metrics() {
     server.get("/default.ipxe", "").await;
     server.get("/nope", "").await;
     let served = server.ear.files(2).await;
-    assert_eq!((served[0].status.as_str(), served[0].bytes, served[0].wanted.path.as_str()), ("200", 18, "default.ipxe"));
+    assert_eq!(
+        (served[0].status.as_str(), served[0].bytes, served[0].wanted.path.as_str()),
+        ("200", 18, "default.ipxe")
+    );
     assert_eq!((served[1].status.as_str(), served[1].wanted.path.as_str()), ("404", "nope"));
     assert_eq!(server.ear.texts()[0], "http /default.ipxe 200 18 bytes");
     let lines = metrics(&server.counters).lines().count();

@@ -1,13 +1,12 @@
 //! TFTP over loopback: tftp-hpa, atftp and curl, and a client of our own for what they do not do.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_netboot::tftp::packet::refusal;
 use tokio::net::UdpSocket;
-use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +49,10 @@ async fn fetch(client: &str, args: impl Fn(u16, &str) -> String) {
     let server = Server::start();
     let target = server.folder.path().join("got");
     let line = args(server.address.port(), target.to_str().unwrap());
-    let words = line.split(' ').map(|word| word.replace('_', " "));
-    let run = Command::new(client).args(words).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let words: Vec<String> = line.split(' ').map(|word| word.replace('_', " ")).collect();
+    let mut command = Command::new(client);
+    command.args(words).stdin(Stdio::null());
+    let run = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
     let output = match run {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return eprintln!("skipped: {client} is not installed");
@@ -89,7 +90,8 @@ async fn ask(server: &Server, bytes: &[u8]) -> (UdpSocket, Vec<u8>, SocketAddr) 
     socket.send_to(bytes, server.address).await.unwrap();
     let mut buffer = [0; 2048];
     let receive = socket.recv_from(&mut buffer);
-    let (len, from) = tokio::time::timeout(Duration::from_secs(20), receive).await.expect("an answer").unwrap();
+    let (len, from) =
+        tokio::time::timeout(Duration::from_secs(20), receive).await.expect("an answer").unwrap();
     (socket, buffer[..len].to_vec(), from)
 }
 
@@ -115,7 +117,8 @@ async fn refusals_are_at_once_and_tell_nothing_of_our_disk() {
 #[tokio::test]
 async fn a_size_probe_ends_well_and_a_slash_is_no_matter() {
     let server = Server::start();
-    let (socket, answer, from) = ask(&server, b"\0\x01/sb//grubx64.efi\0octet\0tsize\x000\0blksize\x001468\0").await;
+    let (socket, answer, from) =
+        ask(&server, b"\0\x01/sb//grubx64.efi\0octet\0tsize\x000\0blksize\x001468\0").await;
     assert_eq!(String::from_utf8_lossy(&answer), "\0\x06tsize\x002\0blksize\x001468\0");
     assert_ne!(from, server.address, "each transfer has a port of its own");
     socket.send_to(&refusal(8, "User aborted the transfer"), from).await.unwrap();
