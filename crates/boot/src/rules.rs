@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use gantry_model::parts::TemplateInfo;
-use gantry_model::{Info, Kind, Machine, Problems, Rules, Saving, check};
+use gantry_model::{Info, Kind, Machine, Problems, Rules, Saving, View, check};
 use gantry_template::{MissingKey, NoHost, Set};
 use serde_json::Value;
 
@@ -51,16 +51,25 @@ impl TemplateRules {
         }
     }
 
-    /// The paths of the files that the machine would get, when it is new or gets other ones.
+    /// Everything in a View that does not compile: for a content pack, after it was put into a View and before that View
+    /// becomes the current one (API §12.4).
+    #[must_use]
+    pub fn check_view(&self, view: &View) -> Vec<String> {
+        let root = self.0.root(view);
+        let unparsed =
+            root.errors.iter().map(|(id, message)| format!("Unable to load {id} templates: {message}"));
+        let kinds = [Kind::BootEnv, Kind::Stage, Kind::Task];
+        let owners = kinds.into_iter().flat_map(|kind| view.records(kind));
+        let uncompiled = owners.flat_map(|record| self.0.compiled(view, record).errors.clone());
+        unparsed.chain(uncompiled).collect()
+    }
+
+    /// The paths of the files that a new machine would get. One that exists may be changed: its files then fail one by one.
     fn check_machine(&self, saving: &Saving<'_>, object: &Value, problems: &mut Problems) {
-        let moved = |before: &Machine, after: &Machine| {
-            before.boot_env != after.boot_env || before.stage != after.stage
-        };
-        let Ok(machine) = serde_json::from_value::<Machine>(object.clone()) else { return };
-        let before = saving.before.map(gantry_model::Record::typed::<Machine>);
-        if before.is_some_and(|before| !moved(&before, &machine)) || saving.how.force {
+        if saving.before.is_some() || saving.how.force {
             return;
         }
+        let Ok(machine) = serde_json::from_value::<Machine>(object.clone()) else { return };
         let server = Arc::new(Server {
             info: Arc::new(Info::default()),
             address: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),

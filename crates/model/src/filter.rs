@@ -78,24 +78,37 @@ impl Query {
         parse::query(view, kind, pairs).map_err(|message| Error::Query { kind, message })
     }
 
-    /// Runs the query over all objects that `visible` lets through.
+    /// Runs the query over all objects.
+    #[must_use]
+    pub fn run_all(&self, view: &View) -> Selection {
+        self.select(view, &|_| true, view.count(self.kind))
+    }
+
+    /// Runs the query over all objects that `visible` lets through, which costs a look at each for the total.
     #[must_use]
     pub fn run(&self, view: &View, visible: &dyn Fn(&Record) -> bool) -> Selection {
+        let total = view.records(self.kind).filter(|record| visible(record)).count();
+        self.select(view, visible, total)
+    }
+
+    fn select(&self, view: &View, visible: &dyn Fn(&Record) -> bool, total: usize) -> Selection {
         let mut memo = Memo::new(view);
-        let mut records: Vec<Arc<Record>> = match self.narrow(view) {
-            Some(keys) => keys.iter().filter_map(|key| view.record(self.kind, key)).cloned().collect(),
-            None => view.records(self.kind).cloned().collect(),
+        let mut holds = |record: &Arc<Record>| {
+            visible(record) && self.terms.iter().all(|term| term.holds(record, &mut memo))
         };
-        records
-            .retain(|record| visible(record) && self.terms.iter().all(|term| term.holds(record, &mut memo)));
+        let mut records: Vec<Arc<Record>> = match self.narrow(view) {
+            Some(keys) => keys
+                .iter()
+                .filter_map(|key| view.record(self.kind, key))
+                .filter(|record| holds(record))
+                .cloned()
+                .collect(),
+            None => view.records(self.kind).filter(|record| holds(record)).cloned().collect(),
+        };
         let matched = records.len();
         self.order(&mut records, &mut memo);
         let page = records.into_iter().skip(self.offset).take(self.limit.unwrap_or(usize::MAX));
-        Selection {
-            records: page.collect(),
-            matched,
-            total: view.records(self.kind).filter(|record| visible(record)).count(),
-        }
+        Selection { records: page.collect(), matched, total }
     }
 
     /// Whether one object matches, apart from paging.

@@ -67,6 +67,24 @@ fn templates_must_parse_and_paths_must_render() {
 }
 
 #[test]
+fn packs_are_checked_as_a_whole() {
+    let rules = TemplateRules(Arc::new(Renderer::new()));
+    assert_eq!(rules.check_view(&furnished()), Vec::<String>::new());
+    let pack = json!({"meta": {"Name": "pack"}, "sections": {
+        "templates": {"t": {"ID": "bad.tmpl", "Contents": "{{end}}"}},
+        "tasks": {"k": {"Name": "kk", "Templates": [{"Name": "x", "Contents": "{{nope}}"}]}},
+    }});
+    let (view, _) = furnished().put_layer(gantry_model::Layer::from_value(pack).unwrap(), 9).unwrap();
+    let messages = rules.check_view(&view);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(
+        messages[0]
+            .starts_with("Unable to load bad.tmpl templates: template: bad.tmpl:1: unexpected {{end}}")
+    );
+    assert!(messages[1].contains("function \"nope\" not defined"));
+}
+
+#[test]
 fn every_value_says_where_it_comes_from() {
     let view = furnished();
     let machine = view.object::<Machine>(&id(1)).unwrap();

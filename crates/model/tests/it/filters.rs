@@ -44,7 +44,7 @@ fn run(view: &View, kind: Kind, query: &str) -> Result<String, String> {
     let pairs: Vec<(&str, &str)> =
         query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, ""))).collect();
     let query = Query::parse(view, kind, pairs).map_err(|error| error.to_string())?;
-    let found = query.run(view, &|_| true);
+    let found = query.run_all(view);
     let names: Vec<String> = found
         .records
         .iter()
