@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "shared with the tests of the library, which use more of it")]
 #[path = "../../../crates/agent/tests/it/api.rs"]
 mod api;
+#[expect(dead_code, reason = "as above")]
 #[path = "../../../crates/agent/tests/it/server.rs"]
 mod server;
 

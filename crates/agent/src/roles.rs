@@ -178,7 +178,7 @@ fn run(arguments: &[String]) -> ExitCode {
         }
     };
     match config {
-        Ok(config) => runner::run(config),
+        Ok(config) => runner::run(&config),
         Err(text) => {
             say(&text);
             ExitCode::from(2)

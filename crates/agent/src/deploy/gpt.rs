@@ -79,9 +79,8 @@ impl Table {
                 "{count} entries of {entry_size} bytes: want at most {MAX_ENTRIES} of 128"
             )));
         }
-        let start = quad(&header, 72)
-            .checked_mul(sector)
-            .ok_or_else(|| invalid("entries lie beyond any disk"))?;
+        let start =
+            quad(&header, 72).checked_mul(sector).ok_or_else(|| invalid("entries lie beyond any disk"))?;
         let mut entries = vec![0; count as usize * entry_size];
         disk.seek(SeekFrom::Start(start))?;
         disk.read_exact(&mut entries)?;

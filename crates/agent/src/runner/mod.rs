@@ -74,7 +74,7 @@ pub struct Config {
 }
 
 /// Runs the agent until it leaves the machine or is told to end.
-pub fn run(config: Config) -> ExitCode {
+pub fn run(config: &Config) -> ExitCode {
     let signals = [libc::SIGTERM, libc::SIGINT];
     sys::block_signals(&signals);
     let (inputs, inbox) = mpsc::channel();
@@ -86,7 +86,7 @@ pub fn run(config: Config) -> ExitCode {
             }
         }
     });
-    run_with(&config, inputs, &inbox)
+    run_with(config, inputs, &inbox)
 }
 
 /// Runs the agent with inputs from outside; the tests' way in.

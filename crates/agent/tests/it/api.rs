@@ -6,59 +6,58 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A task: its name and its actions (name, path, content).
-pub type Task = (&'static str, Vec<(&'static str, &'static str, String)>);
+pub(crate) type Task = (&'static str, Vec<(&'static str, &'static str, String)>);
 
 #[derive(Debug, Default)]
-pub struct State {
-    pub machine: Value,
-    pub jobs: BTreeMap<String, Value>,
-    pub logs: BTreeMap<String, Vec<u8>>,
-    pub params: BTreeMap<String, Value>,
-    pub events: Vec<Value>,
-    pub tasks: Vec<Task>,
+pub(crate) struct State {
+    pub(crate) machine: Value,
+    pub(crate) jobs: BTreeMap<String, Value>,
+    pub(crate) logs: BTreeMap<String, Vec<u8>>,
+    pub(crate) params: BTreeMap<String, Value>,
+    pub(crate) events: Vec<Value>,
+    pub(crate) tasks: Vec<Task>,
     /// Method and path of every request, in order.
-    pub seen: Vec<String>,
-    pub tokens: Vec<String>,
+    pub(crate) seen: Vec<String>,
+    pub(crate) tokens: Vec<String>,
     /// Requests that are carried out but not answered: counts down, by method and part of the path.
-    pub lose_answers: Vec<(&'static str, &'static str, usize)>,
+    pub(crate) lose_answers: Vec<(&'static str, &'static str, usize)>,
     /// Requests that are dropped: as above.
-    pub drop_requests: Vec<(&'static str, &'static str, usize)>,
+    pub(crate) drop_requests: Vec<(&'static str, &'static str, usize)>,
 }
 
 /// The server and its state.
-pub struct Api {
-    pub server: Server,
-    pub state: Arc<Mutex<State>>,
+pub(crate) struct Api {
+    pub(crate) server: Server,
+    pub(crate) state: Arc<Mutex<State>>,
 }
 
 impl Api {
-    pub fn start(tasks: Vec<Task>) -> Self {
+    pub(crate) fn start(tasks: Vec<Task>) -> Self {
         let state = Arc::new(Mutex::new(State { tasks, ..State::default() }));
         let shared = state.clone();
         let server = Server::start(move |request| shared.lock().expect("state").handle(&request));
         Self { server, state }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("state")
     }
 
     /// The log of the n-th job, without the server's first line.
-    pub fn log(&self, job: usize) -> String {
+    pub(crate) fn log(&self, job: usize) -> String {
         let text = String::from_utf8(self.state().logs[&format!("job-{job}")].clone()).expect("text");
         text.split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
     }
 
     /// `task=state/exit` of every job, in order.
-    pub fn outcomes(&self) -> Vec<String> {
+    pub(crate) fn outcomes(&self) -> Vec<String> {
         let text = |job: &Value, field: &str| job[field].as_str().unwrap_or_default().to_owned();
-        let all = self
-            .state()
+        let state = self.state();
+        state
             .jobs
             .values()
             .map(|job| format!("{}={}/{}", text(job, "Task"), text(job, "State"), text(job, "ExitState")))
-            .collect();
-        all
+            .collect()
     }
 }
 
@@ -128,7 +127,7 @@ impl State {
         }
     }
 
-    pub fn create(&mut self, body: &Value) -> Response {
+    pub(crate) fn create(&mut self, body: &Value) -> Response {
         self.machine = body.clone();
         let more = json!({
             "Uuid": "m-1", "BootEnv": "discovery", "Stage": "s", "Workflow": "w", "Context": "", "CurrentJob": "",

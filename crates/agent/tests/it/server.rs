@@ -1,65 +1,65 @@
 //! A minimal HTTP/1.1 server for tests, which can also misbehave: drop a request, or cut an answer.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A parsed request; header names are lower case.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub headers: BTreeMap<String, String>,
-    pub body: Vec<u8>,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
     /// First byte of a `Range: bytes=N-` header.
-    pub fn range(&self) -> Option<usize> {
+    pub(crate) fn range(&self) -> Option<usize> {
         self.header("range").strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
 /// An answer.
 #[derive(Clone, Debug, Default)]
-pub struct Response {
-    pub code: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) code: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Close the connection after so many bytes of the body; 0 and no code: without any answer.
-    pub cut: Option<usize>,
+    pub(crate) cut: Option<usize>,
 }
 
 impl Response {
-    pub fn json(code: u16, value: &serde_json::Value) -> Self {
+    pub(crate) fn json(code: u16, value: &serde_json::Value) -> Self {
         let body = if value.is_null() { Vec::new() } else { value.to_string().into_bytes() };
         Self { code, body, headers: vec![("Content-Type".into(), "application/json".into())], cut: None }
     }
 
-    pub fn bytes(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn bytes(body: impl Into<Vec<u8>>) -> Self {
         Self { code: 200, body: body.into(), ..Self::default() }
     }
 
     /// No answer at all.
-    pub fn hang_up() -> Self {
+    pub(crate) fn hang_up() -> Self {
         Self { cut: Some(0), ..Self::default() }
     }
 }
 
 /// A running server; ends with the value.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     over: Arc<AtomicBool>,
 }
 
 impl Server {
-    pub fn start(handler: impl Fn(Request) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(handler: impl Fn(Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
         let address = listener.local_addr().expect("address");
         let over = Arc::new(AtomicBool::new(false));
@@ -70,13 +70,13 @@ impl Server {
                     return;
                 }
                 let (handler, stop) = (handler.clone(), stop.clone());
-                std::thread::spawn(move || serve(stream, &*handler, &stop));
+                std::thread::spawn(move || serve(&stream, &*handler, &stop));
             }
         });
         Self { address, over }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
@@ -88,12 +88,12 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: TcpStream, handler: &dyn Fn(Request) -> Response, stop: &AtomicBool) {
+fn serve(stream: &TcpStream, handler: &dyn Fn(Request) -> Response, stop: &AtomicBool) {
     let mut reader = BufReader::new(stream.try_clone().expect("clone"));
     while let Some(request) = read_request(&mut reader) {
         let head = request.method == "HEAD";
         let response = handler(request);
-        if stop.load(Ordering::SeqCst) || !answer(&stream, &response, head) {
+        if stop.load(Ordering::SeqCst) || !answer(stream, &response, head) {
             let _ = stream.shutdown(Shutdown::Both);
             return;
         }
