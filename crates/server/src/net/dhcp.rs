@@ -140,7 +140,7 @@ impl Dhcp {
             };
             match received {
                 Ok(datagram) => {
-                    self.datagram(sockets, port, &buffer[..datagram.len], &datagram, &mut work).await
+                    self.datagram(sockets, port, &buffer[..datagram.len], &datagram, &mut work).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, service = word(port), "receive failed");

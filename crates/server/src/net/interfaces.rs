@@ -64,7 +64,8 @@ fn read_all() -> io::Result<HashMap<u32, Nic>> {
         *multicast = part.flags.contains(wanted) && !part.flags.contains(InterfaceFlags::IFF_LOOPBACK);
         let Some(address) = part.address else { continue };
         if let Some(v4) = address.as_sockaddr_in() {
-            let mask = part.netmask.as_ref().and_then(|m| m.as_sockaddr_in().map(|m| m.ip()));
+            let mask =
+                part.netmask.as_ref().and_then(|m| m.as_sockaddr_in().map(nix::sys::socket::SockaddrIn::ip));
             let prefix = u32::from(mask.unwrap_or(Ipv4Addr::BROADCAST)).count_ones() as u8;
             interface.addresses.push((v4.ip(), prefix));
         }

@@ -64,7 +64,7 @@ impl Tftp {
             };
             match received {
                 Ok(datagram) => {
-                    self.datagram(socket, &buffer[..datagram.len], datagram, &mut transfers).await
+                    self.datagram(socket, &buffer[..datagram.len], datagram, &mut transfers).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "tftp receive failed");
@@ -174,7 +174,7 @@ impl Tftp {
         };
         let content = match request.mode {
             Mode::Octet => content,
-            Mode::Netascii => match content.to_netascii().await {
+            Mode::Netascii => match content.into_netascii().await {
                 Ok(content) => content,
                 Err(why) => return refuse(socket, error::UNDEFINED, &why).await,
             },
@@ -336,7 +336,7 @@ impl Content {
         }
     }
 
-    async fn to_netascii(self) -> Result<Self, String> {
+    async fn into_netascii(self) -> Result<Self, String> {
         let plain = match self {
             Self::Bytes(bytes) => bytes,
             Self::File { size, .. } if size > NETASCII => {

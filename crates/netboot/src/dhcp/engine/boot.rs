@@ -25,6 +25,12 @@ pub(super) struct Choice {
     pub(super) step: Step,
 }
 
+/// Who is booting, as far as the server knows, and what.
+struct Known {
+    machine: Option<Arc<Machine>>,
+    env: Option<Arc<BootEnv>>,
+}
+
 /// A step of the chain from firmware to script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -44,7 +50,7 @@ impl Ask<'_> {
         explicit: Option<&Vec<u8>>,
         notes: &mut Vec<Note>,
     ) -> Result<Choice, Withheld> {
-        let choice = self.boot_env_of(terms, explicit, notes).and_then(|env| self.file(env, explicit));
+        let choice = self.boot_env_of(terms, explicit, notes).and_then(|known| self.file(&known, explicit));
         if let Err(why) = &choice
             && !matches!(why, Withheld::NotAsked | Withheld::NoFirmware)
         {
@@ -59,7 +65,7 @@ impl Ask<'_> {
         terms: &Terms,
         explicit: Option<&Vec<u8>>,
         notes: &mut Vec<Note>,
-    ) -> Result<(Option<Arc<Machine>>, Option<Arc<BootEnv>>), Withheld> {
+    ) -> Result<Known, Withheld> {
         if !self.packet.requests(code::BOOT_FILE) {
             return Err(Withheld::NotAsked);
         }
@@ -72,15 +78,15 @@ impl Ask<'_> {
         let machine = self.machine(Some(terms.address).filter(|a| !a.is_unspecified()));
         let Some(machine) = machine else {
             let name = self.view().preference("unknownBootEnv");
-            return Ok((None, self.view().object::<BootEnv>(&name)));
+            return Ok(Known { machine: None, env: self.view().object(&name) });
         };
         match self.view().object::<BootEnv>(&machine.boot_env) {
             None => {
                 notes.push(Note::MissingBootEnv(machine.boot_env.clone()));
-                Ok((Some(machine), None))
+                Ok(Known { machine: Some(machine), env: None })
             }
             Some(env) if !env.net_bootable() => Err(Withheld::BootEnv),
-            Some(env) => Ok((Some(machine), Some(env))),
+            env => Ok(Known { machine: Some(machine), env }),
         }
     }
 
@@ -94,11 +100,7 @@ impl Ask<'_> {
         by("HardwareAddrs", self.token.as_str()).or_else(|| by("Address", &address?.to_string()))
     }
 
-    fn file(
-        &self,
-        (machine, env): (Option<Arc<Machine>>, Option<Arc<BootEnv>>),
-        explicit: Option<&Vec<u8>>,
-    ) -> Result<Choice, Withheld> {
+    fn file(&self, known: &Known, explicit: Option<&Vec<u8>>) -> Result<Choice, Withheld> {
         if let Some(file) = explicit {
             return Ok(self.choice(String::from_utf8_lossy(file).into_owned(), Step::Explicit));
         }
@@ -109,7 +111,7 @@ impl Ask<'_> {
             return Ok(self.choice(SCRIPT.into(), Step::Script));
         }
         let row = self.client.arch.row().ok_or(Withheld::NoLoader(self.client.arch.0))?;
-        let loader = self.loader(row, machine.as_deref(), env.as_deref());
+        let loader = self.loader(row, known.machine.as_deref(), known.env.as_deref());
         let loader = loader.ok_or(Withheld::NoLoader(self.client.arch.0))?;
         Ok(self.choice(loader, Step::Loader))
     }

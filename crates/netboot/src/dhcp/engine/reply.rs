@@ -81,7 +81,7 @@ impl Ask<'_> {
             packet.options.push(code::IPXE, sub::IPXE_NO_PROXY_DHCP);
         }
         self.push_tail(&mut packet.options, terms);
-        outcome.answers.extend(self.address(packet));
+        outcome.answers.extend(self.address(&packet));
         choice
     }
 
@@ -125,7 +125,8 @@ impl Ask<'_> {
             code::PAD,
         ];
         let list = self.packet.options.get(code::PARAMETER_LIST);
-        let order: Vec<u8> = list.map_or_else(|| lease.keys().copied().collect(), |l| l.into_owned());
+        let order: Vec<u8> =
+            list.map_or_else(|| lease.keys().copied().collect(), std::borrow::Cow::into_owned);
         let mut sent = [false; 256];
         for number in order {
             let skip = PLACED.contains(&number) || (number == code::ROOT_PATH && !netboot);
@@ -222,7 +223,7 @@ impl Ask<'_> {
                 packet.options.push(number, value.clone());
             }
         }
-        outcome.answers.extend(self.address(packet));
+        outcome.answers.extend(self.address(&packet));
         outcome
     }
 
@@ -246,7 +247,7 @@ impl Ask<'_> {
             packet.options.push(code::RELAY, relay.into_owned());
         }
         let durability = if saves.is_empty() { Durability::Nothing } else { Durability::AfterAnswer };
-        let answers = self.address(packet);
+        let answers = self.address(&packet);
         Outcome { answers, saves, durability, ..Outcome::silent(Reason::Refused(why)) }
     }
 
@@ -285,7 +286,7 @@ impl Ask<'_> {
     }
 
     /// Where the answer goes, in the order of RFC 2131 §4.1.
-    fn address(&self, packet: Packet) -> Vec<Answer> {
+    fn address(&self, packet: &Packet) -> Vec<Answer> {
         let asked = self.packet;
         let source = self.arrival.source;
         let nak = packet.message() == Some(Message::Nak);
