@@ -25,7 +25,8 @@ pub(crate) async fn text(argument: &str) -> Result<String, Error> {
         return read.map(|_| text).map_err(|source| Error::File { file: "standard input".into(), source });
     }
     if argument.starts_with("http://") || argument.starts_with("https://") {
-        let fetched = async { reqwest::get(argument).await?.error_for_status()?.text().await };
+        let http = gantry_client::http().map_err(Error::Usage)?;
+        let fetched = async { http.get(argument).send().await?.error_for_status()?.text().await };
         return fetched.await.map_err(|error| Error::Usage(format!("{argument} cannot be fetched: {error}")));
     }
     if argument.len() < 4_096 && std::path::Path::new(argument).is_file() {

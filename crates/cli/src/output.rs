@@ -61,7 +61,7 @@ impl Format {
         }
         let fields = self.columns(&rows);
         let mut table = Table::new();
-        table.load_preset(if self.shape == Shape::Table { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
+        table.load_style(if self.shape == Shape::Table { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
         table.set_content_arrangement(ContentArrangement::Disabled);
         if self.header {
             table.set_header(fields.iter().map(Cell::new));

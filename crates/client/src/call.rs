@@ -60,12 +60,7 @@ impl Client {
     pub fn new(endpoint: Endpoint) -> Result<Self, Error> {
         let unusable = |reason: String| Error::Endpoint { endpoint: endpoint.url.clone(), reason };
         reqwest::Url::parse(&endpoint.url).map_err(|error| unusable(error.to_string()))?;
-        let config = tls::config(&[b"h2", b"http/1.1"]).map_err(|error| unusable(error.to_string()))?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
-            .no_proxy()
-            .build()
-            .map_err(|error| unusable(innermost(&error)))?;
+        let http = http().map_err(unusable)?;
         Ok(Self { endpoint: Arc::new(endpoint), http })
     }
 
@@ -185,6 +180,16 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+}
+
+/// An HTTP client with the TLS settings of this crate, for URLs that are no calls of the API.
+///
+/// # Errors
+/// The reason why there is none, in words.
+pub fn http() -> Result<reqwest::Client, String> {
+    let config = tls::config(&[b"h2", b"http/1.1"]).map_err(|error| error.to_string())?;
+    let built = reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy().build();
+    built.map_err(|error| innermost(&error))
 }
 
 /// Escapes what would change the meaning of a URL. Paths keep `:` and the like, for keys are `Index:value`.

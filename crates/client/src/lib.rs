@@ -10,8 +10,8 @@ mod events;
 mod tls;
 mod wait;
 
-pub use call::{Client, Credentials, Endpoint};
+pub use call::{Client, Credentials, Endpoint, http};
 pub use error::Error;
 pub use events::Events;
-pub use tls::provider;
+pub use tls::{config as tls_config, provider};
 pub use wait::Waited;

@@ -13,7 +13,11 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-pub(crate) fn config(protocols: &[&[u8]]) -> Result<ClientConfig, Error> {
+/// A TLS configuration for connections to servers of this API, offering the given ALPN protocols.
+///
+/// # Errors
+/// Never with the provider that is used here.
+pub fn config(protocols: &[&[u8]]) -> Result<ClientConfig, Error> {
     let provider = provider();
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?

@@ -17,7 +17,7 @@ const FIRST_PASSWORD: &str = "r0cketsk8ts";
 ///
 /// # Errors
 /// Everything that is wrong with them; a test keeps that from happening.
-pub fn packs() -> Result<Vec<Arc<Layer>>, content::Error> {
+pub(crate) fn packs() -> Result<Vec<Arc<Layer>>, content::Error> {
     let packs = OURS.dirs().filter(|folder| content::is_pack(|name| folder.get_file(folder.path().join(name)).is_some()));
     packs.map(|folder| content::bundle(&folder.path().to_string_lossy(), embedded(folder))).collect()
 }
@@ -31,12 +31,12 @@ fn embedded<'a>(folder: &'a Dir<'a>) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Whether a store still needs [`first_objects`].
-pub fn is_fresh(view: &View) -> bool {
+pub(crate) fn is_fresh(view: &View) -> bool {
     view.count(Kind::User) == 0
 }
 
 /// The hash of the first user's password. Slow by design.
-pub fn first_hash() -> Option<Vec<u8>> {
+pub(crate) fn first_hash() -> Option<Vec<u8>> {
     password::hash(FIRST_PASSWORD)
 }
 
@@ -44,7 +44,7 @@ pub fn first_hash() -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When a given preference is refused.
-pub fn first_objects(tx: &mut Tx, given: &BTreeMap<&'static str, String>, hash: &[u8]) -> Result<(), Error> {
+pub(crate) fn first_objects(tx: &mut Tx, given: &BTreeMap<&'static str, String>, hash: &[u8]) -> Result<(), Error> {
     builtin::first_objects(tx, hash)?;
     let given: Vec<(String, String)> = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     tx.set_preferences(&given)

@@ -8,14 +8,14 @@ use gantry_model::{Machine, Problems, Rules, Saving};
 use gantry_workflow::change::{self, Defaults, Force};
 
 /// The rules of all engines, in the order in which they are asked.
-pub fn all(renderer: &Arc<Renderer>) -> Arc<dyn Rules> {
+pub(crate) fn all(renderer: &Arc<Renderer>) -> Arc<dyn Rules> {
     let rules: Vec<Arc<dyn Rules>> = vec![Arc::new(Workflow), Arc::new(TemplateRules(renderer.clone()))];
     Arc::new(rules)
 }
 
 /// What `workflow` says about machines.
 #[derive(Clone, Copy, Debug)]
-pub struct Workflow;
+pub(crate) struct Workflow;
 
 impl Rules for Workflow {
     fn complete_machine(

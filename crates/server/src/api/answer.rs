@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 /// What a handler gives back.
-pub type Answer = Result<Response<Body>, Error>;
+pub(crate) type Answer = Result<Response<Body>, Error>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const BARE_JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -133,6 +133,7 @@ pub(super) async fn delete(ask: Ask) -> Answer {
     let name = name(&ask).ok_or_else(missing)?;
     let blobs = ask.api.files.clone();
     super::blocking(move || blobs.delete(&name)).await?.map_err(|_| missing())?;
+    ask.api.removed(&ask.route.kind, &ask.route.rest);
     Ok(answer::nothing())
 }
 

@@ -45,7 +45,7 @@ impl JobLogs {
             return self.checked(&name, offset, bytes);
         }
         // Held while writing to the page cache, never while waiting for a client.
-        let stripe = job.bytes().fold(0, |sum, byte| usize::from(byte).wrapping_add(sum * 31)) % self.ends.len();
+        let stripe = job.bytes().fold(0, |sum, byte| usize::from(byte).wrapping_add(usize::wrapping_mul(sum, 31))) % self.ends.len();
         let _turn = self.ends[stripe].lock().unwrap_or_else(PoisonError::into_inner);
         let end = match self.blobs.read(&name) {
             Ok(blob) => blob.size(),

@@ -45,7 +45,7 @@ use crate::listen::{Handler, Peer};
 use crate::log::Level;
 
 /// Longer paths and queries are refused before anything looks at them.
-const LONGEST_URI: usize = 64 * 1024;
+const LONGEST_URI: usize = 16 * 1024;
 
 /// The API as a listener's handler.
 #[derive(Clone, Debug)]

@@ -64,7 +64,9 @@ pub(super) fn read_all(ask: &Ask) -> Answer {
         if decode {
             ask.api.secure.open_all(kind, &key, &mut params);
         }
-        params.into_iter().for_each(|(name, value)| drop(found.entry(name).or_insert(value)));
+        for (name, value) in params {
+            found.entry(name).or_insert(value);
+        }
     }
     if ask.query.get("params").is_some_and(|list| !list.is_empty()) {
         let only = ask.query.list("params");

@@ -1,0 +1,157 @@
+//! Jobs and their logs, as an agent uses them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, Server, raw, send};
+
+/// A machine whose list is two tasks.
+async fn two_tasks(server: &Server) -> String {
+    let template = json!([{ "Name": "t.sh", "Contents": "#!/bin/sh\necho {{.Machine.Name}}\n" }]);
+    for name in ["task1", "task2"] {
+        server.create("tasks", json!({ "Name": name, "Templates": template })).await;
+    }
+    let body = json!({ "Name": "worker", "Tasks": ["task1", "task2"] });
+    server.create("machines", body).await["Uuid"].as_str().unwrap().to_owned()
+}
+
+async fn ask_for_work(server: &Server, machine: &str) -> Reply {
+    server.post("/jobs", json!({ "Machine": machine })).await
+}
+
+async fn report(server: &Server, job: &Value, state: &str) -> Reply {
+    let path = format!("/jobs/{}", job["Uuid"].as_str().unwrap());
+    server.patch(&path, json!([{ "op": "replace", "path": "/State", "value": state }])).await
+}
+
+async fn append(server: &Server, job: &str, text: &str, offset: Option<u64>) -> Reply {
+    let request = raw(&server.client, Method::PUT, &format!("/jobs/{job}/log"));
+    let request = request.header("content-type", "application/octet-stream").body(text.to_owned());
+    send(match offset {
+        Some(offset) => request.header("x-gantry-log-offset", offset),
+        None => request,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_follow_the_list_to_its_end() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    for task in ["task1", "task2"] {
+        let made = ask_for_work(&server, &machine).await;
+        assert_eq!((made.status, &made.json()["Task"]), (201, &json!(task)), "{}", made.text());
+        let busy = ask_for_work(&server, &machine).await;
+        let text = format!("409 Conflict: Machine {machine} already has running or created job");
+        assert_eq!(busy.error(), text);
+        let job = made.json();
+        for state in ["running", "finished"] {
+            let reported = report(&server, &job, state).await;
+            assert_eq!((reported.status, &reported.json()["State"]), (200, &json!(state)), "{}", reported.text());
+        }
+    }
+    let done = ask_for_work(&server, &machine).await;
+    assert_eq!((done.status, done.bytes.len()), (204, 0));
+    assert!(done.header("content-type").starts_with("application/json"));
+    let machine = server.get(&format!("/machines/{machine}")).await.json();
+    assert_eq!((&machine["WorkflowComplete"], &machine["CurrentTask"]), (&json!(true), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_for_work_that_cannot_be_met_are_refused() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    assert_eq!(server.post("/jobs", json!({})).await.status, 400);
+    let nobody = "00000000-0000-4000-8000-000000000001";
+    let missing = ask_for_work(&server, nobody).await;
+    assert_eq!(missing.error(), format!("422 ValidationError: Machine {nobody} does not exist"));
+    let pause = json!([{ "op": "replace", "path": "/Runnable", "value": false }]);
+    server.patch(&format!("/machines/{machine}"), pause).await;
+    let paused = ask_for_work(&server, &machine).await;
+    assert_eq!(paused.error(), format!("409 Conflict: Machine {machine} is not runnable"));
+    assert_eq!(server.get("/jobs/john/log").await.error(), "404 ValidationError: Job john does not exist");
+    assert_eq!(server.get("/jobs/john/actions").await.error(), "404 ValidationError: Job john does not exist");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_are_rendered_for_the_machine() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json();
+    let actions = server.get(&format!("/jobs/{}/actions", job["Uuid"].as_str().unwrap())).await;
+    assert_eq!(actions.status, 200, "{}", actions.text());
+    assert_eq!(actions.json()[0]["Content"], "#!/bin/sh\necho worker\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_grows_by_appends_and_a_repeated_one_is_harmless() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json()["Uuid"].as_str().unwrap().to_owned();
+    let head = format!("Log for Job: {job}\n");
+    assert_eq!(append(&server, &job, "one\n", None).await.status, 204);
+    let offset = (head.len() + 4) as u64;
+    for _ in 0..2 {
+        let reply = append(&server, &job, "two\n", Some(offset)).await;
+        assert_eq!((reply.status, reply.header("x-gantry-log-size")), (204, (offset + 4).to_string().as_str()));
+    }
+    let log = server.get(&format!("/jobs/{job}/log")).await;
+    assert_eq!(log.text(), format!("{head}one\ntwo\n"));
+    assert_eq!(append(&server, &job, "hole", Some(9_999)).await.status, 409);
+    assert_eq!(append(&server, &job, "other", Some(offset)).await.status, 409);
+    let part = raw(&server.client, Method::GET, &format!("/jobs/{job}/log")).header("range", "bytes=-4");
+    let part = send(part).await;
+    assert_eq!((part.status, part.text().as_str()), (206, "two\n"));
+    let wrong = raw(&server.client, Method::PUT, &format!("/jobs/{job}/log")).header("content-type", "text/plain");
+    let text = "415 API ERROR: job log put must have content-type application/octet-stream";
+    assert_eq!(send(wrong.body("x")).await.error(), text);
+}
+
+/// Seen on the 2019 server: one client that stalls in the middle of a job-log upload froze the whole API.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_log_upload_holds_up_nobody() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json()["Uuid"].as_str().unwrap().to_owned();
+    let (sender, body) = crate::hostile::dripping();
+    let request = raw(&server.client, Method::PUT, &format!("/jobs/{job}/log"));
+    let stalled = tokio::spawn(send(request.header("content-type", "application/octet-stream").body(body)));
+    sender.send("half a line".into()).await.unwrap();
+    // The upload is under way and silent; everything else goes on, the same log included.
+    assert_eq!(append(&server, &job, "from another\n", None).await.status, 204);
+    assert_eq!(server.get("/machines").await.status, 200);
+    assert_eq!(server.patch("/profiles/global", json!([{ "op": "add", "path": "/Meta/a", "value": "b" }])).await.status, 200);
+    assert!(!stalled.is_finished());
+    drop(sender);
+    assert_eq!(stalled.await.unwrap().status, 204);
+    assert!(server.get(&format!("/jobs/{job}/log")).await.text().ends_with("from another\nhalf a line"));
+}
+
+/// Seen on the 2019 server: file handles of job logs leaked.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_leave_no_file_handle_behind() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json()["Uuid"].as_str().unwrap().to_owned();
+    let folder = server.folder().to_owned();
+    for _ in 0..20 {
+        append(&server, &job, "line\n", None).await;
+        server.get(&format!("/jobs/{job}/log")).await;
+    }
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+    let leaked: Vec<_> = open.filter(|path| path.starts_with(folder.join("job-logs")) && path.ends_with(&job)).collect();
+    assert_eq!(leaked, Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_job_takes_its_log_along() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json();
+    report(&server, &job, "failed").await;
+    let key = job["Uuid"].as_str().unwrap();
+    assert_eq!(server.delete(&format!("/jobs/{key}")).await.status, 200);
+    let file = server.folder().join("job-logs").join(key);
+    drop(server.stop().await);
+    assert!(!file.exists());
+}

@@ -1,0 +1,11 @@
+//! The server as its clients see it: started in this process on loopback, on ports that the system chooses.
+
+mod auth;
+mod blobs;
+mod events;
+mod generic;
+mod harness;
+mod hostile;
+mod jobs;
+mod machines;
+mod transport;

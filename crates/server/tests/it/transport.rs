@@ -1,0 +1,113 @@
+//! The connection below the API: TLS, HTTP versions, headers that Go clients insist on, stopping.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::harness::{Server, raw, send};
+
+/// A TLS connection that speaks HTTP/1.1 and takes any certificate.
+pub(crate) async fn tls(server: &Server) -> TlsStream<TcpStream> {
+    let config = gantry_client::tls_config(&[b"http/1.1"]).unwrap();
+    let address = server.url.strip_prefix("https://").unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_1_and_2_are_both_spoken() {
+    let server = Server::start().await;
+    let reply = server.client.send(server.client.request(Method::GET, "/info", &[])).await.unwrap();
+    assert_eq!(reply.version(), reqwest::Version::HTTP_2);
+    let mut stream = tls(&server).await;
+    stream.write_all(b"GET /api/v3/info HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("www-authenticate: dr-provision"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_compressed_for_those_who_ask_and_errors_too() {
+    let server = Server::start().await;
+    for (path, status) in [("/info", 200), ("/machines/nosuch", 404)] {
+        let zipped = raw(&server.client, Method::GET, path).header("accept-encoding", "gzip");
+        let zipped = send(zipped).await;
+        assert_eq!((zipped.status, zipped.header("content-encoding")), (status, "gzip"));
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*zipped.bytes), &mut text).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+        assert_eq!(server.get(path).await.header("content-encoding"), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_routes_need_no_login_and_slashes_are_forgiven() {
+    let server = Server::start().await;
+    let stranger = server.as_token("bad");
+    let unknown = crate::harness::ask(&stranger, Method::GET, "/nosuch?a=b", None).await;
+    assert_eq!(unknown.error(), "404 GET: /api/v3/nosuch?a=b: No route");
+    assert_eq!(server.delete("/info").await.error(), "404 DELETE: /api/v3/info: No route");
+    assert_eq!(server.get("/machines/").await.status, 200, "redirected to the path without the slash");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_of_any_origin_may_call() {
+    let server = Server::start().await;
+    let asked = raw(&server.client, Method::OPTIONS, "/machines").header("origin", "https://ui");
+    let asked = send(asked).await;
+    assert_eq!((asked.status, asked.header("access-control-allow-origin")), (204, "*"));
+    let without = send(raw(&server.client, Method::OPTIONS, "/machines")).await;
+    assert_eq!(without.error(), "404 OPTIONS: /api/v3/machines: No route");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_of_the_api_is_served() {
+    let server = Server::start().await;
+    let mut stream = tls(&server).await;
+    stream.write_all(b"GET /swagger.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let document: serde_json::Value = serde_json::from_str(body.trim()).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_server_finishes_what_is_under_way() {
+    let server = Server::start().await;
+    let (sender, body) = crate::hostile::dripping();
+    let request = raw(&server.client, Method::POST, "/files/last").header("content-type", "application/octet-stream");
+    let upload = tokio::spawn(send(request.body(body)));
+    let first = vec![b'x'; 1 << 20];
+    sender.send(first.into()).await.unwrap();
+    while server.core().metrics.uploaded.get() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (stop, url) = (server.core().stop.clone(), server.url.clone());
+    let stopping = tokio::spawn(server.stop());
+    stop.cancelled().await;
+    sender.send("last".into()).await.unwrap();
+    drop(sender);
+    assert_eq!(upload.await.unwrap().json(), json!({ "Path": "/last", "Size": (1 << 20) + 4 }));
+    let folder = stopping.await.unwrap();
+    assert!(std::fs::read(folder.path().join("tftpboot/files/last")).unwrap().ends_with(b"xlast"));
+    assert!(TcpStream::connect(url.strip_prefix("https://").unwrap()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_the_parent_bound_is_served_too() {
+    let parent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    parent.set_nonblocking(true).unwrap();
+    let address = parent.local_addr().unwrap();
+    let server = Server::start_with_inherited(vec![("api".to_owned(), parent)]).await;
+    let there = crate::harness::root_at(&format!("https://{address}"));
+    assert_eq!(crate::harness::ask(&there, Method::GET, "/info", None).await.status, 200);
+    assert_eq!(server.get("/info").await.status, 200);
+}
