@@ -264,11 +264,11 @@ impl Head {
         let stamp = Stamp::decode(&commit.record)?;
         let revision = commit.revision.0;
         let changes = match self.own(&stamp) {
-            Some(effect) => self.advance_own(effect, revision)?,
+            Some(effect) => self.advance_own(effect, revision),
             None => {
                 self.stale = true;
                 let steps = self.steps(commit)?;
-                self.apply(&steps, revision)?
+                self.apply(&steps, revision)
             }
         };
         Ok(Event { revision, audit: stamp.audit, time: stamp.time, changes })
@@ -283,25 +283,24 @@ impl Head {
     }
 
     /// What the job saw as the next View is it, if its commit got the revision that was expected.
-    fn advance_own(&mut self, effect: Effect, revision: u64) -> Result<Vec<Change>, Error> {
+    fn advance_own(&mut self, effect: Effect, revision: u64) -> Vec<Change> {
         if effect.view.revision() == revision {
             self.durable = effect.view.with_catalogue(Arc::clone(self.durable.catalogue()));
-            return Ok(effect.changes);
+            return effect.changes;
         }
         self.stale = true;
         self.apply(&effect.steps, revision)
     }
 
-    fn apply(&mut self, steps: &[Step], revision: u64) -> Result<Vec<Change>, Error> {
+    fn apply(&mut self, steps: &[Step], revision: u64) -> Vec<Change> {
         let (mut view, mut changes) = self.durable.apply(&[], revision);
         for step in steps {
-            let (next, more) =
-                step.apply(&view, revision).map_err(|error| packs::damaged("followed", &error))?;
+            let (next, more) = step.follow(&view, revision);
             view = next;
             changes.extend(more);
         }
         self.durable = view;
-        Ok(changes)
+        changes
     }
 
     /// What a commit of another server does to the View.
@@ -311,7 +310,7 @@ impl Head {
         for (key, value) in &commit.changes {
             match codec::place(key) {
                 Some(Place::Object(kind, name)) => {
-                    edits.push(edit(kind, name, key, value.as_ref(), commit.revision)?)
+                    edits.push(edit(kind, name, key, value.as_ref(), commit.revision)?);
                 }
                 Some(Place::Pack(name)) => steps.extend(self.pack_step(name, value.as_ref())?),
                 Some(Place::Chunk { .. } | Place::Guard) => {}

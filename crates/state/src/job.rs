@@ -58,11 +58,13 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) fn apply(&self, view: &View, revision: u64) -> Result<(View, Vec<Change>), model::Error> {
+    /// Applies what was accepted already, by this server or another. Nothing is judged: between a pack and its replacement,
+    /// of which only the latter can still be read, the View need not be sound.
+    pub(crate) fn follow(&self, view: &View, revision: u64) -> (View, Vec<Change>) {
         match self {
-            Self::Edits(edits) => Ok(view.apply(edits, revision)),
-            Self::PutLayer(layer) => view.put_layer(Arc::clone(layer), revision),
-            Self::RemoveLayer(name) => view.remove_layer(name, revision),
+            Self::Edits(edits) => view.apply(edits, revision),
+            Self::PutLayer(layer) => view.follow_layer(Arc::clone(layer), revision),
+            Self::RemoveLayer(name) => view.follow_layer_removal(name, revision),
         }
     }
 }
@@ -204,11 +206,8 @@ impl Job for WritePack {
                 return Ok(None);
             }
         };
-        let revision = head.revision() + 1;
-        let applied =
-            step.as_ref().map_or_else(|| Ok(head.apply(&[], revision)), |step| step.apply(head, revision));
-        let (view, changes) = match applied {
-            Ok(applied) => applied,
+        let (view, changes) = match judge(head, step.as_ref()) {
+            Ok(judged) => judged,
             Err(refused) => {
                 self.result = Some(Err(refused));
                 return Ok(None);
@@ -222,5 +221,16 @@ impl Job for WritePack {
 
     fn answer(self: Box<Self>, outcome: Result<u64, Error>) {
         drop(self.answer.send(answer(self.result, outcome)));
+    }
+}
+
+/// The next View, if the pack may come or go.
+fn judge(head: &View, step: Option<&Step>) -> Result<(View, Vec<Change>), model::Error> {
+    let revision = head.revision() + 1;
+    match step {
+        Some(Step::PutLayer(layer)) => head.put_layer(Arc::clone(layer), revision),
+        Some(Step::RemoveLayer(name)) => head.remove_layer(name, revision),
+        Some(Step::Edits(edits)) => Ok(head.apply(edits, revision)),
+        None => Ok(head.apply(&[], revision)),
     }
 }

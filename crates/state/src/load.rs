@@ -33,7 +33,9 @@ pub(crate) fn load(store: &dyn Store, base: &[Arc<Layer>]) -> Result<Loaded, Err
     let mut packs = Packs::default();
     let (revision, parsed) = std::thread::scope(|scope| {
         let parsers: Vec<_> = (0..workers).map(|_| scope.spawn(|| parse(&receiver))).collect();
-        let revision = read(store, &mut packs, sender);
+        let revision = read(store, &mut packs, &sender);
+        // Ends the parsers, once they have emptied the queue.
+        drop(sender);
         let parsed: Vec<_> = parsers.into_iter().filter_map(|parser| parser.join().ok()).collect();
         (revision, parsed)
     });
@@ -59,11 +61,11 @@ pub(crate) fn load(store: &dyn Store, base: &[Arc<Layer>]) -> Result<Loaded, Err
     Ok(Loaded { view: View::load(layers, records, revision.0), orphans })
 }
 
-/// Hands objects to the parsers and keeps the rest. The sender is dropped at the end, which ends the parsers.
+/// Hands objects to the parsers and keeps the rest.
 fn read(
     store: &dyn Store,
     packs: &mut Packs,
-    sender: mpsc::SyncSender<Vec<Entry>>,
+    sender: &mpsc::SyncSender<Vec<Entry>>,
 ) -> Result<Revision, Error> {
     let mut batch = Vec::with_capacity(BATCH);
     let revision = store.load(&mut |entry| {

@@ -1,10 +1,11 @@
-//! The View of what was stored: built once at the start, from layers and objects that were judged when they were accepted.
+//! The View of what was stored: built at the start and followed from there, from layers and objects that were judged when
+//! they were accepted, here or by another server. Judging them again would depend on what else has been seen so far.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::View;
-use super::apply::Draft;
+use super::apply::{Change, Draft};
 use crate::{Key, Kind, Layer, Record};
 
 impl View {
@@ -25,5 +26,24 @@ impl View {
             draft.replace(kind, &key, Some(record));
         }
         draft.finish().0
+    }
+
+    /// This View with a layer that was accepted elsewhere, in the place of the one of the same name.
+    #[must_use]
+    pub fn follow_layer(&self, layer: Arc<Layer>, revision: u64) -> (Self, Vec<Change>) {
+        let mut layers = self.layers_without(layer.name());
+        let name = layer.name().to_owned();
+        layers.push(layer);
+        self.relayered(layers, &name, revision)
+    }
+
+    /// This View without a layer that was removed elsewhere; the same when it has none of this name.
+    #[must_use]
+    pub fn follow_layer_removal(&self, name: &str, revision: u64) -> (Self, Vec<Change>) {
+        self.relayered(self.layers_without(name), name, revision)
+    }
+
+    fn layers_without(&self, name: &str) -> Vec<Arc<Layer>> {
+        self.layers.iter().filter(|layer| layer.name() != name).cloned().collect()
     }
 }
