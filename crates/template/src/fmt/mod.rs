@@ -80,7 +80,8 @@ pub(crate) fn print(out: &mut Vec<u8>, args: &[Value], room: usize, follow: bool
     let mut printer = Printer::new(out, room);
     let mut after_string = true;
     for (i, arg) in args.iter().enumerate() {
-        let is_string = arg.kind() == Kind::String;
+        // "<no value>" is a string by the time Go prints it.
+        let is_string = arg.kind() == Kind::String || follow && arg.is_nil();
         if i > 0 && !is_string && !after_string {
             printer.out.push(b' ');
         }
@@ -89,8 +90,7 @@ pub(crate) fn print(out: &mut Vec<u8>, args: &[Value], room: usize, follow: bool
         } else {
             printer.top(arg, 'v', follow);
         }
-        // "<no value>" is a string by the time Go prints it.
-        after_string = is_string || follow && arg.is_nil();
+        after_string = is_string;
     }
     printer.finish()
 }

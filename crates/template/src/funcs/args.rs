@@ -95,8 +95,3 @@ pub(super) fn list<'v>(value: &'v Value, doing: &str) -> Result<&'v List, Fail> 
         other => Err(Fail::text(format!("Cannot {doing} on type {}", other.kind()))),
     }
 }
-
-/// A Go `int` counted from a length.
-pub(super) fn count(len: usize) -> Value {
-    Value::Int(len as i64)
-}

@@ -105,7 +105,7 @@ fn decode32(input: &[u8]) -> Result<Vec<u8>, usize> {
         let mut word = 0;
         let mut count = 0;
         while count < 8 {
-            let Some((&byte, tail)) = rest.split_first() else { return Err(total) };
+            let Some((&byte, tail)) = rest.split_first() else { return Err(total - count) };
             rest = tail;
             if byte == b'=' && count >= 2 && rest.len() < 8 {
                 if rest.len() + count < 8 - 1 {

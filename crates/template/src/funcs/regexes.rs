@@ -101,11 +101,19 @@ fn matches(
 ) -> Done<Vec<(usize, usize)>> {
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
     let mut found = Vec::new();
-    for one in compiled.regex.find_iter(text).take(limit) {
+    let whole = whole_runes(text);
+    let all = compiled.regex.find_iter(text).map(|one| (one.start(), one.end()));
+    for one in all.filter(|&(from, to)| from != to || whole(from)).take(limit) {
         scope.work(1)?;
-        found.push((one.start(), one.end()));
+        found.push(one);
     }
     Ok(found)
+}
+
+/// Whether an empty match may be at a position: not in the middle of a rune.
+fn whole_runes(text: &[u8]) -> impl Fn(usize) -> bool + '_ {
+    let text = std::str::from_utf8(text).ok();
+    move |at| text.is_none_or(|text| text.is_char_boundary(at))
 }
 
 fn all(scope: &mut Scope<'_>, compiled: &Compiled, args: &[Value]) -> Result {
@@ -142,11 +150,15 @@ fn replaced(
     mut with: impl FnMut(&mut Vec<u8>, &Captures<'_>),
 ) -> Result {
     let room = scope.room();
+    let whole = whole_runes(text);
     let mut out = Vec::with_capacity(text.len());
     let mut last = 0;
     for captures in compiled.regex.captures_iter(text) {
         scope.work(1)?;
         let Some(found) = captures.get(0) else { continue };
+        if found.is_empty() && !whole(found.start()) {
+            continue;
+        }
         out.extend_from_slice(&text[last..found.start()]);
         last = found.end();
         with(&mut out, &captures);

@@ -181,8 +181,9 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
         "nan" if body.len() == plain.len() => return Some(f64::NAN),
         _ => {}
     }
-    let value = if body.len() > 2 && body[..2].eq_ignore_ascii_case("0x") {
-        parse_hex_float(&body[2..])?
+    let hex = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X"));
+    let value = if let Some(digits) = hex {
+        parse_hex_float(digits)?
     } else {
         if !body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) {
             return None;
@@ -276,6 +277,7 @@ mod tests {
         assert_eq!(parse_float("0x10"), None);
         assert_eq!(parse_float(""), None);
         assert_eq!(parse_float("1.5x"), None);
+        assert_eq!(parse_float("日本"), None);
     }
 
     #[test]

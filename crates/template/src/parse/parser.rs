@@ -332,9 +332,8 @@ impl<'t> Parser<'t> {
         let pipe = self.pipeline(context, Tok::RightDelim)?;
         let is_range = context == "range";
         self.frame.range_depth += usize::from(is_range);
-        let listed = self.list();
+        let (body, closing) = self.list()?;
         self.frame.range_depth -= usize::from(is_range);
-        let (body, closing) = listed?;
         let other = match closing {
             Next::Else => Some(self.else_list(context)?),
             _ => None,

@@ -85,14 +85,14 @@ impl Zone {
 
     /// The instant of a clock reading in this zone.
     fn to_utc(&self, clock: i64) -> i64 {
-        let guess = clock - self.at(clock).0;
-        clock - self.at(guess).0
+        let guess = clock.saturating_sub(self.at(clock).0);
+        clock.saturating_sub(self.at(guess).0)
     }
 
     /// The offset that an abbreviation has in this zone around a time.
     fn offset_of(&self, name: &str, seconds: i64) -> Option<i64> {
         const HALF_YEAR: i64 = 182 * 86_400;
-        let found = [seconds, seconds - HALF_YEAR, seconds + HALF_YEAR].map(|seconds| self.at(seconds));
+        let found = [seconds, seconds.saturating_sub(HALF_YEAR), seconds.saturating_add(HALF_YEAR)].map(|seconds| self.at(seconds));
         found.into_iter().find(|(_, have)| have == name).map(|(offset, _)| offset)
     }
 }
@@ -118,12 +118,13 @@ impl Time {
     }
 
     fn civil(&self) -> Civil {
-        Civil::from_seconds(self.seconds + self.offset())
+        Civil::from_seconds(self.seconds.saturating_add(self.offset()))
     }
 
     fn add(&self, nanoseconds: i64) -> Self {
         let total = i64::from(self.nanoseconds) + nanoseconds.rem_euclid(1_000_000_000);
-        let seconds = self.seconds + nanoseconds.div_euclid(1_000_000_000) + total / 1_000_000_000;
+        let seconds = nanoseconds.div_euclid(1_000_000_000) + total / 1_000_000_000;
+        let seconds = self.seconds.saturating_add(seconds);
         Self { seconds, nanoseconds: (total % 1_000_000_000) as u32, zone: self.zone.clone() }
     }
 

@@ -258,7 +258,7 @@ impl Fields {
         if !text.starts_with(['.', ',']) {
             return Err(Bad);
         }
-        let digits = &text[1..text.len().min(10)];
+        let digits = text.get(1..text.len().min(10)).ok_or(Bad)?;
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Bad);
         }
