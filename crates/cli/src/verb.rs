@@ -31,7 +31,6 @@ pub(crate) enum Takes {
 
 /// What a verb does; [`crate::run`] has one arm per variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is documented by its row")]
 pub(crate) enum Do {
     List, Count, Indexes, Show, Exists, Etag, Create, Update, Patch, Destroy, Wait,
     MetaShow, MetaGet, MetaSet, MetaAdd, MetaRemove,

@@ -59,7 +59,10 @@ impl Client {
     /// [`Error::Endpoint`] when the URL cannot be used.
     pub fn new(endpoint: Endpoint) -> Result<Self, Error> {
         let unusable = |reason: String| Error::Endpoint { endpoint: endpoint.url.clone(), reason };
-        reqwest::Url::parse(&endpoint.url).map_err(|error| unusable(error.to_string()))?;
+        let url = reqwest::Url::parse(&endpoint.url).map_err(|error| unusable(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(unusable("it must begin with https://".into()));
+        }
         let http = http().map_err(unusable)?;
         Ok(Self { endpoint: Arc::new(endpoint), http })
     }

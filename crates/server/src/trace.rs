@@ -113,8 +113,8 @@ pub struct Wanted {
 impl Trace {
     /// A trace that is kept in files below `folder`, or in memory alone.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        // Seconds since 1970 in the upper bits keep the sequence growing across restarts without a file for it.
-        let seq = u64::try_from(clock::now().unix()).unwrap_or_default() << 20;
+        // Beginning at the microseconds since 1970 keeps the sequence growing across restarts without a file for it.
+        let seq = u64::try_from(clock::now().0.as_microsecond()).unwrap_or_default();
         let inner = Mutex::new(Inner { seq, ..Inner::default() });
         Self { folder, inner, changed: tokio::sync::watch::Sender::new(seq) }
     }
