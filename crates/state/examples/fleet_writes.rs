@@ -1,6 +1,6 @@
 //! What a fleet costs: opening, one write, many writers, and the way to the event, by the number of machines.
 //!
-//! `cargo run --release -p gantry-state --example fleet [FOLDER] [MACHINES..]` (default 0, 1000, 10000, 100000; 10 params each).
+//! `cargo run --release -p gantry-state --example fleet_writes [FOLDER] [MACHINES..]` (default 0, 1000, 10000, 100000; 10 params each).
 
 #![allow(clippy::print_stdout, reason = "the table is this program's output")]
 
@@ -49,9 +49,9 @@ fn measure(folder: &Path, size: usize) -> Outcome<String> {
     let patch = |writer: usize, n: usize| {
         (!uuids.is_empty()).then(|| uuids[(n * 7919 + writer * 31) % uuids.len()].clone())
     };
-    let one = rate(&state, 1, &patch)?;
-    let eight = rate(&state, 8, &patch)?;
-    let create = rate(&state, 8, &|_, _| None)?;
+    let one = rate(&state, "one", 1, &patch)?;
+    let eight = rate(&state, "eight", 8, &patch)?;
+    let create = rate(&state, "new", 8, &|_, _| None)?;
     let closure = closure_cost(&state, &uuids)?;
     Ok(format!(
         "{size:>9} {opened:>9.2} {memory:>9} {one:>11.0} {eight:>11.0} {create:>12.0} {closure:>10.1}"
@@ -94,6 +94,7 @@ fn fill(state: &State, size: usize) -> Outcome<()> {
 /// Writes a second by so many writers: patches of a machine's param, or creates where there is no machine to patch.
 fn rate(
     state: &Arc<State>,
+    label: &str,
     writers: usize,
     target: &(impl Fn(usize, usize) -> Option<String> + Sync),
 ) -> Outcome<f64> {
@@ -101,7 +102,7 @@ fn rate(
     let work = |writer: usize| -> Outcome<usize> {
         let mut n = 0;
         while start.elapsed() < TIME {
-            block_on(write(state, target(writer, n), format!("new-{writer}-{n}-{:?}", start)))??;
+            block_on(write(state, target(writer, n), format!("{label}-{writer}-{n}.example.com")))??;
             n += 1;
         }
         Ok(n)
@@ -124,7 +125,7 @@ async fn write(state: &State, target: Option<String>, name: String) -> Result<()
 fn edit(tx: &mut Tx, target: Option<&str>, name: &str) -> Result<(), Error> {
     match target {
         Some(uuid) => tx.set_param(Kind::Machine, uuid, "fleet/param-3", json!(name)).map(drop),
-        None => tx.create(Kind::Machine, machine(&name.replace(['{', '}', ' ', ':'], ""))).map(drop),
+        None => tx.create(Kind::Machine, machine(name)).map(drop),
     }
 }
 
