@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Builds what the demo and the end-to-end tests run, into build/:
+#
+#   gantry, gantry-agent    the programs (PROFILE=debug or release; release unless told)
+#   discovery/              the discovery OS: kernel and initramfs
+#   loaders/                boot loaders
+#   images/                 a small Debian disk image
+#
+# What has not changed is not built again: cargo and `gantry image` see to that themselves.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+profile=${PROFILE:-release}
+target=${CARGO_TARGET_DIR:-target}
+build=build
+
+main() {
+  mkdir -p "$build"
+  make --no-print-directory agent
+  place "$target/x86_64-unknown-linux-musl/agent/gantry-agent" "$build/gantry-agent"
+  build_gantry
+  step "discovery OS" image discovery --kernel cloud --level 6 --agent "$build/gantry-agent" --out "$build/discovery"
+  step "boot loaders" image loaders --out "$build/loaders"
+  step "disk image" image debian --out "$build/images"
+}
+
+build_gantry() {
+  local flags=(--locked -p gantry-app -p gantry-demo-app)
+  case "$profile" in
+    debug) ;;
+    release) flags+=(--release) ;;
+    *) printf 'artifacts: PROFILE is %s; debug or release is meant\n' "$profile" >&2; exit 1 ;;
+  esac
+  cargo build "${flags[@]}"
+  place "$target/$profile/gantry" "$build/gantry"
+  place "$target/$profile/gantry-demo" "$build/gantry-demo"
+}
+
+# A program that runs cannot be written to, but it can be replaced.
+place() {
+  cmp -s "$1" "$2" && return
+  cp "$1" "$2.new"
+  mv "$2.new" "$2"
+}
+
+step() {
+  printf 'artifacts: %s\n' "$1" >&2
+  shift
+  "$build/gantry" "$@" >&2
+}
+
+main "$@"
