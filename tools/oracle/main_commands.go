@@ -11,6 +11,7 @@ const usage = `usage:
   oracle generate [-n COUNT] [-seed N]          make random questions
   oracle compare QUESTIONS WANT GOT             show where two files of answers differ
   oracle content DIR...                         make questions of checkouts of content packs
+  oracle time < questions                       measure the renders
   oracle record DATA CASES > GOLDEN             record the answers to crates/template/tests/cases`
 
 func run(args []string) error {
@@ -33,6 +34,8 @@ func run(args []string) error {
 			return fmt.Errorf("%s", usage)
 		}
 		return compare(args[1], args[2], args[3], os.Stdout)
+	case "time":
+		return timeLines(os.Stdin, os.Stdout)
 	case "content":
 		return content(args[1:], os.Stdout)
 	case "record":

@@ -60,6 +60,9 @@ fn check(cases: &str, golden: &str) {
         count += 1;
         // Compare decoded, so that the way of escaping does not count.
         let decode = |s: &str| (s[..1].to_owned(), serde_json::from_str::<String>(&s[1..]).unwrap());
+        if cfg!(not(feature = "keys")) && line.contains("buildCustomCert") {
+            continue;
+        }
         if decode(want) != decode(&got) && !EXCEPTIONS.iter().any(|(case, _)| *case == line) {
             writeln!(faults, "{line}\n  want {want}\n  got  {got}").unwrap();
         }

@@ -58,6 +58,7 @@ fn htpasswd_lines_are_bcrypt() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "keys"), ignore = "built without the feature keys")]
 fn elliptic_keys_are_pem() {
     let key = shown("{{genPrivateKey \"ecdsa\"}}");
     assert!(key.starts_with("-----BEGIN EC PRIVATE KEY-----\n") && key.ends_with("-----END EC PRIVATE KEY-----\n"));
@@ -65,6 +66,7 @@ fn elliptic_keys_are_pem() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "keys"), ignore = "built without the feature keys")]
 fn certificates_are_signed_by_their_authority() {
     let text = "{{$ca := genCA \"my-ca\" 365}}{{$c := genSignedCert \"host\" (list \"10.0.0.1\") (list \"a.example\") 30 $ca}}{{$c.Cert}}{{$c.Key}}{{$ca.Cert}}{{$b := buildCustomCert (b64enc $ca.Cert) (b64enc $ca.Key)}}{{eq $b.Cert $ca.Cert}}";
     let shown = shown(text);
@@ -74,6 +76,7 @@ fn certificates_are_signed_by_their_authority() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "keys"), ignore = "built without the feature keys")]
 fn certificates_refuse_bad_names() {
     let error = render("{{genSelfSignedCert \"x\" (list \"nope\") nil 1}}", &Json::Null).unwrap_err();
     assert!(error.message.ends_with("error calling genSelfSignedCert: error parsing ip: nope"), "{error}");

@@ -67,8 +67,6 @@ fn functions_can_be_added_and_replaced() {
     set.add_function("upper", Func::new(Signature::exact(&[Type::Any]), |_, _| Ok("mine".into())));
     set.parse("a", "{{twice 21}} {{upper \"x\"}}").unwrap();
     assert_eq!(shown(&set, "a"), "42 mine");
-    let error = set.clone().parse("b", "{{twice}}").and_then(|()| Ok(())).err();
-    assert!(error.is_none());
     set.parse("c", "{{twice \"x\"}}").unwrap();
     let error = set.render_to_string("c", &Value::Nil, &NoHost::default()).unwrap_err();
     assert!(error.message.ends_with("expected integer; found \"x\""), "{error}");
@@ -110,7 +108,10 @@ fn without_sprig_slice_is_gos() {
 #[test]
 fn every_function_is_documented() {
     let rows = gantry_template::functions();
-    assert_eq!(rows.len(), 195, "functions of Go and of Sprig's generic map");
+    let names: Vec<&str> = rows.iter().map(|row| row.name).collect();
+    let mut want: Vec<&str> = include_str!("../cases/functions.txt").lines().collect();
+    want.sort_unstable();
+    assert_eq!(names, want);
     for row in rows {
         assert!(row.usage.starts_with(row.name), "{}", row.name);
         assert!(row.doc.ends_with('.') || row.doc.ends_with('!') || row.doc.ends_with(')'), "{}", row.name);
