@@ -19,7 +19,7 @@ main() {
   make --no-print-directory agent
   place "$target/x86_64-unknown-linux-musl/agent/gantry-agent" "$build/gantry-agent"
   build_gantry
-  step "discovery OS" image discovery --kernel cloud --level 6 --agent "$build/gantry-agent" --out "$build/discovery"
+  step "discovery OS" image discovery --kernel cloud --level 6 --limit 48000000 --agent "$build/gantry-agent" --out "$build/discovery"
   step "boot loaders" image loaders --out "$build/loaders"
   step "disk image" image debian --out "$build/images"
 }
