@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 use std::{io, io::Write as _};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -73,8 +73,8 @@ fn run(matches: &ArgMatches) -> Result<()> {
 fn demonstrate(scenario: &Scenario) -> Result<()> {
     let disks = vec![Disk::blank(DiskBus::Virtio, 4 << 30)];
     let machine = scenario.lab().machine(MachineSpec { disks, ..MachineSpec::new("m1") })?;
+    let began = SystemTime::now();
     machine.power_on()?;
-    let began = Instant::now();
     let mut told = Vec::new();
     tell(&mut told, Milestone { at: Duration::ZERO, text: "power on".to_owned() });
     let key = match watch(scenario, &machine, began, &mut told) {
@@ -94,30 +94,27 @@ fn demonstrate(scenario: &Scenario) -> Result<()> {
 fn watch(
     scenario: &Scenario,
     machine: &Machine,
-    began: Instant,
+    began: SystemTime,
     told: &mut Vec<Milestone>,
 ) -> Result<String> {
-    let mut progress = Progress::default();
+    let mut progress = Progress::new(began);
     let mut known = None;
     loop {
         if known.is_none() {
             known = scenario.registered(machine)?;
-            if known.is_some() {
-                tell(told, Milestone { at: began.elapsed(), text: "discovered".to_owned() });
-            }
         }
         if let Some(key) = &known {
             // Asked first: what led to the end is told before the end is.
             let complete = scenario.completed(key, machine.name())?;
             let (trace, jobs) = (scenario.trace(key)?, scenario.jobs(key)?);
-            for milestone in progress.update(began.elapsed(), &trace, &jobs) {
+            for milestone in progress.update(SystemTime::now(), &trace, &jobs) {
                 tell(told, milestone);
             }
             if complete {
                 return Ok(key.clone());
             }
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed().unwrap_or_default() > PATIENCE {
             let what = "the machine to report in from its own operating system".to_owned();
             return Err(Error::Deadline { what, after: PATIENCE, tail: scenario.server_tail() });
         }

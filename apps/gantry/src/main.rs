@@ -14,7 +14,8 @@ use gantry_cli::Environment;
 
 fn main() -> ExitCode {
     let mut args: Vec<_> = std::env::args_os().collect();
-    let called = args.first().map(|name| Path::new(name).file_name().unwrap_or(name).to_string_lossy().into_owned());
+    let called =
+        args.first().map(|name| Path::new(name).file_name().unwrap_or(name).to_string_lossy().into_owned());
     match called.as_deref() {
         Some("dr-provision") => {
             args.insert(1, "serve".into());

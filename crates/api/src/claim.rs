@@ -175,9 +175,13 @@ mod tests {
     fn unknown_machines_register_and_look_but_do_not_touch() {
         let claims = of_unknown_machine();
         let may = |s: &str, a: &str, k: &str| allows(&claims, &Wanted::new(s, a, k));
-        assert!(may("machines", "create", "") && may("machines", "list", "") && may("machines", "whoami", ""));
+        assert!(
+            may("machines", "create", "") && may("machines", "list", "") && may("machines", "whoami", "")
+        );
         assert!(may("machines", "get", "x") && may("info", "get", "") && may("files", "get", "/a"));
-        assert!(!may("machines", "update:/Name", "x") && !may("files", "list", "/") && !may("users", "list", ""));
+        assert!(
+            !may("machines", "update:/Name", "x") && !may("files", "list", "/") && !may("users", "list", "")
+        );
     }
 
     #[test]
@@ -185,7 +189,11 @@ mod tests {
         let claims = of_machine("me", Some("C0A86401"));
         let may = |s: &str, a: &str, k: &str| allows(&claims, &Wanted::new(s, a, k));
         assert!(may("machines", "update:/Params", "me") && !may("machines", "update:/Params", "other"));
-        assert!(!may("machines", "delete", "me") && !may("machines", "create", "") && !may("machines", "list", ""));
+        assert!(
+            !may("machines", "delete", "me")
+                && !may("machines", "create", "")
+                && !may("machines", "list", "")
+        );
         assert!(may("jobs", "create", "me") && may("jobs", "log", "me") && !may("jobs", "delete", "me"));
         assert!(may("reservations", "delete", "C0A86401") && !may("reservations", "delete", "C0A86402"));
     }

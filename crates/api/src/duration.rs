@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn reads_every_unit() {
-        let check = |text: &str, millis: u64| assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        let check =
+            |text: &str, millis: u64| assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         check("600", 600_000);
         check("1.5h", 5_400_000);
         check("1.5 h", 5_400_000);

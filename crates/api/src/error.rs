@@ -133,10 +133,7 @@ mod tests {
     #[test]
     fn all_five_fields_are_always_there() {
         let text = serde_json::to_string(&Error::access_denied()).unwrap();
-        assert_eq!(
-            text,
-            r#"{"Model":"users","Key":"","Type":"","Messages":["Access Denied"],"Code":403}"#
-        );
+        assert_eq!(text, r#"{"Model":"users","Key":"","Type":"","Messages":["Access Denied"],"Code":403}"#);
     }
 
     #[test]

@@ -91,13 +91,17 @@ fn one(operation: &Operation, kind: Option<&str>) -> Value {
 }
 
 fn content(body: Body, kind: Option<&str>) -> Value {
-    let of_kind = || kind.and_then(Kind::from_prefix).map_or_else(|| json!({}), |kind| reference(kind.spec().shape.name));
+    let of_kind = || {
+        kind.and_then(Kind::from_prefix).map_or_else(|| json!({}), |kind| reference(kind.spec().shape.name))
+    };
     let schema = match body {
         Body::Nothing => return json!({}),
         Body::Bytes => return json!({ "application/octet-stream": {} }),
         Body::Object => of_kind(),
         Body::Objects => json!({ "type": "array", "items": of_kind() }),
-        Body::Patch => json!({ "type": "array", "items": { "type": "object", "description": "RFC 6902 operation" } }),
+        Body::Patch => {
+            json!({ "type": "array", "items": { "type": "object", "description": "RFC 6902 operation" } })
+        }
         Body::Map => json!({ "type": "object" }),
         Body::Json(what) => json!({ "description": what }),
         Body::Type(name) => reference(name),
@@ -110,8 +114,10 @@ fn reference(name: &str) -> Value {
 }
 
 fn schemas() -> Map<String, Value> {
-    let mut found: Map<String, Value> =
-        Kind::ALL.iter().map(|kind| (kind.spec().shape.name.to_owned(), of_shape(kind.spec().shape))).collect();
+    let mut found: Map<String, Value> = Kind::ALL
+        .iter()
+        .map(|kind| (kind.spec().shape.name.to_owned(), of_shape(kind.spec().shape)))
+        .collect();
     let mut generator = SchemaGenerator::new(schemars::generate::SchemaSettings::openapi3());
     generator.subschema_for::<Error>();
     generator.subschema_for::<Event>();
@@ -124,7 +130,8 @@ fn schemas() -> Map<String, Value> {
 }
 
 fn of_shape(shape: &shape::Shape) -> Value {
-    let fields: Map<String, Value> = shape.fields.iter().map(|field| (field.name.to_owned(), of_field(field))).collect();
+    let fields: Map<String, Value> =
+        shape.fields.iter().map(|field| (field.name.to_owned(), of_field(field))).collect();
     json!({ "type": "object", "description": shape.doc.trim(), "properties": fields })
 }
 

@@ -317,8 +317,23 @@ pub static OPERATIONS: &[Operation] = &[
 
 /// Kinds that plugins may offer actions for (reference: network.md §3.4; jobs have `plugin_actions` instead).
 pub const WITH_ACTIONS: &[&str] = &[
-    "bootenvs", "endpoints", "leases", "machines", "plugins", "pools", "profiles", "reservations", "roles", "stages",
-    "subnets", "tasks", "templates", "tenants", "users", "version_sets", "workflows",
+    "bootenvs",
+    "endpoints",
+    "leases",
+    "machines",
+    "plugins",
+    "pools",
+    "profiles",
+    "reservations",
+    "roles",
+    "stages",
+    "subnets",
+    "tasks",
+    "templates",
+    "tenants",
+    "users",
+    "version_sets",
+    "workflows",
 ];
 
 impl Kinds {

@@ -42,7 +42,9 @@ fn of_object(error: Model, asked: Asked<'_>) -> Error {
         Model::AlreadyExists { kind, key } => {
             Error::new(409, "CREATE", "already exists").about(kind.prefix(), key.as_str())
         }
-        Model::EmptyKey { kind } => Error::new(400, "CREATE", "Empty key not allowed").about(kind.prefix(), ""),
+        Model::EmptyKey { kind } => {
+            Error::new(400, "CREATE", "Empty key not allowed").about(kind.prefix(), "")
+        }
         Model::Invalid { kind, key, messages } => list(422, "ValidationError", kind, key.as_str(), messages),
         Model::InUse { kind, key, messages } => list(409, "StillInUseError", kind, key.as_str(), messages),
         Model::ReadOnly { kind, key } if method == "DELETE" => {
@@ -70,7 +72,8 @@ fn of_object(error: Model, asked: Asked<'_>) -> Error {
             Error { messages, ..Error::new(422, method, "").about("contents", layer) }
         }
         Model::Unsupported { kind } => {
-            Error::new(400, method, format!("{} cannot be changed", kind.prefix())).about(kind.prefix(), asked.key)
+            Error::new(400, method, format!("{} cannot be changed", kind.prefix()))
+                .about(kind.prefix(), asked.key)
         }
     }
 }
@@ -79,7 +82,9 @@ fn of_part(error: Model, asked: Asked<'_>) -> Error {
     let part = |kind: Kind, messages| list(409, asked.method, kind, asked.key, messages);
     match error {
         Model::NotFound { kind, .. } => Error::not_found(asked.method, kind.prefix(), asked.key),
-        Model::Invalid { kind, messages, .. } | Model::Conflict { kind, messages, .. } => part(kind, messages),
+        Model::Invalid { kind, messages, .. } | Model::Conflict { kind, messages, .. } => {
+            part(kind, messages)
+        }
         Model::ReadOnly { kind, key } => part(kind, vec![key.as_str().to_owned()]),
         Model::Locked { kind, .. } => part(kind, vec!["Locked".into()]),
         Model::Undecodable { kind, message, .. } => part(kind, vec![message]),

@@ -66,8 +66,7 @@ pub fn unescape(text: &str) -> Option<String> {
 }
 
 fn fit(operation: &'static Operation, words: &[String], first: &str) -> Option<Route> {
-    let mut route =
-        Route { operation, kind: first.to_owned(), key: String::new(), rest: String::new() };
+    let mut route = Route { operation, kind: first.to_owned(), key: String::new(), rest: String::new() };
     let mut given = words.iter();
     for want in operation.path.split('/').skip(1) {
         let (name, tail) = match want.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
@@ -148,7 +147,8 @@ mod tests {
                 crate::operation::Kinds::Slashed(_) => "params",
                 _ => "profiles",
             };
-            let path = operation.path.replace("{kind}", kind).replace("{*key}", "a/b").replace("{*path}", "a/b");
+            let path =
+                operation.path.replace("{kind}", kind).replace("{*key}", "a/b").replace("{*path}", "a/b");
             let path = path.replace("{*name}", "a/b").replace("{*index}", "a").replace("{*proxy}", "a");
             let path = path.replace("{key}", "k").replace("{command}", "c");
             let found = find(operation.method, &format!("{BASE}{path}"));

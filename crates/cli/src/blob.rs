@@ -33,9 +33,12 @@ pub(crate) async fn exists(typed: &Typed<'_>) -> Answer {
 
 pub(crate) async fn upload(typed: &Typed<'_>) -> Answer {
     let name = typed.word(0);
-    let query: Vec<(&str, &str)> = if typed.switch("explode") { vec![("explode", "true")] } else { Vec::new() };
+    let query: Vec<(&str, &str)> =
+        if typed.switch("explode") { vec![("explode", "true")] } else { Vec::new() };
     let client = &typed.session.client;
-    let request = client.request(Method::POST, &path(typed, 1), &query).header(CONTENT_TYPE, "application/octet-stream");
+    let request = client
+        .request(Method::POST, &path(typed, 1), &query)
+        .header(CONTENT_TYPE, "application/octet-stream");
     let request = if name == "-" {
         request.body(crate::input::text("-").await?)
     } else {
@@ -45,7 +48,8 @@ pub(crate) async fn upload(typed: &Typed<'_>) -> Answer {
         request.header(CONTENT_LENGTH, size).body(file)
     };
     let reply = client.send(request).await?;
-    let unreadable = |error: reqwest::Error| ClientError::Unreadable { url: path(typed, 1), reason: error.to_string() };
+    let unreadable =
+        |error: reqwest::Error| ClientError::Unreadable { url: path(typed, 1), reason: error.to_string() };
     Ok(Some(reply.json().await.map_err(unreadable)?))
 }
 
@@ -57,7 +61,8 @@ pub(crate) async fn download(typed: &Typed<'_>) -> Answer {
     };
     let client = &typed.session.client;
     let mut reply = client.send(client.request(Method::GET, &path(typed, 0), &[])).await?;
-    let broken = |error: reqwest::Error| ClientError::Unreachable { url: path(typed, 0), reason: error.to_string() };
+    let broken =
+        |error: reqwest::Error| ClientError::Unreachable { url: path(typed, 0), reason: error.to_string() };
     let Some(target) = target.filter(|target| *target != "-") else {
         while let Some(piece) = reply.chunk().await.map_err(broken)? {
             write_out(&piece);

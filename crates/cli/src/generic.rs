@@ -50,7 +50,9 @@ pub(crate) async fn count(typed: &Typed<'_>) -> Answer {
     let reply = client.send(client.request(Method::HEAD, &format!("/{}", typed.noun), &query)).await?;
     let header = reply.headers().get(HeaderName::from_static("x-drp-list-filter-count"));
     let count = header.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    count.map(|count| Some(json!(count))).ok_or_else(|| Error::Usage("the server did not say how many".into()))
+    count
+        .map(|count| Some(json!(count)))
+        .ok_or_else(|| Error::Usage("the server did not say how many".into()))
 }
 
 pub(crate) async fn exists(typed: &Typed<'_>) -> Answer {
@@ -62,8 +64,11 @@ pub(crate) async fn exists(typed: &Typed<'_>) -> Answer {
             Some(tag) => tag.to_owned(),
             None => tag(typed).await?,
         };
-        let header = |text: &str| HeaderValue::from_str(text).map_err(|_| Error::Usage(format!("`{text}` is no header")));
-        request = request.header(IF_NONE_MATCH, header(&tag)?).header("prefer", header(&format!("wait={wait}"))?);
+        let header = |text: &str| {
+            HeaderValue::from_str(text).map_err(|_| Error::Usage(format!("`{text}` is no header")))
+        };
+        request =
+            request.header(IF_NONE_MATCH, header(&tag)?).header("prefer", header(&format!("wait={wait}"))?);
     }
     client.send(request).await.map(|_| None).map_err(|error| missing(error, typed))
 }
@@ -71,7 +76,10 @@ pub(crate) async fn exists(typed: &Typed<'_>) -> Answer {
 /// `HEAD` has no body, so the words of its refusal are made here.
 fn missing(error: gantry_client::Error, typed: &Typed<'_>) -> Error {
     match error.code() {
-        Some(404) => gantry_client::Error::Refused(gantry_api::Error::not_found("GET", &typed.noun, typed.word(0))).into(),
+        Some(404) => {
+            gantry_client::Error::Refused(gantry_api::Error::not_found("GET", &typed.noun, typed.word(0)))
+                .into()
+        }
         _ => error.into(),
     }
 }
@@ -135,7 +143,7 @@ pub(crate) async fn wait(typed: &Typed<'_>) -> Answer {
     let (field, wanted) = (typed.word(1), typed.word(2));
     let is_wanted = |value: &Value| match value.get(field) {
         Some(Value::String(text)) => text == wanted,
-        Some(other) => other.to_string() == wanted,
+        Some(other) => *other.to_string() == *wanted,
         None => false,
     };
     let waited = typed.session.client.wait_for(&typed.noun, typed.word(0), timeout, is_wanted);
@@ -169,7 +177,11 @@ pub(crate) async fn meta(act: Do, typed: &Typed<'_>) -> Answer {
             return known.cloned().map(Some).ok_or_else(gone);
         }
         Do::MetaAdd if known.is_some() => {
-            return Err(Error::Usage(format!("Key {key} already present on {} {}", typed.noun, typed.word(0))));
+            return Err(Error::Usage(format!(
+                "Key {key} already present on {} {}",
+                typed.noun,
+                typed.word(0)
+            )));
         }
         Do::MetaRemove => json!({ "op": "remove", "path": pointer }),
         _ => json!({ "op": "add", "path": pointer, "value": value.unwrap_or_default() }),
@@ -195,7 +207,11 @@ pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
             let value = input::scalar(typed.word(2)).await?;
             let known = typed.get(&all, &[]).await?.get(key).cloned();
             if act == Do::ParamAdd && known.is_some() {
-                return Err(Error::Usage(format!("Key {key} already present on {} {}", typed.noun, typed.word(0))));
+                return Err(Error::Usage(format!(
+                    "Key {key} already present on {} {}",
+                    typed.noun,
+                    typed.word(0)
+                )));
             }
             match &typed.session.reference {
                 None => Ok(Some(typed.send(Method::POST, &one, Some(&value)).await?)),
@@ -253,7 +269,8 @@ pub(crate) async fn prefs(typed: &Typed<'_>) -> Answer {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    let body: Map<String, Value> = given.into_iter().map(|(name, value)| (name, text(value).into())).collect();
+    let body: Map<String, Value> =
+        given.into_iter().map(|(name, value)| (name, text(value).into())).collect();
     Ok(Some(typed.send(Method::POST, "/prefs", Some(&body.into())).await?))
 }
 
@@ -261,8 +278,15 @@ pub(crate) async fn token(typed: &Typed<'_>) -> Answer {
     let mut query = Vec::new();
     for pair in typed.rest().chunks(2) {
         match pair {
-            [name @ ("ttl" | "scope" | "action" | "specific" | "roles"), value] => query.push((*name, *value)),
-            other => return Err(Error::Usage(format!("`{}` is no pair of ttl, scope, action, specific or roles and a value", other.join(" ")))),
+            [name @ ("ttl" | "scope" | "action" | "specific" | "roles"), value] => {
+                query.push((*name, *value));
+            }
+            other => {
+                return Err(Error::Usage(format!(
+                    "`{}` is no pair of ttl, scope, action, specific or roles and a value",
+                    other.join(" ")
+                )));
+            }
         }
     }
     Ok(Some(typed.get(&format!("{}/token", typed.path()), &query).await?))
@@ -298,7 +322,8 @@ pub(crate) async fn raw(typed: &Typed<'_>) -> Answer {
     let (path, query) = typed.word(1).split_once('?').unwrap_or((typed.word(1), ""));
     let path = path.strip_prefix(gantry_api::operation::BASE).unwrap_or(path);
     let query = gantry_api::query::Query::parse(query);
-    let pairs: Vec<(&str, &str)> = query.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> =
+        query.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let body = match typed.optional(2) {
         Some(text) => Some(input::value(text).await?),
         None => None,
@@ -314,7 +339,10 @@ mod tests {
     #[test]
     fn filters_in_both_spellings() {
         let got = filters(&["Name=bob", "Runnable", "eq", "true", "Age=Gt(3)"]).unwrap();
-        assert_eq!(got, [("Name", "bob".into()), ("Runnable", "Eq(true)".into()), ("Age", "Gt(3)".to_owned())]);
+        assert_eq!(
+            got,
+            [("Name", "bob".into()), ("Runnable", "Eq(true)".into()), ("Age", "Gt(3)".to_owned())]
+        );
         assert!(filters(&["Name"]).unwrap_err().to_string().contains("`Name` is no filter"));
     }
 

@@ -8,7 +8,9 @@ use crate::Error;
 /// Reads an argument that stands for a value.
 pub(crate) async fn value(argument: &str) -> Result<Value, Error> {
     let text = text(argument).await?;
-    parse(&text).map_err(|reason| Error::Usage(format!("`{}` is neither JSON nor YAML: {reason}", shortened(argument))))
+    parse(&text).map_err(|reason| {
+        Error::Usage(format!("`{}` is neither JSON nor YAML: {reason}", shortened(argument)))
+    })
 }
 
 /// A value that is typed on the command line: JSON or YAML; what is neither is a plain string.

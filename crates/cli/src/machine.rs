@@ -55,7 +55,8 @@ pub(crate) async fn remove_from_list(typed: &Typed<'_>, field: &str) -> Answer {
 pub(crate) async fn insert_task(typed: &Typed<'_>) -> Answer {
     let from = typed.get(&typed.path(), &[]).await?;
     let text = typed.optional(2).unwrap_or("0");
-    let offset: i64 = text.parse().map_err(|_| Error::Usage(format!("the offset is `{text}`; it must be a number")))?;
+    let offset: i64 =
+        text.parse().map_err(|_| Error::Usage(format!("the offset is `{text}`; it must be a number")))?;
     let mut to = list(&from, "Tasks");
     let present = from.get("CurrentTask").and_then(Value::as_i64).unwrap_or(-1);
     let at = usize::try_from(present + 1 + offset).unwrap_or(0).min(to.len());
@@ -91,7 +92,8 @@ pub(crate) async fn current_log(typed: &Typed<'_>) -> Answer {
 async fn print_log(typed: &Typed<'_>, job: &str) -> Answer {
     let client = &typed.session.client;
     let mut reply = client.send(client.request(Method::GET, &format!("/jobs/{job}/log"), &[])).await?;
-    let broken = |error: reqwest::Error| ClientError::Unreachable { url: job.to_owned(), reason: error.to_string() };
+    let broken =
+        |error: reqwest::Error| ClientError::Unreachable { url: job.to_owned(), reason: error.to_string() };
     while let Some(piece) = reply.chunk().await.map_err(broken)? {
         crate::blob::write_out(&piece);
     }
@@ -189,7 +191,12 @@ impl Lines {
             head = format!("boot {} at {}\n", number("Boot"), text(entry, "Time"));
         }
         let pause = at - std::mem::replace(&mut self.last, at);
-        let line = format!("{:>9.3}  {pause:>+8.3}  {:<8} {}", at - self.first, text(entry, "Kind"), text(entry, "Text"));
+        let line = format!(
+            "{:>9.3}  {pause:>+8.3}  {:<8} {}",
+            at - self.first,
+            text(entry, "Kind"),
+            text(entry, "Text")
+        );
         let lost = entry.pointer("/Data/Lost").map(|lost| format!("  ({lost} entries lost before this one)"));
         head + &line + &lost.unwrap_or_default()
     }

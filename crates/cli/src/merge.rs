@@ -18,7 +18,8 @@ fn guarded(from: &Value, patch: &Patch) -> Value {
             PatchOperation::Replace(_) | PatchOperation::Remove(_) => from.pointer(path.as_str()),
             _ => None,
         };
-        let test = test.map(|value| PatchOperation::Test(TestOperation { path: path.to_owned(), value: value.clone() }));
+        let test = test
+            .map(|value| PatchOperation::Test(TestOperation { path: path.to_owned(), value: value.clone() }));
         test.into_iter().chain([operation.clone()])
     });
     // Operations of this library always serialize.

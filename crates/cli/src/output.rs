@@ -23,8 +23,21 @@ enum Shape {
 }
 
 /// Columns when nobody says which: those of them that the objects have.
-const COLUMNS: &[&str] =
-    &["Name", "Id", "ID", "Uuid", "Addr", "Stage", "Workflow", "BootEnv", "Task", "State", "Runnable", "Address", "Description"];
+const COLUMNS: &[&str] = &[
+    "Name",
+    "Id",
+    "ID",
+    "Uuid",
+    "Addr",
+    "Stage",
+    "Workflow",
+    "BootEnv",
+    "Task",
+    "State",
+    "Runnable",
+    "Address",
+    "Description",
+];
 
 impl Format {
     pub(crate) fn new(shape: &str, fields: &str, no_header: bool, longest: usize) -> Result<Self, Error> {
@@ -34,10 +47,13 @@ impl Format {
             "text" => Shape::Text,
             "table" => Shape::Table,
             other => {
-                return Err(Error::Usage(format!("--format is `{other}`; it must be json, yaml, text or table")));
+                return Err(Error::Usage(format!(
+                    "--format is `{other}`; it must be json, yaml, text or table"
+                )));
             }
         };
-        let fields = fields.split(',').map(str::trim).filter(|field| !field.is_empty()).map(str::to_owned).collect();
+        let fields =
+            fields.split(',').map(str::trim).filter(|field| !field.is_empty()).map(str::to_owned).collect();
         Ok(Self { shape, fields, header: !no_header, longest })
     }
 
@@ -61,7 +77,11 @@ impl Format {
         }
         let fields = self.columns(&rows);
         let mut table = Table::new();
-        table.load_style(if self.shape == Shape::Table { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
+        table.load_style(if self.shape == Shape::Table {
+            presets::UTF8_FULL_CONDENSED
+        } else {
+            presets::NOTHING
+        });
         table.set_content_arrangement(ContentArrangement::Disabled);
         if self.header {
             table.set_header(fields.iter().map(Cell::new));
@@ -77,8 +97,11 @@ impl Format {
             return self.fields.clone();
         }
         let first = rows.first().copied().unwrap_or(&Value::Null);
-        let known: Vec<String> =
-            COLUMNS.iter().filter(|name| first.get(**name).is_some()).map(|name| (*name).to_owned()).collect();
+        let known: Vec<String> = COLUMNS
+            .iter()
+            .filter(|name| first.get(**name).is_some())
+            .map(|name| (*name).to_owned())
+            .collect();
         match (known.is_empty(), first.as_object()) {
             (true, Some(object)) => object.keys().cloned().collect(),
             _ => known,

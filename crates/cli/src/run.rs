@@ -56,9 +56,17 @@ static META_SHOW: Verb = verb::verb("meta", &[], &[], Do::MetaShow, "Show the Me
 
 impl<'a> Typed<'a> {
     fn new(noun: &str, row: &'static Verb, matches: &'a ArgMatches, session: Session) -> Self {
-        let mut typed = Self { noun: noun.to_owned(), session, words: Vec::new(), rest: Vec::new(), matches, flags: row.flags };
+        let mut typed = Self {
+            noun: noun.to_owned(),
+            session,
+            words: Vec::new(),
+            rest: Vec::new(),
+            matches,
+            flags: row.flags,
+        };
         for (index, word) in row.words.iter().enumerate() {
-            let given = matches.get_many::<String>(&format!("w{index}")).into_iter().flatten().map(String::as_str);
+            let given =
+                matches.get_many::<String>(&format!("w{index}")).into_iter().flatten().map(String::as_str);
             match word {
                 Word::Literal(_) => {}
                 Word::Rest(_) => typed.rest.extend(given),
@@ -114,7 +122,12 @@ impl<'a> Typed<'a> {
         Ok(self.session.client.get(path, query).await?)
     }
 
-    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
         Ok(self.session.client.call(method, path, &self.session.query(), body).await?)
     }
 }
@@ -133,8 +146,12 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::Patch => generic::patch(typed).await,
         Do::Destroy => generic::destroy(typed).await,
         Do::Wait => generic::wait(typed).await,
-        Do::MetaShow | Do::MetaGet | Do::MetaSet | Do::MetaAdd | Do::MetaRemove => generic::meta(act, typed).await,
-        Do::Params | Do::ParamGet | Do::ParamSet | Do::ParamAdd | Do::ParamRemove => generic::params(act, typed).await,
+        Do::MetaShow | Do::MetaGet | Do::MetaSet | Do::MetaAdd | Do::MetaRemove => {
+            generic::meta(act, typed).await
+        }
+        Do::Params | Do::ParamGet | Do::ParamSet | Do::ParamAdd | Do::ParamRemove => {
+            generic::params(act, typed).await
+        }
         Do::Actions => Ok(Some(typed.get(&format!("{}/actions", typed.path()), &typed.query()).await?)),
         Do::Action => {
             let path = format!("{}/actions/{}", typed.path(), typed.word(1));

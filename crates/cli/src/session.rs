@@ -24,10 +24,12 @@ impl Environment {
         let mut variables: HashMap<_, _> = variables.into_iter().collect();
         let home = variables.get("HOME").map(PathBuf::from);
         // Having no such file is the ordinary case.
-        let text = home.and_then(|home| std::fs::read_to_string(home.join(".drpclirc")).ok()).unwrap_or_default();
+        let text =
+            home.and_then(|home| std::fs::read_to_string(home.join(".drpclirc")).ok()).unwrap_or_default();
         let lines = text.lines().map(|line| line.trim().trim_start_matches("export "));
         let pairs = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
-        variables.extend(pairs.map(|(name, value)| (name.trim().to_owned(), unquote(value.trim()).to_owned())));
+        variables
+            .extend(pairs.map(|(name, value)| (name.trim().to_owned(), unquote(value.trim()).to_owned())));
         Self { variables }
     }
 
@@ -44,7 +46,13 @@ fn unquote(text: &str) -> &str {
 /// The global flags.
 pub(crate) fn flags() -> Vec<Arg> {
     let value = |short, long: &'static str, help: &'static str| {
-        Arg::new(long).short(short).long(long).num_args(1).global(true).help(help).help_heading("Server and output")
+        Arg::new(long)
+            .short(short)
+            .long(long)
+            .num_args(1)
+            .global(true)
+            .help(help)
+            .help_heading("Server and output")
     };
     let switch = |short, long: &'static str, help: &'static str| {
         let arg = Arg::new(long).short(short).long(long).action(ArgAction::SetTrue).global(true);
@@ -61,8 +69,16 @@ pub(crate) fn flags() -> Vec<Arg> {
         switch('H', "no-header", "Text and table without a head line [RS_NO_HEADER]"),
         value('j', "truncate-length", "Longest text of a table's cell [RS_TRUNCATE_LENGTH; default 40]"),
         switch('f', "force", "Skip the soft checks of the server"),
-        value('r', "ref", "The object as it was last seen (JSON, YAML, file or -): refuse if it has changed since"),
-        value('u', "url-proxy", "Path in front of the API, for a manager that passes calls on [RS_URL_PROXY]"),
+        value(
+            'r',
+            "ref",
+            "The object as it was last seen (JSON, YAML, file or -): refuse if it has changed since",
+        ),
+        value(
+            'u',
+            "url-proxy",
+            "Path in front of the API, for a manager that passes calls on [RS_URL_PROXY]",
+        ),
         value('t', "trace", "Log level of the server for this call"),
         value('Z', "trace-token", "Text by which the server's log lines of this call are found"),
         switch('d', "debug", "Tell what is called"),
@@ -98,7 +114,12 @@ impl Session {
             Some(text) => Some(input::value(text).await?),
             None => None,
         };
-        Ok(Self { client: connect(matches, environment, &text).await?, format, force: matches.get_flag("force"), reference })
+        Ok(Self {
+            client: connect(matches, environment, &text).await?,
+            format,
+            force: matches.get_flag("force"),
+            reference,
+        })
     }
 
     /// `force=true` when asked for.
@@ -116,7 +137,8 @@ async fn connect(
     let mut headers = Vec::new();
     for (flag, header) in [("trace", "x-log-request"), ("trace-token", "x-log-token")] {
         let Some(value) = matches.get_one::<String>(flag) else { continue };
-        let value = HeaderValue::from_str(value).map_err(|_| Error::Usage(format!("--{flag} must be plain text")))?;
+        let value =
+            HeaderValue::from_str(value).map_err(|_| Error::Usage(format!("--{flag} must be plain text")))?;
         headers.push((HeaderName::from_static(header), value));
     }
     let proxy = text("url-proxy", "RS_URL_PROXY").unwrap_or_default();
@@ -151,12 +173,15 @@ fn credentials(
 ) -> Credentials {
     let flag = |name: &str| matches.get_one::<String>(name).cloned();
     let by_password = flag("username").is_some() || flag("password").is_some();
-    if let Some(token) = flag("token").or_else(|| environment.get("RS_TOKEN").map(str::to_owned).filter(|_| !by_password)) {
+    if let Some(token) =
+        flag("token").or_else(|| environment.get("RS_TOKEN").map(str::to_owned).filter(|_| !by_password))
+    {
         return Credentials::Token(token);
     }
     let (user, password) = environment.get("RS_KEY").and_then(|key| key.split_once(':')).unzip();
     let user = flag("username").or(user.map(str::to_owned)).or_else(|| text("username", "RS_USERNAME"));
-    let password = flag("password").or(password.map(str::to_owned)).or_else(|| text("password", "RS_PASSWORD"));
+    let password =
+        flag("password").or(password.map(str::to_owned)).or_else(|| text("password", "RS_PASSWORD"));
     Credentials::Password(
         user.unwrap_or_else(|| "rocketskates".into()),
         password.unwrap_or_else(|| "r0cketsk8ts".into()),
@@ -190,7 +215,8 @@ mod tests {
     #[test]
     fn the_rc_file_wins_over_variables() {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join(".drpclirc"), "# mine\nRS_FORMAT=yaml\nexport RS_TOKEN=\"t\"\n").unwrap();
+        std::fs::write(home.path().join(".drpclirc"), "# mine\nRS_FORMAT=yaml\nexport RS_TOKEN=\"t\"\n")
+            .unwrap();
         let home = home.path().to_str().unwrap().to_owned();
         let environment = Environment::new([("HOME".to_owned(), home), ("RS_FORMAT".into(), "json".into())]);
         assert_eq!((environment.get("RS_FORMAT"), environment.get("RS_TOKEN")), (Some("yaml"), Some("t")));

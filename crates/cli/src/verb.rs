@@ -32,18 +32,67 @@ pub(crate) enum Takes {
 /// What a verb does; [`crate::run`] has one arm per variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Do {
-    List, Count, Indexes, Show, Exists, Etag, Create, Update, Patch, Destroy, Wait,
-    MetaShow, MetaGet, MetaSet, MetaAdd, MetaRemove,
-    Params, ParamGet, ParamSet, ParamAdd, ParamRemove,
-    Actions, Action, RunAction,
-    SetField(&'static str), AddToList(&'static str), RemoveFromList(&'static str), InsertTask,
-    Trace, CurrentLog, DeleteJobs, Whoami, Inspect,
-    JobsCreate, JobsCurrent, JobsState, JobActions, JobLog,
-    Token, Password, MachineToken,
-    BlobList, BlobUpload, BlobDownload, BlobDestroy, BlobExists,
-    PrefsList, PrefsSet, InfoGet, EventsPost, EventsWatch, LogsGet, LogsWatch, ObjectsList,
-    ContentList, ContentShow, ContentUpload, ContentDestroy, ContentExists,
-    TemplateUpload, Raw,
+    List,
+    Count,
+    Indexes,
+    Show,
+    Exists,
+    Etag,
+    Create,
+    Update,
+    Patch,
+    Destroy,
+    Wait,
+    MetaShow,
+    MetaGet,
+    MetaSet,
+    MetaAdd,
+    MetaRemove,
+    Params,
+    ParamGet,
+    ParamSet,
+    ParamAdd,
+    ParamRemove,
+    Actions,
+    Action,
+    RunAction,
+    SetField(&'static str),
+    AddToList(&'static str),
+    RemoveFromList(&'static str),
+    InsertTask,
+    Trace,
+    CurrentLog,
+    DeleteJobs,
+    Whoami,
+    Inspect,
+    JobsCreate,
+    JobsCurrent,
+    JobsState,
+    JobActions,
+    JobLog,
+    Token,
+    Password,
+    MachineToken,
+    BlobList,
+    BlobUpload,
+    BlobDownload,
+    BlobDestroy,
+    BlobExists,
+    PrefsList,
+    PrefsSet,
+    InfoGet,
+    EventsPost,
+    EventsWatch,
+    LogsGet,
+    LogsWatch,
+    ObjectsList,
+    ContentList,
+    ContentShow,
+    ContentUpload,
+    ContentDestroy,
+    ContentExists,
+    TemplateUpload,
+    Raw,
 }
 
 /// One verb.
@@ -108,7 +157,13 @@ static WRITING: &[Verb] = &[
     verb("patch", &[ID, Needed("patch")], &[], Do::Patch, "Apply a JSON Patch"),
     verb("wait", &[ID, Needed("field"), Needed("value"), Optional("timeout")], &[], Do::Wait, "Wait until a field has a value; prints complete or timeout"),
 ];
-const CREATE: Verb = verb("create", &[Needed("json")], &[], Do::Create, "Create an object; a word that is no JSON is its name");
+const CREATE: Verb = verb(
+    "create",
+    &[Needed("json")],
+    &[],
+    Do::Create,
+    "Create an object; a word that is no JSON is its name",
+);
 const DESTROY: Verb = verb("destroy", &[ID], &[], Do::Destroy, "Delete an object");
 #[rustfmt::skip]
 static PARAMS: &[Verb] = &[
@@ -155,7 +210,8 @@ pub(crate) fn meta() -> &'static [Verb] {
 pub(crate) fn noun(kind: Kind) -> Command {
     let spec = kind.spec();
     let about = spec.shape.doc.trim().lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
-    let command = Command::new(spec.prefix).about(about).subcommand_required(true).arg_required_else_help(true);
+    let command =
+        Command::new(spec.prefix).about(about).subcommand_required(true).arg_required_else_help(true);
     let command = of_kind(kind).fold(command, |command, verb| command.subcommand(verb.command()));
     let command = if spec.verbs.update { command.subcommand(meta_command()) } else { command };
     let command = if kind == Kind::Machine { crate::special::machine_groups(command) } else { command };
@@ -163,7 +219,8 @@ pub(crate) fn noun(kind: Kind) -> Command {
 }
 
 fn meta_command() -> Command {
-    let command = Command::new("meta").about("Show or change the Meta map").args_conflicts_with_subcommands(true);
+    let command =
+        Command::new("meta").about("Show or change the Meta map").args_conflicts_with_subcommands(true);
     let command = command.arg(Arg::new("id").required(true));
     META.iter().fold(command, |command, verb| command.subcommand(verb.command()))
 }
@@ -185,7 +242,9 @@ impl Verb {
             let arg = Arg::new(format!("w{index}")).index(index + 1).allow_hyphen_values(true);
             command.arg(match word {
                 Needed(name) => arg.required(true).value_name(*name),
-                Literal(word) => arg.required(true).value_name(*word).value_parser([*word]).hide_possible_values(true),
+                Literal(word) => {
+                    arg.required(true).value_name(*word).value_parser([*word]).hide_possible_values(true)
+                }
                 Optional(name) => arg.value_name(*name),
                 Rest(name) => arg.num_args(0..).value_name(*name).allow_hyphen_values(false),
             })

@@ -10,7 +10,8 @@ type Answer = Result<Option<Value>, Error>;
 pub(crate) async fn events(typed: &Typed<'_>) -> Answer {
     let from = match typed.flag("from") {
         Some(text) => {
-            let wrong = |_| Error::Usage(format!("--from is `{text}`; it must be a revision, a whole number"));
+            let wrong =
+                |_| Error::Usage(format!("--from is `{text}`; it must be a revision, a whole number"));
             Some(text.parse().map_err(wrong)?)
         }
         None => None,

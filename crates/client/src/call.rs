@@ -83,7 +83,8 @@ impl Client {
     /// A request with the caller's credentials, to be completed and sent with [`Client::send`].
     pub fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
         let request = self.http.request(method, self.url(path, query)).header(ACCEPT, "application/json");
-        let request = self.endpoint.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request =
+            self.endpoint.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         match &self.endpoint.credentials {
             Credentials::Password(user, password) => request.basic_auth(user, Some(password)),
             Credentials::Token(token) => request.bearer_auth(token),
@@ -110,7 +111,8 @@ impl Client {
         let bytes = response.bytes().await.unwrap_or_default();
         Err(Error::Refused(serde_json::from_slice(&bytes).unwrap_or_else(|_| {
             let text = String::from_utf8_lossy(&bytes);
-            gantry_api::Error::new(status, "", format!("status {status} {text}").trim().to_owned()).about("", url)
+            gantry_api::Error::new(status, "", format!("status {status} {text}").trim().to_owned())
+                .about("", url)
         })))
     }
 
@@ -225,7 +227,8 @@ mod tests {
 
     #[test]
     fn urls_keep_slashes_and_colons_and_escape_the_rest() {
-        let check = |path: &str, query: &[(&str, &str)], want: &str| assert_eq!(client("").url(path, query), want);
+        let check =
+            |path: &str, query: &[(&str, &str)], want: &str| assert_eq!(client("").url(path, query), want);
         check("/params/net/conf", &[], "https://h:1/api/v3/params/net/conf");
         check("/machines/Name:a b?", &[], "https://h:1/api/v3/machines/Name:a%20b%3F");
         check("/machines", &[("Name", "Re(^a&b)")], "https://h:1/api/v3/machines?Name=Re(%5Ea%26b)");

@@ -40,16 +40,21 @@ impl Client {
         let query = from.map(|revision| format!("?from={revision}")).unwrap_or_default();
         let url = format!("{base}{BASE}/ws{proxy}{query}");
         let unreachable = |reason: String| Error::Unreachable { url: url.clone(), reason };
-        let mut request = url.as_str().into_client_request().map_err(|error| unreachable(error.to_string()))?;
+        let mut request =
+            url.as_str().into_client_request().map_err(|error| unreachable(error.to_string()))?;
         let authorization = match &self.endpoint.credentials {
             Credentials::Token(token) => format!("Bearer {token}"),
-            Credentials::Password(user, password) => format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+            Credentials::Password(user, password) => {
+                format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+            }
         };
-        let authorization = HeaderValue::from_str(&authorization).map_err(|error| unreachable(error.to_string()))?;
+        let authorization =
+            HeaderValue::from_str(&authorization).map_err(|error| unreachable(error.to_string()))?;
         request.headers_mut().insert(AUTHORIZATION, authorization);
         let config = tls::config(&[b"http/1.1"]).map_err(|error| unreachable(error.to_string()))?;
         let connector = Connector::Rustls(Arc::new(config));
-        let connected = tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector)).await;
+        let connected =
+            tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector)).await;
         let (socket, _) = connected.map_err(|error| unreachable(innermost(&error)))?;
         Ok(Events { socket, url, early: VecDeque::new() })
     }
@@ -90,11 +95,14 @@ impl Events {
 
     async fn receive(&mut self) -> Result<Event, Error> {
         loop {
-            let message = self.socket.next().await.ok_or_else(|| self.broken("the server closed the stream".into()))?;
+            let message =
+                self.socket.next().await.ok_or_else(|| self.broken("the server closed the stream".into()))?;
             match message.map_err(|error| self.broken(innermost(&error)))? {
                 Message::Text(text) => {
-                    return serde_json::from_str(&text)
-                        .map_err(|error| Error::Unreadable { url: self.url.clone(), reason: error.to_string() });
+                    return serde_json::from_str(&text).map_err(|error| Error::Unreadable {
+                        url: self.url.clone(),
+                        reason: error.to_string(),
+                    });
                 }
                 Message::Close(_) => return Err(self.broken("the server closed the stream".into())),
                 // Pings are answered by the library.

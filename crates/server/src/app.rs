@@ -29,6 +29,8 @@ use crate::net::{FileSource, Protocol, Reports};
 use crate::trace::Trace;
 use crate::{builtin, clock, content, rules, services, tls};
 
+/// How often the list of files is compared with what is there.
+const CATALOGUE_LOOK: Duration = Duration::from_secs(30);
 /// How often the boot trace goes to disk; a crash loses no more than that.
 const TRACE_FLUSH: Duration = Duration::from_secs(1);
 
@@ -121,6 +123,8 @@ impl App {
         let tree: Arc<dyn FileSource> = Arc::new(Tree::new(app.core.clone()));
         app.serve_tcp(listeners, &tls, &files_tls, &tree, &reports);
         services::start(&app.core, &app.tasks, udp, &tree, &reports)?;
+        app.core.refresh_catalogue().await;
+        app.keep_catalogue();
         app.keep_trace();
         app.tasks.close();
         Ok(app)
@@ -177,10 +181,29 @@ impl App {
         self.serve(listeners.metrics, None, &Page(self.core.metrics.clone()));
     }
 
-    fn serve(&self, listeners: Vec<TcpListener>, tls: Option<&Arc<rustls::ServerConfig>>, handler: &impl Handler) {
+    fn serve(
+        &self,
+        listeners: Vec<TcpListener>,
+        tls: Option<&Arc<rustls::ServerConfig>>,
+        handler: &impl Handler,
+    ) {
         for listener in listeners {
             self.tasks.spawn(listen::serve(listener, tls.cloned(), handler.clone(), self.core.stop.clone()));
         }
+    }
+
+    /// Files may be put below the root by hand, or be unpacked there by a tool.
+    fn keep_catalogue(&self) {
+        let core = self.core.clone();
+        self.tasks.spawn(async move {
+            let mut tick = tokio::time::interval(CATALOGUE_LOOK);
+            loop {
+                tokio::select! {
+                    _ = tick.tick() => core.refresh_catalogue().await,
+                    () = core.stop.cancelled() => return,
+                }
+            }
+        });
     }
 
     fn keep_trace(&self) {
@@ -208,7 +231,8 @@ fn flush_trace(trace: &Trace) {
 
 /// Binds what was not inherited, and says which ports it became.
 async fn bind(config: &Config, inherited: Vec<(String, StdListener)>) -> Result<(Listeners, Ports), Error> {
-    let mut all = Listeners { api: Vec::new(), files: Vec::new(), secure_files: Vec::new(), metrics: Vec::new() };
+    let mut all =
+        Listeners { api: Vec::new(), files: Vec::new(), secure_files: Vec::new(), metrics: Vec::new() };
     for (name, listener) in inherited {
         let listener = TcpListener::from_std(listener).map_err(Error::Inherited)?;
         match name.as_str() {
@@ -272,10 +296,8 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
         layers.extend(given);
     }
     let renderer = Arc::new(gantry_boot::Renderer::new());
-    let state = State::open(
-        store,
-        Setup { clock: Box::new(clock::dice), rules: rules::all(&renderer), layers },
-    )?;
+    let state =
+        State::open(store, Setup { clock: Box::new(clock::dice), rules: rules::all(&renderer), layers })?;
     let local_id = interfaces::local_id();
     let or = |given: &str, other: &str| if given.is_empty() { other.to_owned() } else { given.to_owned() };
     let id = or(&config.id, &local_id);

@@ -18,15 +18,19 @@ const FIRST_PASSWORD: &str = "r0cketsk8ts";
 /// # Errors
 /// Everything that is wrong with them; a test keeps that from happening.
 pub(crate) fn packs() -> Result<Vec<Arc<Layer>>, content::Error> {
-    let packs = OURS.dirs().filter(|folder| content::is_pack(|name| folder.get_file(folder.path().join(name)).is_some()));
+    let packs = OURS
+        .dirs()
+        .filter(|folder| content::is_pack(|name| folder.get_file(folder.path().join(name)).is_some()));
     packs.map(|folder| content::bundle(&folder.path().to_string_lossy(), embedded(folder))).collect()
 }
 
 /// Files of an embedded folder and of the folders in it, by path below it.
 fn embedded<'a>(folder: &'a Dir<'a>) -> Vec<(String, Vec<u8>)> {
-    let inner = folder.dirs().flat_map(|inner| inner.files());
+    let inner = folder.dirs().flat_map(Dir::files);
     let files = folder.files().chain(inner);
-    let name = |path: &std::path::Path| path.strip_prefix(folder.path()).unwrap_or(path).to_string_lossy().into_owned();
+    let name = |path: &std::path::Path| {
+        path.strip_prefix(folder.path()).unwrap_or(path).to_string_lossy().into_owned()
+    };
     files.map(|file| (name(file.path()), file.contents().to_vec())).collect()
 }
 
@@ -44,9 +48,14 @@ pub(crate) fn first_hash() -> Option<Vec<u8>> {
 ///
 /// # Errors
 /// When a given preference is refused.
-pub(crate) fn first_objects(tx: &mut Tx, given: &BTreeMap<&'static str, String>, hash: &[u8]) -> Result<(), Error> {
+pub(crate) fn first_objects(
+    tx: &mut Tx,
+    given: &BTreeMap<&'static str, String>,
+    hash: &[u8],
+) -> Result<(), Error> {
     builtin::first_objects(tx, hash)?;
-    let given: Vec<(String, String)> = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let given: Vec<(String, String)> =
+        given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     tx.set_preferences(&given)
 }
 
@@ -63,7 +72,12 @@ mod tests {
         let view = view();
         for kind in [Kind::BootEnv, Kind::Stage, Kind::Workflow, Kind::Task] {
             for record in view.records(kind) {
-                assert!(record.derived().available(), "{kind} {}: {:?}", record.key(), record.derived().errors());
+                assert!(
+                    record.derived().available(),
+                    "{kind} {}: {:?}",
+                    record.key(),
+                    record.derived().errors()
+                );
             }
         }
     }

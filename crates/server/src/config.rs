@@ -124,7 +124,8 @@ const fn flag(name: &'static str, env: &'static str, takes: Takes, doc: &'static
     Flag { name, env, takes, doc }
 }
 
-const ONE_STORE: &str = "objects live in one file below --data-root; leave the flag out, or use --backend memory";
+const ONE_STORE: &str =
+    "objects live in one file below --data-root; leave the flag out, or use --backend memory";
 const CONTENT: &str = "use --content DIR for packs on disk, or upload them with `gantry contents upload`";
 const CLUSTER: &str = "this server stands alone; leave the flag out";
 const PUSH: &str = "let Prometheus read http://<server>:<--metrics-port>/metrics";
@@ -295,7 +296,8 @@ impl Given<'_> {
             dhcp_interfaces: self.list("dhcp-ifs"),
             router_advertisement: self.switch("router-advertisement"),
             tls: pair("tls-cert", "tls-key"),
-            static_tls: (!self.text("static-tls-cert").is_empty()).then(|| pair("static-tls-cert", "static-tls-key")),
+            static_tls: (!self.text("static-tls-cert").is_empty())
+                .then(|| pair("static-tls-cert", "static-tls-key")),
             curve: self.curve(),
             id: self.text("drp-id"),
             ha_id: self.text("ha-id"),
@@ -356,7 +358,8 @@ impl Given<'_> {
     }
 
     fn preferences(&self) -> BTreeMap<&'static str, String> {
-        let given = PREFERENCES.iter().filter_map(|(flag, preference)| Some((*preference, self.given(flag)?)));
+        let given =
+            PREFERENCES.iter().filter_map(|(flag, preference)| Some((*preference, self.given(flag)?)));
         given.filter(|(_, value)| !value.is_empty()).collect()
     }
 
@@ -417,7 +420,9 @@ mod tests {
 
     fn parse(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
         let matches = command("serve").try_get_matches_from([&["serve"], args].concat()).unwrap();
-        read(&matches, |name| env.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned()))
+        read(&matches, |name| {
+            env.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
@@ -442,7 +447,8 @@ mod tests {
     #[test]
     fn first_values_of_preferences_come_only_from_what_was_given() {
         let config = parse(&["--default-stage", "discover"], &[("RS_KNOWN_TOKEN_TIMEOUT", "5")]).unwrap();
-        let want = BTreeMap::from([("defaultStage", "discover".to_owned()), ("knownTokenTimeout", "5".to_owned())]);
+        let want =
+            BTreeMap::from([("defaultStage", "discover".to_owned()), ("knownTokenTimeout", "5".to_owned())]);
         assert_eq!(config.preferences, want);
     }
 
@@ -456,7 +462,8 @@ mod tests {
 
     #[test]
     fn all_bad_values_are_named_at_once() {
-        let error = parse(&["--api-port", "x", "--cert-type=RSA", "--backend", "directory"], &[]).unwrap_err();
+        let error =
+            parse(&["--api-port", "x", "--cert-type=RSA", "--backend", "directory"], &[]).unwrap_err();
         assert_eq!(error.lines().count(), 3, "{error}");
         assert!(error.contains("--api-port is `x`; it must be a port number"), "{error}");
     }

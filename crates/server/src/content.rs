@@ -62,8 +62,11 @@ pub fn is_pack(has: impl Fn(&str) -> bool) -> bool {
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let read = |source| Error::Read { path: folder.to_owned(), source };
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(folder).map_err(read)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(read)?;
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .map_err(read)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(read)?;
     found.sort();
     Ok(found)
 }
@@ -144,8 +147,12 @@ mod tests {
     #[test]
     fn a_folder_becomes_a_pack_with_raw_templates() {
         let folder = tempfile::tempdir().unwrap();
-        let files =
-            [("p/._Name.meta", "p\n"), ("p/params/a.b.yml", "name: a/b\n"), ("p/templates/x.tmpl", "hi"), ("p/.git/x", "")];
+        let files = [
+            ("p/._Name.meta", "p\n"),
+            ("p/params/a.b.yml", "name: a/b\n"),
+            ("p/templates/x.tmpl", "hi"),
+            ("p/.git/x", ""),
+        ];
         write(folder.path(), &files);
         let packs = load(folder.path()).unwrap();
         assert_eq!(packs.len(), 1);

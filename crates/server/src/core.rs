@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gantry_api::Event;
-use gantry_model::{Kind, Machine, Tx, View};
+use gantry_model::{Catalogue, Kind, Machine, Tx, View};
 use gantry_state::{Audit, Failure, State};
 use gantry_store::blobs::Blobs;
 use tokio_util::sync::CancellationToken;
@@ -13,12 +13,12 @@ use crate::api::joblog::JobLogs;
 use crate::api::secure::Keys;
 use crate::auth::{Caller, Passwords};
 use crate::bus::Bus;
+use crate::clock;
 use crate::config::{Config, Ports};
 use crate::digests::Digests;
 use crate::log::{Level, Log};
 use crate::metrics::Metrics;
 use crate::trace::{Note, Trace, TraceSink as _};
-use crate::clock;
 
 /// One server, as its handlers see it.
 pub struct Core {
@@ -127,8 +127,39 @@ impl Core {
         let machine = view.object::<Machine>(uuid);
         let mac = machine.as_ref().and_then(|machine| machine.hardware_addrs.first().cloned());
         // The address is for learning only when the request came from the machine itself.
-        let own = machine.and_then(|machine| machine.address.0).filter(|own| from.is_none_or(|from| from.to_canonical() == *own));
-        self.trace.note(Note { machine: Some(uuid.to_owned()), mac, address: own, kind, text, ..Note::default() });
+        let own = machine
+            .and_then(|machine| machine.address.0)
+            .filter(|own| from.is_none_or(|from| from.to_canonical() == *own));
+        self.trace.note(Note {
+            machine: Some(uuid.to_owned()),
+            mac,
+            address: own,
+            kind,
+            text,
+            ..Note::default()
+        });
+    }
+
+    /// Looks which files there are and puts their list into the View, where checks and templates find it.
+    pub(crate) async fn refresh_catalogue(self: &Arc<Self>) {
+        let core = self.clone();
+        let listed = tokio::task::spawn_blocking(move || core.files.list("")).await;
+        let files = match listed {
+            Ok(Ok(listed)) => {
+                listed.into_iter().map(|blob| (blob.name.as_str().to_owned(), blob.size)).collect()
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the files could not be listed");
+                return;
+            }
+            Err(_) => return,
+        };
+        let view = self.state.view();
+        let catalogue = Catalogue { files, trees: view.catalogue().trees.clone() };
+        if catalogue != **view.catalogue() {
+            // A state that has ended says so to everybody who writes; nobody waits here.
+            let _ = self.state.set_catalogue(Arc::new(catalogue)).await;
+        }
     }
 
     /// After a file or ISO was uploaded.

@@ -10,6 +10,9 @@ use crate::core::Core;
 use crate::net::{Boxed, FileSource, Found, Served, ServedSink, Wanted};
 use crate::{clock, render};
 
+/// The folder of `store::blobs` for its own files.
+const PRIVATE: &str = ".gantry";
+
 /// The file tree of one server.
 #[derive(Debug)]
 pub struct Tree {
@@ -65,7 +68,7 @@ fn folder(root: &Path, path: &str) -> Option<Found> {
     let mut names: Vec<String> = entries
         .filter_map(|entry| {
             let entry = entry.ok()?;
-            let name = entry.file_name().into_string().ok()?;
+            let name = entry.file_name().into_string().ok().filter(|name| name != PRIVATE)?;
             let slash = if entry.file_type().ok()?.is_dir() { "/" } else { "" };
             Some(format!("{name}{slash}"))
         })
@@ -76,6 +79,10 @@ fn folder(root: &Path, path: &str) -> Option<Found> {
 
 /// The real place of a clean relative path, if it lies below the root.
 fn inside(root: &Path, path: &str) -> Option<PathBuf> {
+    // What the blobs keep for themselves (uploads under way, the lock) is nobody's business.
+    if path.split('/').any(|part| part == PRIVATE) {
+        return None;
+    }
     let root = root.canonicalize().ok()?;
     let whole = root.join(path).canonicalize().ok()?;
     whole.starts_with(&root).then_some(whole)

@@ -146,7 +146,9 @@ async fn connection(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD).max_concurrent_streams(256);
-    let service = Compression::new(Service { handler, peer }).quality(CompressionLevel::Fastest).compress_when(OnlyJson);
+    let service = Compression::new(Service { handler, peer })
+        .quality(CompressionLevel::Fastest)
+        .compress_when(OnlyJson);
     let service = TowerToHyperService::new(service);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {

@@ -88,7 +88,14 @@ impl Log {
 
     /// Adds a line if `level` reaches `threshold`.
     #[track_caller]
-    pub fn add(&self, threshold: Level, level: Level, service: &'static str, principal: &str, mut message: String) {
+    pub fn add(
+        &self,
+        threshold: Level,
+        level: Level,
+        service: &'static str,
+        principal: &str,
+        mut message: String,
+    ) {
         if level < threshold {
             return;
         }
@@ -161,7 +168,10 @@ mod tests {
         let mut heard = bus.listen();
         Log::new(bus).add(Level::Warn, Level::Audit, "frontend", "user:x", "hello".into());
         let event = heard.recv().await.unwrap();
-        assert_eq!((event.r#type.as_str(), event.action.as_str(), event.key.as_str()), ("log", "audit", "frontend"));
+        assert_eq!(
+            (event.r#type.as_str(), event.action.as_str(), event.key.as_str()),
+            ("log", "audit", "frontend")
+        );
         assert_eq!(event.object["Message"], "hello");
     }
 }

@@ -44,9 +44,17 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("gantry");
         let requests = Family::default();
-        registry.register("api_requests", "Requests of the API by operation and class of status", requests.clone());
+        registry.register(
+            "api_requests",
+            "Requests of the API by operation and class of status",
+            requests.clone(),
+        );
         let refused_logins = Counter::default();
-        registry.register("api_refused_logins", "Requests with wrong or missing credentials", refused_logins.clone());
+        registry.register(
+            "api_refused_logins",
+            "Requests with wrong or missing credentials",
+            refused_logins.clone(),
+        );
         let websockets = Gauge::default();
         registry.register("api_websockets", "Open websockets", websockets.clone());
         let lost_events = Counter::default();
@@ -55,7 +63,15 @@ impl Default for Metrics {
         registry.register("api_uploaded_bytes", "Bytes taken by uploads", uploaded.clone());
         let boot_services = Counters::default();
         boot_services.register(&mut registry);
-        Self { registry: Arc::new(registry), boot_services, requests, refused_logins, websockets, lost_events, uploaded }
+        Self {
+            registry: Arc::new(registry),
+            boot_services,
+            requests,
+            refused_logins,
+            websockets,
+            lost_events,
+            uploaded,
+        }
     }
 }
 

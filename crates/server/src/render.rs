@@ -47,7 +47,10 @@ impl gantry_template::Host for World {
 
     fn resolve(&self, name: &str) -> Vec<String> {
         // A name that does not resolve has no addresses; templates expect that.
-        (name, 0).to_socket_addrs().map(|all| all.map(|found| found.ip().to_string()).collect()).unwrap_or_default()
+        (name, 0)
+            .to_socket_addrs()
+            .map(|all| all.map(|found| found.ip().to_string()).collect())
+            .unwrap_or_default()
     }
 
     fn expired(&self) -> bool {
@@ -97,7 +100,9 @@ pub(crate) fn file(core: &Arc<Core>, wanted: &Wanted) -> Found {
     match core.renderer.file(&view, &wanted.path, &server, &host) {
         Ok(File::Rendered(rendered)) => Found::Bytes(rendered.bytes.into()),
         Ok(File::Static(_)) => Found::Missing,
-        Ok(File::Remote(url)) => Found::Failed(format!("{url} is to be fetched from a repository, which is not there yet")),
+        Ok(File::Remote(url)) => {
+            Found::Failed(format!("{url} is to be fetched from a repository, which is not there yet"))
+        }
         Err(error) => {
             let text = error.messages().join("; ");
             core.log.add(
@@ -148,7 +153,8 @@ impl gantry_netboot::dhcp::engine::Host for Options {
         let world = World::new(&self.0, &self.0.state.view());
         let mut bytes = Vec::new();
         let data = gantry_template::Value::from(Value::Object(data));
-        set.render("option", &data, &Limits::default(), &*world, &mut bytes).map_err(|error| error.message)?;
+        set.render("option", &data, &Limits::default(), &*world, &mut bytes)
+            .map_err(|error| error.message)?;
         String::from_utf8(bytes).map_err(|_| "the rendered value is no UTF-8 text".into())
     }
 

@@ -38,7 +38,12 @@ pub(crate) fn bind(config: &crate::config::Config, ports: &mut Ports) -> Result<
     })
 }
 
-fn one(service: &'static str, on: bool, address: IpAddr, port: &mut u16) -> Result<Option<Socket>, StartError> {
+fn one(
+    service: &'static str,
+    on: bool,
+    address: IpAddr,
+    port: &mut u16,
+) -> Result<Option<Socket>, StartError> {
     if !on {
         return Ok(None);
     }
@@ -74,8 +79,10 @@ pub(crate) fn start(
         tasks.spawn(dhcp.run(sockets, stop.clone()));
     }
     if core.config.router_advertisement {
-        let advertiser = Advertiser::open(reports.counters.clone())
-            .map_err(|error| StartError::Service { service: "router advertisement", reason: error.to_string() })?;
+        let advertiser = Advertiser::open(reports.counters.clone()).map_err(|error| StartError::Service {
+            service: "router advertisement",
+            reason: error.to_string(),
+        })?;
         let (core, stop) = (core.clone(), stop.clone());
         tasks.spawn(async move { advertiser.run(move || core.state.view(), stop).await });
     }

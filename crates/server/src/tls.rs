@@ -106,7 +106,8 @@ fn write_private(file: &Path, text: &str) -> Result<(), Error> {
             fs::create_dir_all(folder)?;
         }
         let part = file.with_extension("part");
-        let mut open = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&part)?;
+        let mut open =
+            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&part)?;
         open.write_all(text.as_bytes())?;
         open.sync_all()?;
         fs::rename(part, file)

@@ -213,8 +213,14 @@ impl Inner {
         if note.power_on {
             lines.power_on(time);
         }
-        let entry =
-            Entry { seq: self.seq, time, boot: lines.boot, kind: note.kind.into(), text: note.text, data: note.data };
+        let entry = Entry {
+            seq: self.seq,
+            time,
+            boot: lines.boot,
+            kind: note.kind.into(),
+            text: note.text,
+            data: note.data,
+        };
         lines.push(entry);
         self.seq
     }
@@ -276,7 +282,8 @@ fn number_boots(entries: &mut [Entry]) {
 }
 
 fn file(folder: &Path, name: &str) -> PathBuf {
-    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let safe: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     folder.join(format!("{safe}.jsonl"))
 }
 
@@ -320,7 +327,8 @@ mod tests {
         trace.note(Note { address: Some(address), ..note("http", "vmlinuz") });
         trace.note(Note { machine: Some("u-1".into()), ..note("job", "started") });
         trace.note(Note { mac: Some("aa:00:00:00:00:02".into()), ..note("dhcp", "other") });
-        let wanted = Wanted { machine: "u-1".into(), macs: vec!["aa:00:00:00:00:01".into()], ..Wanted::default() };
+        let wanted =
+            Wanted { machine: "u-1".into(), macs: vec!["aa:00:00:00:00:01".into()], ..Wanted::default() };
         assert_eq!(texts(&trace, &wanted), ["1 DISCOVER", "1 ACK", "1 vmlinuz", "1 started"]);
     }
 

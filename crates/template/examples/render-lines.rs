@@ -48,7 +48,8 @@ fn render(question: &Json) -> Result<String, String> {
     let main = question["main"].as_str().ok_or("main: want the name of a template")?;
     let data = Value::from_json_live(&question["data"]);
     let mut out = Vec::new();
-    set.render(main, &data, &Limits::default(), &NoHost::default(), &mut out).map_err(|error| error.to_string())?;
+    set.render(main, &data, &Limits::default(), &NoHost::default(), &mut out)
+        .map_err(|error| error.to_string())?;
     Ok(go_text(&out))
 }
 

@@ -58,7 +58,10 @@ impl Budget {
     pub(crate) fn produce(&mut self, bytes: usize) -> Result<(), Fail> {
         self.produced = self.produced.saturating_add(bytes);
         if self.produced > self.limits.produced {
-            return Err(Fail::limit(format!("exceeded the limit of {} bytes of values", self.limits.produced)));
+            return Err(Fail::limit(format!(
+                "exceeded the limit of {} bytes of values",
+                self.limits.produced
+            )));
         }
         Ok(())
     }

@@ -128,7 +128,11 @@ impl Func {
             .params
             .iter()
             .enumerate()
-            .map(|(i, ty)| if self.signature.variadic && i == last { format!("...{ty}") } else { ty.to_string() })
+            .map(
+                |(i, ty)| {
+                    if self.signature.variadic && i == last { format!("...{ty}") } else { ty.to_string() }
+                },
+            )
             .collect();
         format!("func({}) interface {{}}", params.join(", "))
     }

@@ -146,9 +146,8 @@ impl Loaders<'_> {
         fs::write(&config, text).doing("write", &config)?;
         let shim = self.file("/usr/lib/shim/shimx64.efi.signed")?;
         let grub = self.file("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")?;
-        // The serial number is the inputs' and not the time's.
-        let serial = u32::from_str_radix(&filesystem[..8], 16).unwrap_or(1).to_string();
-        self.mtool("mformat", &image, &["-F", "-v", "ESP", "-N", &serial, "::"])?;
+        // The serial number, in hexadecimal, is the inputs' and not the time's.
+        self.mtool("mformat", &image, &["-F", "-v", "ESP", "-N", &filesystem[..8], "::"])?;
         self.mtool("mmd", &image, &["::/EFI", "::/EFI/BOOT", "::/EFI/debian"])?;
         for (from, to) in [
             (&shim, "::/EFI/BOOT/BOOTX64.EFI"),

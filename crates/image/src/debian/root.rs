@@ -31,6 +31,8 @@ fn bootstrap(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Path) -> Res
         quoted(&work.join("initramfs"))
     ));
     command.arg("--dpkgopt=force-confold");
+    // What a crash would lose is built again; without this dpkg waits for the disk once per file.
+    command.arg("--dpkgopt=force-unsafe-io");
     command.arg(codename()?).arg(work.join("root.tar")).args(apt.sources());
     process::output(&mut command, "install Debian into a folder")?;
     Ok(())

@@ -13,8 +13,14 @@ use std::time::Duration;
 /// Builds the image and expands it into `dir`.
 fn raw(dir: &Path) -> PathBuf {
     let out = cache().join("out-debian");
-    let options =
-        Options { out, cache: cache(), kernel: "cloud".into(), level: 3, size: 1 << 30, refresh: Refresh::Daily };
+    let options = Options {
+        out,
+        cache: cache(),
+        kernel: "cloud".into(),
+        level: 3,
+        size: 1 << 30,
+        refresh: Refresh::Daily,
+    };
     let manifest = build(&options, &Lines).unwrap();
     assert_eq!(build(&options, &Lines).unwrap(), manifest, "a second run finds it done");
     let raw = dir.join("disk.raw");
@@ -63,12 +69,19 @@ fn its_root_can_grow_and_its_file_system_is_clean() {
     let root = dir.path().join("root");
     let offset = format!("skip={}", grown.start >> 20);
     let mut dd = Command::new("dd");
-    dd.arg(format!("if={}", raw.display())).arg(format!("of={}", root.display())).args(["bs=1M", &offset, "status=none"]);
+    dd.arg(format!("if={}", raw.display())).arg(format!("of={}", root.display())).args([
+        "bs=1M",
+        &offset,
+        "status=none",
+    ]);
     assert!(dd.status().unwrap().success());
     let check = Command::new("/usr/sbin/e2fsck").args(["-fn"]).arg(&root).output().unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
     let listing = Command::new("/usr/sbin/debugfs").args(["-R", "ls -l /boot"]).arg(&root).output().unwrap();
     let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
-    assert!(listing.contains("vmlinuz-") && listing.contains("initrd.img-") && listing.contains("grub"), "{listing}");
+    assert!(
+        listing.contains("vmlinuz-") && listing.contains("initrd.img-") && listing.contains("grub"),
+        "{listing}"
+    );
     fs::remove_file(root).unwrap();
 }

@@ -62,7 +62,8 @@ fn the_archive_keeps_its_promises_to_pid_1() {
     let packed = fs::read(options.out.join("initrd.img")).unwrap();
     let bytes = zstd::decode_all(packed.as_slice()).unwrap_or_default();
     let entries: Vec<_> = Reader::new(&bytes).collect::<Result<_, _>>().unwrap();
-    let find = |path: &str| entries.iter().find(|entry| entry.path == path.as_bytes()).map(|entry| entry.node);
+    let find =
+        |path: &str| entries.iter().find(|entry| entry.path == path.as_bytes()).map(|entry| entry.node);
     assert_eq!(find("dev/console"), Some(Node::CharacterDevice(5, 1)));
     assert_eq!(find("sbin/modprobe"), Some(Node::Link(b"/bin/busybox")));
     for dir in ["proc", "sys", "dev", "run", "tmp", "mnt", "root"] {
@@ -88,8 +89,20 @@ fn it_boots_in_512_mb_and_every_tool_finds_its_libraries() {
     let (kernel, initrd) = (file("vmlinuz"), file("initrd.img"));
     let drive = format!("if=none,id=d,format=raw,file={}", disk.display());
     let args = [
-        "-kernel", &kernel, "-initrd", &initrd, "-append", "console=ttyS0 quiet", "-drive", &drive,
-        "-device", "nvme,drive=d,serial=1", "-device", "virtio-net-pci", "-device", "e1000e",
+        "-kernel",
+        &kernel,
+        "-initrd",
+        &initrd,
+        "-append",
+        "console=ttyS0 quiet",
+        "-drive",
+        &drive,
+        "-device",
+        "nvme,drive=d,serial=1",
+        "-device",
+        "virtio-net-pci",
+        "-device",
+        "e1000e",
     ];
     let mut machine = Machine::start(512, &args);
     let limit = Duration::from_secs(240);

@@ -20,7 +20,15 @@ impl Machine {
     pub(crate) fn start(memory: u32, args: &[&str]) -> Self {
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-M", "q35,graphics=off", "-accel", "tcg", "-smp", "1", "-m", &memory.to_string()]);
-        command.args(["-display", "none", "-serial", "stdio", "-nodefaults", "-no-user-config", "-no-reboot"]);
+        command.args([
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+        ]);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("qemu-system-x86_64 must be installed");
         let output = child.stdout.take().unwrap();
@@ -47,7 +55,9 @@ impl Machine {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.fail(text, "did not come in time"),
-                Err(RecvTimeoutError::Disconnected) => self.fail(text, "did not come before the machine ended"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.fail(text, "did not come before the machine ended")
+                }
             }
         }
     }

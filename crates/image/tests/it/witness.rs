@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 const MIB: u64 = 1 << 20;
 
 fn have(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let found =
+        Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
         println!("skipped: {tool} is not installed");
     }
@@ -51,7 +52,8 @@ fn our_reader_agrees_with_sgdisk() {
     let output = Command::new("/usr/sbin/sgdisk").args(args).arg(&path).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let table = Table::find(&mut File::open(&path).unwrap()).unwrap();
-    let seen: Vec<_> = table.partitions().map(|(n, p)| (n, p.kind, p.label(), p.first, p.attributes)).collect();
+    let seen: Vec<_> =
+        table.partitions().map(|(n, p)| (n, p.kind, p.label(), p.first, p.attributes)).collect();
     let root = table.partitions().nth(1).unwrap().1.label();
     assert_eq!(seen[0], (1, Guid::EFI_SYSTEM, "Größe".to_owned(), 2048, 0));
     assert_eq!(seen[1], (5, Guid::LINUX, root, 22528, 4));
@@ -70,7 +72,9 @@ fn gnu_cpio_unpacks_our_archives() {
     let file = dir.path().join("a.cpio");
     fs::write(&file, archive.finish().unwrap()).unwrap();
     let mut cpio = Command::new("cpio");
-    cpio.args(["-i", "--quiet", "--no-preserve-owner"]).current_dir(dir.path()).stdin(File::open(&file).unwrap());
+    cpio.args(["-i", "--quiet", "--no-preserve-owner"])
+        .current_dir(dir.path())
+        .stdin(File::open(&file).unwrap());
     assert!(cpio.status().unwrap().success());
     assert_eq!(fs::read_to_string(dir.path().join("motd")).unwrap(), "hello\n");
 }

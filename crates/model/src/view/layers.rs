@@ -82,7 +82,12 @@ impl View {
         Some(Arc::new(record.placed(Some(Arc::clone(layer)), 0)))
     }
 
-    pub(super) fn relayered(&self, mut layers: Vec<Arc<Layer>>, name: &str, revision: u64) -> (Self, Vec<Change>) {
+    pub(super) fn relayered(
+        &self,
+        mut layers: Vec<Arc<Layer>>,
+        name: &str,
+        revision: u64,
+    ) -> (Self, Vec<Change>) {
         layers.sort_by(|a, b| a.order().cmp(&b.order()));
         let named = |layer: &&Arc<Layer>| layer.name() == name;
         let keys: BTreeSet<(Kind, Key)> = self

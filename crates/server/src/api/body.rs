@@ -42,7 +42,8 @@ impl Upload {
             let frame = tokio::time::timeout(self.patience, body.frame());
             let stalled = |_| Error::stalled(self.method, self.patience.as_secs());
             let Some(frame) = frame.await.map_err(stalled)? else { return Ok(None) };
-            let frame = frame.map_err(|error| Error::malformed(self.method, format!("Body was cut off: {error}")))?;
+            let frame =
+                frame.map_err(|error| Error::malformed(self.method, format!("Body was cut off: {error}")))?;
             match frame.into_data() {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => return Ok(Some(data)),
@@ -126,7 +127,10 @@ mod tests {
         let read = |text, kind| async move { json(upload(text), &headers(kind), 100, Value::Null).await };
         assert_eq!(read("{\"a\":1}", "application/json; charset=utf-8").await.unwrap()["a"], 1);
         assert_eq!(read("", "application/json").await.unwrap(), Value::Null);
-        assert_eq!(read("{}", "text/plain").await.unwrap_err().messages, ["Invalid content type: text/plain"]);
+        assert_eq!(
+            read("{}", "text/plain").await.unwrap_err().messages,
+            ["Invalid content type: text/plain"]
+        );
         assert_eq!(read("{\"a\":", "application/json").await.unwrap_err().code, 400);
     }
 

@@ -45,7 +45,8 @@ fn own(view: &View, kind: Kind) -> impl Iterator<Item = &Arc<gantry_model::Recor
 
 fn backing_summary(view: &View) -> Value {
     let counts = Kind::ALL.iter().map(|kind| (kind.prefix().to_owned(), own(view, *kind).count()));
-    let counts: Map<String, Value> = counts.filter(|(_, count)| *count > 0).map(|(p, count)| (p, count.into())).collect();
+    let counts: Map<String, Value> =
+        counts.filter(|(_, count)| *count > 0).map(|(p, count)| (p, count.into())).collect();
     json!({ "meta": backing_meta(), "Counts": counts, "Warnings": [] })
 }
 
@@ -107,7 +108,8 @@ async fn read_pack(ask: &mut Ask) -> Result<Arc<Layer>, Error> {
 }
 
 async fn put(ask: &Ask, layer: Arc<Layer>, status: StatusCode) -> Answer {
-    let audit = Audit::new(&ask.caller.principal, if status == StatusCode::CREATED { "create" } else { "update" });
+    let audit =
+        Audit::new(&ask.caller.principal, if status == StatusCode::CREATED { "create" } else { "update" });
     ask.api.state.put_pack(audit, layer.clone()).await.map_err(|failure| refused(ask, failure))?;
     publish(ask, layer.name(), if status == StatusCode::CREATED { "create" } else { "update" });
     answer::json(status, &summary(&ask.api.state.view(), &layer))
@@ -130,9 +132,10 @@ pub(super) async fn delete(ask: Ask) -> Answer {
 
 fn refused(ask: &Ask, failure: Failure<gantry_model::Error>) -> Error {
     match failure {
-        Failure::Refused(error) => {
-            Error::from_model(error, Asked { method: ask.method, key: &ask.route.key, target: Target::Object })
-        }
+        Failure::Refused(error) => Error::from_model(
+            error,
+            Asked { method: ask.method, key: &ask.route.key, target: Target::Object },
+        ),
         Failure::Failed(error) => {
             tracing::error!(%error, "content pack could not be stored");
             Error::unavailable(ask.method, "the store refused the write")

@@ -25,7 +25,10 @@ pub(super) struct Written<T> {
 impl Ask {
     /// Takes the body out, once.
     pub(super) fn take_body(&mut self) -> Upload {
-        std::mem::replace(&mut self.body, Upload::new(Body::empty(), self.route.operation.method.as_str(), PATIENCE))
+        std::mem::replace(
+            &mut self.body,
+            Upload::new(Body::empty(), self.route.operation.method.as_str(), PATIENCE),
+        )
     }
 
     /// Runs `work` in a transaction in the caller's name; returns when it is durable and visible. The closure may run more

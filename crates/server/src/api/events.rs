@@ -32,7 +32,8 @@ const MOST_FILTERS: usize = 1_000;
 /// `POST /events`
 pub(super) async fn post(mut ask: Ask) -> Answer {
     let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
-    let event: Event = serde_json::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
+    let event: Event =
+        serde_json::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
     ask.api.bus.publish(Event { principal: ask.caller.principal, revision: 0, ..event });
     Ok(answer::nothing())
 }
@@ -41,7 +42,9 @@ pub(super) async fn post(mut ask: Ask) -> Answer {
 pub(super) async fn stream(mut ask: Ask) -> Answer {
     let from = match ask.query.get("from") {
         Some(text) => {
-            let wrong = |_| Error::malformed("GET", format!("from is `{text}`; it must be a revision, a whole number"));
+            let wrong = |_| {
+                Error::malformed("GET", format!("from is `{text}`; it must be a revision, a whole number"))
+            };
             Some(text.parse::<u64>().map_err(wrong)?)
         }
         None => None,
@@ -50,7 +53,9 @@ pub(super) async fn stream(mut ask: Ask) -> Answer {
     *request.headers_mut() = std::mem::take(&mut ask.headers);
     *request.extensions_mut() = std::mem::take(&mut ask.upgrade);
     let (mut parts, ()) = request.into_parts();
-    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else { return Ok(no_upgrade()) };
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
+        return Ok(no_upgrade());
+    };
     let (api, caller) = (ask.api.clone(), ask.caller.clone());
     let resumed = from.is_some();
     let changes = api.state.subscribe(from);
@@ -205,7 +210,8 @@ impl Connection {
 
     /// Registered for, and permitted: to hear of an object takes the right to get it.
     fn wants(&self, r#type: &str, action: &str, key: &str) -> bool {
-        self.filters.iter().any(|filter| filter.matches(r#type, action, key)) && self.may_hear(r#type, action, key)
+        self.filters.iter().any(|filter| filter.matches(r#type, action, key))
+            && self.may_hear(r#type, action, key)
     }
 
     fn may_hear(&self, r#type: &str, action: &str, key: &str) -> bool {

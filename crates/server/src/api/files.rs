@@ -9,7 +9,9 @@ use axum::body::Body;
 use gantry_api::Error;
 use gantry_api::types::BlobInfo;
 use gantry_store::blobs::{Blob, Error as BlobError, Name};
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RANGE};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
+};
 use http::{Response, StatusCode};
 
 use super::answer::{self, Answer};
@@ -26,14 +28,20 @@ const SHA256: HeaderName = HeaderName::from_static("x-drp-sha256sum");
 /// `GET /files?path=dir`
 pub(super) async fn list(ask: Ask) -> Answer {
     let folder = ask.query.get("path").unwrap_or_default().trim_matches('/').to_owned();
-    let prefix = if folder.is_empty() { format!("{}/", ask.route.kind) } else { format!("{}/{folder}/", ask.route.kind) };
-    let refused = |why: &str| Error::new(404, "GET", "list: error listing files").and(why).about(&ask.route.kind, "");
+    let prefix = if folder.is_empty() {
+        format!("{}/", ask.route.kind)
+    } else {
+        format!("{}/{folder}/", ask.route.kind)
+    };
+    let refused =
+        |why: &str| Error::new(404, "GET", "list: error listing files").and(why).about(&ask.route.kind, "");
     if folder.split('/').any(|part| part == "..") {
         return Err(refused("the path must stay inside"));
     }
     let blobs = ask.api.files.clone();
     let wanted = prefix.clone();
-    let found = super::blocking(move || blobs.list(&wanted)).await?.map_err(|_| refused("no such directory"))?;
+    let found =
+        super::blocking(move || blobs.list(&wanted)).await?.map_err(|_| refused("no such directory"))?;
     if found.is_empty() && !folder.is_empty() {
         return Err(refused("no such directory"));
     }
@@ -51,7 +59,9 @@ pub(super) async fn list(ask: Ask) -> Answer {
 
 /// `GET` and `HEAD /files/<path>`
 pub(super) async fn read(ask: Ask) -> Answer {
-    let missing = || Error::new(404, "GET", "Not a regular file").about(&ask.route.kind, format!("/{}", ask.route.rest));
+    let missing = || {
+        Error::new(404, "GET", "Not a regular file").about(&ask.route.kind, format!("/{}", ask.route.rest))
+    };
     let name = name(&ask).ok_or_else(missing)?;
     let blobs = ask.api.files.clone();
     let digests = ask.api.digests.clone();
@@ -107,16 +117,25 @@ pub(super) async fn write(ask: Ask) -> Answer {
     }
     let kind = body::content_type(&ask.headers);
     if !kind.starts_with("application/octet-stream") {
-        return Err(Error::malformed("POST", format!("Want content-type application/octet-stream, not {kind}")));
+        return Err(Error::malformed(
+            "POST",
+            format!("Want content-type application/octet-stream, not {kind}"),
+        ));
     }
     if ask.query.flag("explode") {
-        return Err(about(Error::new(501, "POST", "explode is not there yet: unpack the archive and upload its files")));
+        return Err(about(Error::new(
+            501,
+            "POST",
+            "explode is not there yet: unpack the archive and upload its files",
+        )));
     }
-    let name = name(&ask).ok_or_else(|| about(Error::new(400, "POST", "the path must stay inside, without . and ..")))?;
+    let name = name(&ask)
+        .ok_or_else(|| about(Error::new(400, "POST", "the path must stay inside, without . and ..")))?;
     let Ask { api, route, body: mut upload, .. } = ask;
     let refuse = |error: &BlobError| refused(error, &route.kind, &route.rest);
     // Writes go to the page cache; block_in_place lets other requests go on when the disk makes them wait.
-    let mut part = tokio::task::block_in_place(|| api.files.put(&name, LIMIT)).map_err(|error| refuse(&error))?;
+    let mut part =
+        tokio::task::block_in_place(|| api.files.put(&name, LIMIT)).map_err(|error| refuse(&error))?;
     while let Some(block) = upload.block(BLOCK).await? {
         api.metrics.uploaded.inc_by(block.len() as u64);
         tokio::task::block_in_place(|| part.write(&block)).map_err(|error| refuse(&error))?;
@@ -124,16 +143,20 @@ pub(super) async fn write(ask: Ask) -> Answer {
     let stored = tokio::task::block_in_place(|| part.finish()).map_err(|error| refuse(&error))?;
     let path = if route.kind == "files" { format!("/{}", route.rest) } else { route.rest.clone() };
     api.uploaded(&route.kind, &route.rest);
+    api.refresh_catalogue().await;
     answer::json(StatusCode::CREATED, &BlobInfo { path, size: stored.size })
 }
 
 /// `DELETE /files/<path>`
 pub(super) async fn delete(ask: Ask) -> Answer {
-    let missing = || Error::new(404, "DELETE", "Unable to delete").about(&ask.route.kind, format!("/{}", ask.route.rest));
+    let missing = || {
+        Error::new(404, "DELETE", "Unable to delete").about(&ask.route.kind, format!("/{}", ask.route.rest))
+    };
     let name = name(&ask).ok_or_else(missing)?;
     let blobs = ask.api.files.clone();
     super::blocking(move || blobs.delete(&name)).await?.map_err(|_| missing())?;
     ask.api.removed(&ask.route.kind, &ask.route.rest);
+    ask.api.refresh_catalogue().await;
     Ok(answer::nothing())
 }
 

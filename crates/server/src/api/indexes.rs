@@ -26,7 +26,9 @@ pub(super) fn one(ask: &Ask) -> Answer {
         return answer::ok(&line(index));
     }
     if kind.spec().params && ask.view.object::<Param>(name).is_some() {
-        return answer::ok(&json!({ "Type": "parameter", "Unique": false, "Unordered": false, "Regex": false }));
+        return answer::ok(
+            &json!({ "Type": "parameter", "Unique": false, "Unordered": false, "Regex": false }),
+        );
     }
     Err(Error::new(404, ask.method, format!("index get: not found: {}/{name}", kind.prefix())))
 }

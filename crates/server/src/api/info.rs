@@ -14,15 +14,49 @@ use crate::core::Core;
 
 /// What clients and content may test for (reference: api.md §19.3), in the order of the last open server, then ours.
 const FEATURES: &[&str] = &[
-    "api-v3", "sane-exit-codes", "common-blob-size", "change-stage-map", "job-exit-states",
-    "package-repository-handling", "profileless-machine", "threaded-log-levels", "plugin-v2", "fsm-runner",
-    "plugin-v2-safe-config", "workflows", "default-workflow", "http-range-header", "roles", "tenants", "secure-params",
-    "separate-meta-api", "slim-objects", "secure-param-upgrade", "sprig", "multiarch", "actions-in-task-list",
-    "endpoint-refs", "endpoint-proxy", "inline-upgrade", "bundle-objects", "secure-params-in-content-packs",
-    "task-prerequisites", "content-prerequisite-version-checking", "stage-paramer", "auto-boot-target",
-    "partial-objects", "regex-string-filters", "file-iso-exists-info-render", "log-has-head-method",
-    "overridable-bootloaders", "centos-8", "elevated-tasks", "env-linefrom",
-    "gantry-boot-trace", "gantry-log-offset", "gantry-event-resume",
+    "api-v3",
+    "sane-exit-codes",
+    "common-blob-size",
+    "change-stage-map",
+    "job-exit-states",
+    "package-repository-handling",
+    "profileless-machine",
+    "threaded-log-levels",
+    "plugin-v2",
+    "fsm-runner",
+    "plugin-v2-safe-config",
+    "workflows",
+    "default-workflow",
+    "http-range-header",
+    "roles",
+    "tenants",
+    "secure-params",
+    "separate-meta-api",
+    "slim-objects",
+    "secure-param-upgrade",
+    "sprig",
+    "multiarch",
+    "actions-in-task-list",
+    "endpoint-refs",
+    "endpoint-proxy",
+    "inline-upgrade",
+    "bundle-objects",
+    "secure-params-in-content-packs",
+    "task-prerequisites",
+    "content-prerequisite-version-checking",
+    "stage-paramer",
+    "auto-boot-target",
+    "partial-objects",
+    "regex-string-filters",
+    "file-iso-exists-info-render",
+    "log-has-head-method",
+    "overridable-bootloaders",
+    "centos-8",
+    "elevated-tasks",
+    "env-linefrom",
+    "gantry-boot-trace",
+    "gantry-log-offset",
+    "gantry-event-resume",
 ];
 
 /// Actions that every kind has, then those of single scopes (reference: api.md §15.4).
@@ -112,7 +146,8 @@ fn arch() -> &'static str {
 
 fn scopes() -> Map<String, Value> {
     let mut scopes = Map::new();
-    let of_kind = Kind::ALL.iter().filter(|kind| WITH_ACTIONS.contains(&kind.prefix()) || kind.spec().verbs.create);
+    let of_kind =
+        Kind::ALL.iter().filter(|kind| WITH_ACTIONS.contains(&kind.prefix()) || kind.spec().verbs.create);
     for kind in of_kind {
         scopes.insert(kind.prefix().into(), words(ACTIONS));
     }
@@ -131,7 +166,18 @@ fn words(words: &[&str]) -> Value {
 
 /// Nothing is licensed: every feature is there, for ever.
 fn license(id: &str) -> Map<String, Value> {
-    let names = ["upto-nodes", "ad-auth", "billing", "callback", "manager", "pool", "rack", "rbac", "secure-params", "ux-views"];
+    let names = [
+        "upto-nodes",
+        "ad-auth",
+        "billing",
+        "callback",
+        "manager",
+        "pool",
+        "rack",
+        "rbac",
+        "secure-params",
+        "ux-views",
+    ];
     let licenses: Vec<Value> = names
         .iter()
         .map(|name| {
@@ -153,7 +199,9 @@ fn license(id: &str) -> Map<String, Value> {
 
 /// `GET /objects`
 pub(super) fn objects() -> Answer {
-    let kinds = Kind::ALL.iter().filter(|kind| kind.spec().verbs.create || matches!(kind, Kind::Lease | Kind::Preference));
+    let kinds = Kind::ALL
+        .iter()
+        .filter(|kind| kind.spec().verbs.create || matches!(kind, Kind::Lease | Kind::Preference));
     let mut names: Vec<&str> = kinds.map(|kind| kind.prefix()).collect();
     names.sort_unstable();
     answer::ok(&names)

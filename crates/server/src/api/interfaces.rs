@@ -17,7 +17,8 @@ pub(super) fn all() -> Vec<Interface> {
         if each.flags.contains(nix::net::if_::InterfaceFlags::IFF_LOOPBACK) {
             continue;
         }
-        let interface = found.entry(each.interface_name.clone()).or_insert_with(|| fresh(&each.interface_name));
+        let interface =
+            found.entry(each.interface_name.clone()).or_insert_with(|| fresh(&each.interface_name));
         let address = each.address.as_ref().and_then(ip);
         let mask = each.netmask.as_ref().and_then(ip);
         if let (Some(address), Some(mask)) = (address, mask) {

@@ -45,7 +45,9 @@ impl JobLogs {
             return self.checked(&name, offset, bytes);
         }
         // Held while writing to the page cache, never while waiting for a client.
-        let stripe = job.bytes().fold(0, |sum, byte| usize::from(byte).wrapping_add(usize::wrapping_mul(sum, 31))) % self.ends.len();
+        let stripe =
+            job.bytes().fold(0, |sum, byte| usize::from(byte).wrapping_add(usize::wrapping_mul(sum, 31)))
+                % self.ends.len();
         let _turn = self.ends[stripe].lock().unwrap_or_else(PoisonError::into_inner);
         let end = match self.blobs.read(&name) {
             Ok(blob) => blob.size(),
@@ -80,7 +82,8 @@ impl JobLogs {
 pub(super) async fn read(ask: Ask) -> Answer {
     let key = job(&ask)?;
     let api = ask.api.clone();
-    let blob = super::blocking(move || Name::new(&key).and_then(|name| api.job_logs.blobs.read(&name))).await?;
+    let blob =
+        super::blocking(move || Name::new(&key).and_then(|name| api.job_logs.blobs.read(&name))).await?;
     Ok(match blob {
         Ok(blob) => super::files::bytes(&ask, blob),
         // The job is there but nothing was ever logged.
@@ -125,7 +128,8 @@ pub(super) fn job(ask: &Ask) -> Result<String, Error> {
 fn offset(ask: &Ask) -> Result<Option<u64>, Error> {
     let Some(value) = ask.headers.get(OFFSET) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
-    let wrong = || Error::malformed("PUT", format!("X-Gantry-Log-Offset is `{text}`; it must be a number of bytes"));
+    let wrong =
+        || Error::malformed("PUT", format!("X-Gantry-Log-Offset is `{text}`; it must be a number of bytes"));
     text.trim().parse().map(Some).map_err(|_| wrong())
 }
 

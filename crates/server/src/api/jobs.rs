@@ -32,7 +32,8 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
     if !ask.caller.may(&wanted) {
         return Err(Error::forbidden(&ask.path, &wanted));
     }
-    let written = ask.write("jobs.create", Target::Object, move |tx| Ok(ask_for_work(tx, &machine, &job, &context)));
+    let written =
+        ask.write("jobs.create", Target::Object, move |tx| Ok(ask_for_work(tx, &machine, &job, &context)));
     let written = written.await?;
     let outcome = written.value.map_err(|refused| refuse(&refused))?;
     append_logs(&ask, outcome.logs).await?;
@@ -56,12 +57,18 @@ fn ask_for_work(tx: &mut Tx, machine: &str, job: &str, context: &str) -> Result<
         stop_at: &stop_at,
     };
     let outcome = next::job(tx.view(), request, tx.now())?;
-    let saved = outcome.jobs.iter().try_for_each(|job| tx.save(job).map(drop)).and_then(|()| match &outcome.machine {
+    let saved = outcome.jobs.iter().try_for_each(|job| tx.save(job).map(drop)).and_then(|()| match &outcome
+        .machine
+    {
         Some(machine) => tx.save(machine).map(drop),
         None => Ok(()),
     });
     // What an engine made keeps the rules of its kind; if not, the engine is at fault and nothing may be stored.
-    saved.map_err(|error| Refused::Malformed { machine: machine.to_owned(), entry: error.to_string(), index: 0 })?;
+    saved.map_err(|error| Refused::Malformed {
+        machine: machine.to_owned(),
+        entry: error.to_string(),
+        index: 0,
+    })?;
     Ok(outcome)
 }
 
@@ -116,7 +123,8 @@ async fn append_logs(ask: &Ask, logs: Vec<(Uuid, String)>) -> Result<(), Error> 
     }
     let core = ask.api.clone();
     let failed = super::blocking(move || {
-        logs.iter().find_map(|(job, text)| core.job_logs.append(&job.to_string(), None, text.as_bytes()).err())
+        logs.iter()
+            .find_map(|(job, text)| core.job_logs.append(&job.to_string(), None, text.as_bytes()).err())
     });
     match failed.await? {
         None => Ok(()),
@@ -204,9 +212,12 @@ fn controls(view: &View, job: &Job) -> Controls {
         by_task.as_object().and_then(|map: &Map<String, Value>| map.get(&job.task).cloned())
     };
     Controls {
-        retries: of_task("task-retry").and_then(|value| value.as_array().map_or(value.as_i64(), |l| i64::try_from(l.len()).ok())).unwrap_or_default(),
+        retries: of_task("task-retry")
+            .and_then(|value| value.as_array().map_or(value.as_i64(), |l| i64::try_from(l.len()).ok()))
+            .unwrap_or_default(),
         handlers: texts(of_task("task-error-handlers").as_ref()),
-        single_step: param(view, &machine, "task-single-step").is_some_and(|value| value == Value::Bool(true)),
+        single_step: param(view, &machine, "task-single-step")
+            .is_some_and(|value| value == Value::Bool(true)),
     }
 }
 
@@ -216,7 +227,9 @@ fn note_answer(ask: &Ask, view: &View, answer: &Next, machine: Option<&Machine>)
         Next::Again(job) => format!("job for {} continues", job.task),
         Next::Invoke(job) => format!("action {}", job.task),
         Next::Nothing(reason) => match machine {
-            Some(machine) => format!("nothing to do ({reason:?}): stage {}, bootenv {}", machine.stage, machine.boot_env),
+            Some(machine) => {
+                format!("nothing to do ({reason:?}): stage {}, bootenv {}", machine.stage, machine.boot_env)
+            }
             None => return,
         },
     };

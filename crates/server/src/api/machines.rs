@@ -45,7 +45,13 @@ pub(super) async fn whoami(mut ask: Ask) -> Answer {
         let ttl = tokens::known_timeout(&ask.view);
         let token = Token::for_machine(&whoami.result.uuid, clock::now(), ttl);
         whoami.result.token = token.issue(&ask.view).unwrap_or_default();
-        ask.api.note_machine(&ask.view, &whoami.result.uuid, Some(ask.remote()), "agent", "asks who it is".into());
+        ask.api.note_machine(
+            &ask.view,
+            &whoami.result.uuid,
+            Some(ask.remote()),
+            "agent",
+            "asks who it is".into(),
+        );
     }
     answer::ok(&whoami)
 }
@@ -58,17 +64,25 @@ fn best(view: &View, asked: &Whoami) -> Option<WhoamiResult> {
 
 /// Machines that can reach the score at all. One MAC or the remembered UUID finds them by index; only a fingerprint
 /// without either needs a look at every machine.
-fn candidates<'a>(view: &'a View, asked: &'a Whoami) -> Box<dyn Iterator<Item = std::sync::Arc<Machine>> + 'a> {
+fn candidates<'a>(
+    view: &'a View,
+    asked: &'a Whoami,
+) -> Box<dyn Iterator<Item = std::sync::Arc<Machine>> + 'a> {
     let by_uuid = view.object::<Machine>(&asked.on_disk_uuid.to_ascii_lowercase());
     if let Some(machine) = by_uuid {
         return Box::new(std::iter::once(machine));
     }
     let macs: Vec<String> = asked.mac_addrs.iter().map(|mac| mac.to_ascii_lowercase()).collect();
-    let by_mac: Vec<_> =
-        macs.iter().flat_map(|mac| view.find(Kind::Machine, "HardwareAddrs", mac)).filter_map(|key| view.object(key)).collect();
+    let by_mac: Vec<_> = macs
+        .iter()
+        .flat_map(|mac| view.find(Kind::Machine, "HardwareAddrs", mac))
+        .filter_map(|key| view.object(key))
+        .collect();
     match by_mac.is_empty() {
         false => Box::new(by_mac.into_iter()),
-        true if asked.fingerprint == gantry_api::types::Fingerprint::default() => Box::new(std::iter::empty()),
+        true if asked.fingerprint == gantry_api::types::Fingerprint::default() => {
+            Box::new(std::iter::empty())
+        }
         true => Box::new(view.objects::<Machine>()),
     }
 }
@@ -76,7 +90,8 @@ fn candidates<'a>(view: &'a View, asked: &'a Whoami) -> Box<dyn Iterator<Item = 
 /// Points of likeness (reference: api.md §10.20): a field counts only when the stored machine has it.
 fn score(machine: &Machine, asked: &Whoami) -> u64 {
     let (known, given) = (&machine.fingerprint, &asked.fingerprint);
-    let same = |known: &str, given: &str, points| if !known.is_empty() && known == given { points } else { 0 };
+    let same =
+        |known: &str, given: &str, points| if !known.is_empty() && known == given { points } else { 0 };
     let uuid = machine.uuid.to_string();
     let memory: Vec<String> = known.memory_ids.iter().map(ToString::to_string).collect();
     let macs: Vec<String> = machine.hardware_addrs.iter().map(|mac| mac.to_ascii_lowercase()).collect();
@@ -104,7 +119,9 @@ pub(super) async fn trace(ask: Ask) -> Answer {
     let machine = machine(&ask)?;
     let since = number(&ask, "since")?.unwrap_or_default();
     let wait = match ask.query.get("wait") {
-        Some(text) => duration::parse(text).map_err(|text| Error::malformed(ask.method, text))?.min(LONGEST_WAIT),
+        Some(text) => {
+            duration::parse(text).map_err(|text| Error::malformed(ask.method, text))?.min(LONGEST_WAIT)
+        }
         None => Duration::ZERO,
     };
     let wanted = Wanted {

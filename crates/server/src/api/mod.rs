@@ -13,8 +13,8 @@ mod files;
 mod indexes;
 pub(crate) mod info;
 pub(crate) mod interfaces;
-mod jobs;
 pub mod joblog;
+mod jobs;
 mod machines;
 mod objects;
 mod params;
@@ -98,9 +98,8 @@ async fn reply(api: Arc<Core>, peer: Peer, request: Request<Body>) -> (Option<Op
     if parts.method == http::Method::OPTIONS && parts.headers.contains_key(header::ORIGIN) {
         return (None, preflight());
     }
-    let (method, head) = match method(&parts.method) {
-        Some(found) => found,
-        None => return (None, answer::refused(&Error::no_route(parts.method.as_str(), &whole))),
+    let Some((method, head)) = method(&parts.method) else {
+        return (None, answer::refused(&Error::no_route(parts.method.as_str(), &whole)));
     };
     let Some(route) = route::find(method, path).filter(|_| !trailing_slash(path)) else {
         return (None, elsewhere(&api, method, path, &whole, parts.method.as_str()));
@@ -267,7 +266,9 @@ impl Ask {
 fn auth_key(view: &View, kind: Kind, key: &str) -> String {
     let Some(found) = view.lookup(kind, key) else { return key.to_owned() };
     match kind {
-        Kind::Job => view.object::<Job>(found.as_str()).map_or_else(String::new, |job| job.machine.to_string()),
+        Kind::Job => {
+            view.object::<Job>(found.as_str()).map_or_else(String::new, |job| job.machine.to_string())
+        }
         _ => found.as_str().to_owned(),
     }
 }
@@ -295,7 +296,8 @@ fn elsewhere(api: &Core, method: Method, path: &str, whole: &str, word: &str) ->
     let trimmed = path.trim_end_matches('/');
     match path {
         "/swagger.json" | "/api/v3/openapi.json" if method == Method::Get => {
-            return answer::ok(&openapi::document(gantry_api::DRP_VERSION)).unwrap_or_else(|error| answer::refused(&error));
+            return answer::ok(&openapi::document(gantry_api::DRP_VERSION))
+                .unwrap_or_else(|error| answer::refused(&error));
         }
         "/" if method == Method::Get => return redirect("/ui/"),
         "/ui" | "/ui/" if method == Method::Get && !api.config.ui_url.is_empty() => {

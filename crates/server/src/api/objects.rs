@@ -42,7 +42,8 @@ pub(super) fn list(ask: &Ask) -> Answer {
     let page = filter.run(&ask.view, &|_| true);
     let shown = Shown::of(ask)?;
     let (length, matches, total) = (page.records.len(), page.matched, page.total);
-    let mut reply = if ask.head { Response::new(Body::empty()) } else { write_list(ask, page.records, shown)? };
+    let mut reply =
+        if ask.head { Response::new(Body::empty()) } else { write_list(ask, page.records, shown)? };
     for (name, count) in [(COUNT, length), (TOTAL, total), (MATCHES, matches)] {
         answer::header(&mut reply, name, &count.to_string());
     }
@@ -140,7 +141,9 @@ impl Shown {
 
 /// One object, as the caller wants it shown, with its tag.
 pub(super) fn show(ask: &Ask, view: &View, kind: Kind, key: &str, status: StatusCode) -> Answer {
-    let Some(record) = view.record(kind, key) else { return Err(Error::not_found(ask.method, kind.prefix(), key)) };
+    let Some(record) = view.record(kind, key) else {
+        return Err(Error::not_found(ask.method, kind.prefix(), key));
+    };
     let mut reply = reply(record, &Shown::of(ask)?, &ask.api.secure, status);
     answer::tag(&mut reply, &etag(record));
     Ok(reply)
@@ -177,7 +180,8 @@ pub(super) async fn read(ask: Ask) -> Answer {
     }
     let missing = || Error::not_found(ask.method, kind.prefix(), &canonical(kind, &ask.route.key));
     let key = ask.view.lookup(kind, &ask.route.key).ok_or_else(missing)?;
-    let known = ask.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let known =
+        ask.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let wait = wait(&ask)?;
     let deadline = tokio::time::Instant::now() + wait;
     let mut view = ask.view.clone();
@@ -275,7 +279,8 @@ pub(super) async fn read_patch(ask: &mut Ask) -> Result<Patch, Error> {
 /// the action `patch`.
 pub(super) fn permit_patch(ask: &Ask, kind: Kind, patch: &Patch, under: &str) -> Result<(), Error> {
     let specific = ask.specific();
-    let denied = |action: &str| Error::forbidden(&ask.path, &Wanted::new(kind.prefix(), action, ask.subject()));
+    let denied =
+        |action: &str| Error::forbidden(&ask.path, &Wanted::new(kind.prefix(), action, ask.subject()));
     let writes: Vec<&str> = patch.written_paths().collect();
     for pointer in &writes {
         let wanted = Wanted::new(kind.prefix(), format!("update:{under}{pointer}"), &*specific);
@@ -304,7 +309,10 @@ fn permit_replace(ask: &Ask, record: &Record, value: &Value) -> Result<(), Error
     for field in changed {
         let wanted = Wanted::new(record.kind().prefix(), format!("update:/{field}"), &*specific);
         if !ask.caller.may(&wanted) {
-            return Err(Error::forbidden(&ask.path, &Wanted::new(record.kind().prefix(), "update", ask.subject())));
+            return Err(Error::forbidden(
+                &ask.path,
+                &Wanted::new(record.kind().prefix(), "update", ask.subject()),
+            ));
         }
     }
     Ok(())

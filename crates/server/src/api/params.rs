@@ -48,7 +48,8 @@ async fn patch_map(mut ask: Ask, field: &'static str) -> Answer {
     let (kind, _) = record(&ask)?;
     permit_patch(&ask, kind, &patch, &format!("/{field}"))?;
     let key = ask.route.key.clone();
-    let written = ask.write("update", Target::Part, move |tx| tx.patch_map(kind, &key, field, &patch)).await?;
+    let written =
+        ask.write("update", Target::Part, move |tx| tx.patch_map(kind, &key, field, &patch)).await?;
     ask.api.changed(&ask.view, &written.view, kind, written.value.key());
     answer::ok(&own(&written.value, field))
 }
@@ -82,7 +83,9 @@ pub(super) fn read(ask: &Ask) -> Answer {
     let flag = |flag| ask.query.flag(flag) && ask.query.get(flag).is_some();
     let deep = flag("aggregate") || flag("compose");
     let mut composed: Option<Value> = None;
-    for Source { mut params, kind, key } in sources(ask, kind, record).into_iter().take(if deep { usize::MAX } else { 1 }) {
+    for Source { mut params, kind, key } in
+        sources(ask, kind, record).into_iter().take(if deep { usize::MAX } else { 1 })
+    {
         let Some(mut value) = params.remove(name) else { continue };
         if decode {
             value = ask.api.secure.open(kind, &key, &value);
@@ -132,7 +135,9 @@ fn sources(ask: &Ask, kind: Kind, record: &Record) -> Vec<Source> {
     let machine = record.typed::<Machine>();
     let inherited: Vec<Layer<'_>> = match kind {
         Kind::Machine => params::layers(view, &machine).into_iter().skip(1).collect(),
-        Kind::Profile => params::profile_layers(view, &[own.key.clone()]).into_iter().skip(1).collect(),
+        Kind::Profile => {
+            params::profile_layers(view, std::slice::from_ref(&own.key)).into_iter().skip(1).collect()
+        }
         Kind::Stage => params::profile_layers(view, &record.typed::<Stage>().profiles),
         _ => params::global_layers(view),
     };
@@ -165,14 +170,18 @@ pub(super) async fn replace_all(mut ask: Ask) -> Answer {
         Value::Object(map) => map,
         Value::Null => Map::new(),
         other => {
-            let text = format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", gantry_model::go::word(&other));
+            let text = format!(
+                "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                gantry_model::go::word(&other)
+            );
             return Err(Error::malformed(ask.method, text));
         }
     };
     let (kind, _) = record(&ask)?;
     permit(&ask, kind, "/Params")?;
     let key = ask.route.key.clone();
-    let written = ask.write("update", Target::Part, move |tx| tx.set_params(kind, &key, given.clone())).await?;
+    let written =
+        ask.write("update", Target::Part, move |tx| tx.set_params(kind, &key, given.clone())).await?;
     ask.api.changed(&ask.view, &written.view, kind, written.value.key());
     answer::ok(&own(&written.value, "Params"))
 }
@@ -184,7 +193,8 @@ pub(super) async fn write(mut ask: Ask) -> Answer {
     let (key, name) = (ask.route.key.clone(), ask.route.rest.clone());
     permit(&ask, kind, &pointer(&name))?;
     let given = value.clone();
-    let written = ask.write("update", Target::Part, move |tx| tx.set_param(kind, &key, &name, given.clone())).await?;
+    let written =
+        ask.write("update", Target::Part, move |tx| tx.set_param(kind, &key, &name, given.clone())).await?;
     ask.api.changed(&ask.view, &written.view, kind, written.value.key());
     answer::ok(&value)
 }
@@ -214,7 +224,10 @@ fn permit(ask: &Ask, kind: Kind, pointer: &str) -> Result<(), Error> {
     if !ask.may_see(kind, &specific) {
         return Err(Error::not_found(ask.method, kind.prefix(), &ask.route.key));
     }
-    Err(Error::forbidden(&ask.path, &Wanted::new(kind.prefix(), format!("update:{pointer}"), &*ask.route.key)))
+    Err(Error::forbidden(
+        &ask.path,
+        &Wanted::new(kind.prefix(), format!("update:{pointer}"), &*ask.route.key),
+    ))
 }
 
 /// `GET /<kind>/<key>/pubkey`

@@ -18,13 +18,18 @@ pub(super) fn read(ask: &Ask) -> Answer {
 pub(super) async fn write(mut ask: Ask) -> Answer {
     let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
     let Value::Object(given) = given else {
-        let text = format!("json: cannot unmarshal {} into Go value of type map[string]string", gantry_model::go::word(&given));
+        let text = format!(
+            "json: cannot unmarshal {} into Go value of type map[string]string",
+            gantry_model::go::word(&given)
+        );
         return Err(Error::malformed("POST", text));
     };
     let mut values = Vec::new();
     for (name, value) in given {
         let Value::String(value) = value else {
-            return Err(Error::new(400, "POST", format!("{name} must be a string, not {value}")).about("prefs", ""));
+            return Err(
+                Error::new(400, "POST", format!("{name} must be a string, not {value}")).about("prefs", "")
+            );
         };
         values.push((name, value));
     }

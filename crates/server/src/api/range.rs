@@ -19,7 +19,9 @@ pub(crate) enum Range {
 /// Reads the header for a file of `size` bytes. A header that cannot be read counts as none.
 pub(crate) fn parse(header: Option<&str>, size: u64) -> Range {
     let Some(spec) = header.and_then(|text| text.trim().strip_prefix("bytes=")) else { return Range::Whole };
-    let Some((first, last)) = spec.split_once('-').filter(|_| !spec.contains(',')) else { return Range::Whole };
+    let Some((first, last)) = spec.split_once('-').filter(|_| !spec.contains(',')) else {
+        return Range::Whole;
+    };
     let number = |text: &str| text.trim().parse::<u64>().ok();
     let (from, end) = match (first.trim(), last.trim()) {
         ("", "") => return Range::Whole,

@@ -41,7 +41,10 @@ impl Blocks {
         let bytes = read?;
         if bytes.is_empty() {
             // The headers promised more: cutting the connection is the only way left to say so.
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file became shorter while it was sent",
+            ));
         }
         self.at += bytes.len() as u64;
         self.left -= bytes.len() as u64;

@@ -32,7 +32,8 @@ pub(super) fn token(ask: &Ask) -> Answer {
         let within = token::of_user(&ask.view, key.as_str(), None);
         token.claims = Some(if claim::contains(&within, &wanted) { vec![wanted] } else { Vec::new() });
     }
-    let issued = token.issue(&ask.view).ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
+    let issued =
+        token.issue(&ask.view).ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
     answer::ok(&json!({ "Token": issued, "Info": super::info::describe(ask) }))
 }
 
@@ -42,9 +43,8 @@ pub(super) fn ttl(ask: &Ask, default: i64) -> Result<i64, Error> {
     if let Ok(seconds) = text.parse::<i64>() {
         return Ok(seconds);
     }
-    let parsed = duration::parse(text).map_err(|text| {
-        Error::new(400, ask.method, text).about(&ask.route.kind, &ask.route.key)
-    })?;
+    let parsed = duration::parse(text)
+        .map_err(|text| Error::new(400, ask.method, text).about(&ask.route.kind, &ask.route.key))?;
     Ok(i64::try_from(parsed.as_secs()).unwrap_or(i64::MAX))
 }
 
@@ -55,16 +55,18 @@ pub(super) async fn password(mut ask: Ask) -> Answer {
     let upload = ask.take_body();
     let given = body::json(upload, &ask.headers, body::JSON_LIMIT, json!({})).await?;
     let password = given.get("Password").or_else(|| given.get("password")).and_then(Value::as_str);
-    let password = password.ok_or_else(|| Error::malformed("PUT", "Password is missing; it must be a string"))?;
-    let hash = ask.api.passwords.hash(password).await.ok_or_else(|| Error::internal("PUT", "no hash could be made"))?;
+    let password =
+        password.ok_or_else(|| Error::malformed("PUT", "Password is missing; it must be a string"))?;
+    let hash = ask
+        .api
+        .passwords
+        .hash(password)
+        .await
+        .ok_or_else(|| Error::internal("PUT", "no hash could be made"))?;
     let name = key.clone();
     let written = ask.write("save", Target::Object, move |tx| {
         let user = tx.get(Kind::User, &name)?.typed::<User>();
-        tx.save(&User {
-            password_hash: Bytes(hash.clone()),
-            secret: tx.now().secret(32),
-            ..(*user).clone()
-        })
+        tx.save(&User { password_hash: Bytes(hash.clone()), secret: tx.now().secret(32), ..(*user).clone() })
     });
     let written = written.await?;
     super::objects::show(&ask, &written.view, Kind::User, &key, StatusCode::OK)

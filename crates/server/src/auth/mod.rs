@@ -121,9 +121,15 @@ fn of_token(text: &str, view: &View) -> Result<Caller, Refused> {
     Ok(Caller::of_token(&token, view))
 }
 
-async fn of_password(name: &str, password: &str, view: &View, passwords: &Passwords) -> Result<Caller, Refused> {
+async fn of_password(
+    name: &str,
+    password: &str,
+    view: &View,
+    passwords: &Passwords,
+) -> Result<Caller, Refused> {
     // An unknown user costs as much as a wrong password, so that names cannot be found out by the clock.
-    const NOBODY: &[u8] = b"$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const NOBODY: &[u8] =
+        b"$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let user = view.object::<User>(name);
     let stored = user.as_ref().map_or(NOBODY, |user| user.password_hash.0.as_slice());
     if !passwords.verify(name, password, stored).await || user.is_none() {

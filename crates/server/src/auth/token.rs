@@ -95,7 +95,15 @@ impl Token {
 
     fn new(subject: Subject, now: Time, ttl: i64) -> Self {
         let iat = now.unix();
-        Self { subject, iat, exp: iat.saturating_add(ttl), system: false, roles: None, claims: None, seal: String::new() }
+        Self {
+            subject,
+            iat,
+            exp: iat.saturating_add(ttl),
+            system: false,
+            roles: None,
+            claims: None,
+            seal: String::new(),
+        }
     }
 
     /// Seals and signs. None when the subject does not exist.

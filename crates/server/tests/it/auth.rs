@@ -116,11 +116,18 @@ async fn machine_tokens_reach_their_own_machine() {
         ask(&machine, Method::PATCH, &format!("/machines/{uuid}"), Some(runnable.clone())).await.status
     };
     assert_eq!((change(&own).await, change(&other).await), (200, 404));
-    let job = async |uuid: &str| ask(&machine, Method::POST, "/jobs", Some(json!({ "Machine": uuid }))).await.status;
+    let job = async |uuid: &str| {
+        ask(&machine, Method::POST, "/jobs", Some(json!({ "Machine": uuid }))).await.status
+    };
     assert_eq!(job(&other).await, 403);
     assert_eq!(ask(&machine, Method::DELETE, &format!("/machines/{own}"), None).await.status, 403);
     assert_eq!(ask(&machine, Method::POST, "/machines", Some(json!({ "Name": "x" }))).await.status, 403);
-    server.patch(&format!("/machines/{own}"), json!([{ "op": "replace", "path": "/Secret", "value": "changed" }])).await;
+    server
+        .patch(
+            &format!("/machines/{own}"),
+            json!([{ "op": "replace", "path": "/Secret", "value": "changed" }]),
+        )
+        .await;
     assert_eq!(get(&machine, "/info").await.status, 403, "a new machine secret ends its tokens");
 }
 

@@ -23,8 +23,12 @@ async fn what_is_uploaded_is_served_by_range_and_sum() {
     assert_eq!(whole.header("x-drp-sha256sum"), sum);
     assert_eq!(whole.header("etag"), format!("\"SHA256:{sum}\""));
     let part = send(raw(&server.client, Method::GET, "/files/dir/foo").header("range", "bytes=2-4")).await;
-    assert_eq!((part.status, part.text().as_str(), part.header("content-range")), (206, "234", "bytes 2-4/10"));
-    let known = raw(&server.client, Method::GET, "/files/dir/foo").header("if-none-match", whole.header("etag"));
+    assert_eq!(
+        (part.status, part.text().as_str(), part.header("content-range")),
+        (206, "234", "bytes 2-4/10")
+    );
+    let known =
+        raw(&server.client, Method::GET, "/files/dir/foo").header("if-none-match", whole.header("etag"));
     assert_eq!(send(known).await.status, 304);
     assert_eq!(server.head("/files/dir/foo").await.header("x-drp-sha256sum"), sum);
     let machines_see = server.plain(&format!("{}/files/dir/foo", server.files)).await.text();
@@ -54,7 +58,10 @@ async fn other_content_and_directories_are_refused() {
     let typed = raw(&server.client, Method::POST, "/files/x").header("content-type", "text/plain").body("x");
     let text = "400 POST: Want content-type application/octet-stream, not text/plain";
     assert_eq!(send(typed).await.error(), text);
-    assert_eq!(upload(&server, "/files/dir/", "x").await.error(), "403 POST: files//dir: Cannot upload a directory");
+    assert_eq!(
+        upload(&server, "/files/dir/", "x").await.error(),
+        "403 POST: files//dir: Cannot upload a directory"
+    );
     let listed: Value = server.get("/files").await.json();
     assert_eq!(listed, json!([]));
 }

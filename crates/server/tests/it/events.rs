@@ -96,12 +96,15 @@ async fn posted_events_and_log_lines_reach_who_registered() {
 async fn nobody_hears_of_what_they_may_not_see() {
     let server = Server::start().await;
     let own = server.machine("own").await;
-    let token = server.get(&format!("/machines/{own}/token")).await.json()["Token"].as_str().unwrap().to_owned();
+    let token =
+        server.get(&format!("/machines/{own}/token")).await.json()["Token"].as_str().unwrap().to_owned();
     let mut events = server.as_token(&token).events(None).await.unwrap();
     events.register("*.*.*").await.unwrap();
     server.machine("other").await;
     server.create("users", json!({ "Name": "secret-user" })).await;
-    server.patch(&format!("/machines/{own}"), json!([{ "op": "add", "path": "/Meta/a", "value": "b" }])).await;
+    server
+        .patch(&format!("/machines/{own}"), json!([{ "op": "add", "path": "/Meta/a", "value": "b" }]))
+        .await;
     let first = events.next().await.unwrap();
     assert_eq!((first.r#type.as_str(), first.key), ("machines", own));
 }

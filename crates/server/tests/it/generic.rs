@@ -9,7 +9,10 @@ use crate::harness::Server;
 fn samples() -> Vec<(Kind, Value)> {
     vec![
         (Kind::BootEnv, json!({ "Name": "env1", "OS": { "Name": "os1" } })),
-        (Kind::CatalogItem, json!({ "Id": "item1", "Type": "catalog_items", "Name": "x", "ContentType": "DRP" })),
+        (
+            Kind::CatalogItem,
+            json!({ "Id": "item1", "Type": "catalog_items", "Name": "x", "ContentType": "DRP" }),
+        ),
         (Kind::Context, json!({ "Name": "ctx1", "Engine": "podman" })),
         (Kind::Endpoint, json!({ "Id": "end1" })),
         (Kind::Machine, json!({ "Name": "machine1", "Uuid": "3e7031fc-3062-45f1-835c-92541bc9cbd3" })),
@@ -18,7 +21,10 @@ fn samples() -> Vec<(Kind, Value)> {
         (Kind::Pool, json!({ "Id": "pool1" })),
         (Kind::Profile, json!({ "Name": "prof1", "Params": { "units": 1 } })),
         (Kind::Reservation, json!({ "Addr": "192.168.100.10", "Token": "t1", "Strategy": "MAC" })),
-        (Kind::Role, json!({ "Name": "role1", "Claims": [{ "scope": "machines", "action": "get", "specific": "*" }] })),
+        (
+            Kind::Role,
+            json!({ "Name": "role1", "Claims": [{ "scope": "machines", "action": "get", "specific": "*" }] }),
+        ),
         (Kind::Stage, json!({ "Name": "stage1" })),
         (
             Kind::Subnet,
@@ -78,7 +84,8 @@ async fn walk(server: &Server, kind: Kind, body: Value) {
         format!("404 GET: {prefix}/Key:nosuch: Not Found")
     );
 
-    let patched = server.patch(&path, json!([{ "op": "add", "path": "/Meta/color", "value": "green" }])).await;
+    let patched =
+        server.patch(&path, json!([{ "op": "add", "path": "/Meta/color", "value": "green" }])).await;
     assert_eq!((patched.status, &patched.json()["Meta"]["color"]), (200, &json!("green")), "{prefix}");
     let meta = server.get(&format!("/meta/{prefix}/{key}")).await.json();
     assert_eq!(meta["color"], "green", "{prefix}");
@@ -110,8 +117,14 @@ async fn wrong_bodies_are_refused_with_the_reference_s_words() {
     };
     check("/profiles", json!({}), "400 CREATE: profiles: Empty key not allowed").await;
     let nameless = server.post("/machines", json!({})).await;
-    assert_eq!((nameless.status, &nameless.json()["Type"]), (422, &json!("ValidationError")), "{}", nameless.text());
-    let text = crate::harness::raw(&server.client, reqwest::Method::POST, "/profiles").header("content-type", "text/plain");
+    assert_eq!(
+        (nameless.status, &nameless.json()["Type"]),
+        (422, &json!("ValidationError")),
+        "{}",
+        nameless.text()
+    );
+    let text = crate::harness::raw(&server.client, reqwest::Method::POST, "/profiles")
+        .header("content-type", "text/plain");
     let text = crate::harness::send(text.body("{}")).await;
     assert_eq!(text.error(), "400 POST: Invalid content type: text/plain");
     let cut = crate::harness::raw(&server.client, reqwest::Method::POST, "/profiles");
@@ -153,8 +166,13 @@ async fn parameters_are_sub_resources() {
     assert_eq!(server.post(params, json!({ "flag": true })).await.json(), json!({ "flag": true }));
     assert_eq!(server.delete(&format!("{params}/flag")).await.json(), true);
     assert_eq!(server.delete(&format!("{params}/flag")).await.error(), "404 DELETE: params/flag: Not Found");
-    assert_eq!(server.post("/machines/nosuch/params/flag", json!(1)).await.error(), "404 POST: machines/nosuch: Not Found");
-    server.create("params", json!({ "Name": "limited", "Schema": { "type": "string", "default": "d" } })).await;
+    assert_eq!(
+        server.post("/machines/nosuch/params/flag", json!(1)).await.error(),
+        "404 POST: machines/nosuch: Not Found"
+    );
+    server
+        .create("params", json!({ "Name": "limited", "Schema": { "type": "string", "default": "d" } }))
+        .await;
     let wrong = server.post(&format!("/machines/{uuid}/params/limited"), json!(5)).await;
     assert_eq!((wrong.status, &wrong.json()["Type"]), (409, &json!("POST")), "{}", wrong.text());
     server.post("/profiles/global/params/inherited", json!("g")).await;
@@ -197,13 +215,17 @@ async fn a_tag_changes_with_the_object_and_a_reader_may_wait_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn preferences_are_set_all_or_none() {
     let server = Server::start().await;
-    let refused = server.post("/prefs", json!({ "knownTokenTimeout": "5", "unknownTokenTimeout": "illegal" })).await;
+    let refused =
+        server.post("/prefs", json!({ "knownTokenTimeout": "5", "unknownTokenTimeout": "illegal" })).await;
     let text = "400 POST: prefs: unknownTokenTimeout: strconv.Atoi: parsing \"illegal\": invalid syntax";
     assert_eq!(refused.error(), text);
     assert_eq!(server.get("/prefs").await.json()["knownTokenTimeout"], "3600");
     let set = server.post("/prefs", json!({ "knownTokenTimeout": "5" })).await;
     assert_eq!((set.status, &set.json()["knownTokenTimeout"]), (201, &json!("5")));
-    assert_eq!(server.post("/prefs", json!({ "greg": "1" })).await.error(), "400 POST: prefs: Unknown Preference greg");
+    assert_eq!(
+        server.post("/prefs", json!({ "greg": "1" })).await.error(),
+        "400 POST: prefs: Unknown Preference greg"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,9 +242,19 @@ async fn a_content_pack_comes_and_goes_whole() {
     assert_eq!(server.put("/contents/pack1", empty).await.status, 200);
     assert_eq!(server.get("/profiles/from-pack").await.status, 404);
     assert_eq!(server.delete("/contents/pack1").await.status, 204);
-    assert_eq!(server.delete("/contents/pack1").await.error(), "404 DELETE: contents/pack1: No such content store");
-    let names: Vec<Value> =
-        server.get("/contents").await.json().as_array().unwrap().iter().map(|s| s["meta"]["Name"].clone()).collect();
+    assert_eq!(
+        server.delete("/contents/pack1").await.error(),
+        "404 DELETE: contents/pack1: No such content store"
+    );
+    let names: Vec<Value> = server
+        .get("/contents")
+        .await
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["meta"]["Name"].clone())
+        .collect();
     assert_eq!((&names[0], names.last().unwrap()), (&json!("BackingStore"), &json!("BasicStore")));
 }
 
@@ -238,11 +270,17 @@ async fn what_was_answered_is_there_after_a_restart() {
 async fn info_and_indexes_describe_the_server() {
     let server = Server::start().await;
     let info = server.get("/info").await.json();
-    assert_eq!((&info["id"], &info["version"], &info["address"]), (&json!("Fred"), &json!("v4.8.0"), &json!("127.0.0.1")));
+    assert_eq!(
+        (&info["id"], &info["version"], &info["address"]),
+        (&json!("Fred"), &json!("v4.8.0"), &json!("127.0.0.1"))
+    );
     assert!(info["features"].as_array().unwrap().contains(&json!("sane-exit-codes")));
     assert_eq!(info["stats"][0]["name"], "machines.count");
     let index = server.get("/indexes/machines/Name").await.json();
     assert_eq!(index, json!({ "Type": "string", "Unique": true, "Unordered": false, "Regex": true }));
-    assert_eq!(server.get("/indexes/machines/nosuch").await.error(), "404 GET: index get: not found: machines/nosuch");
+    assert_eq!(
+        server.get("/indexes/machines/nosuch").await.error(),
+        "404 GET: index get: not found: machines/nosuch"
+    );
     assert!(server.get("/objects").await.json().as_array().unwrap().contains(&json!("machines")));
 }

@@ -44,7 +44,8 @@ impl Reply {
 
     /// The error's five fields in one line.
     pub(crate) fn error(&self) -> String {
-        let error: gantry_api::Error = serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("{}", self.text()));
+        let error: gantry_api::Error =
+            serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("{}", self.text()));
         assert_eq!(error.code, self.status);
         format!("{} {error}", error.code)
     }
@@ -70,7 +71,11 @@ impl Server {
         Self::start_from(folder, flags, Vec::new()).await
     }
 
-    async fn start_from(folder: TempDir, flags: &[&str], inherited: Vec<(String, std::net::TcpListener)>) -> Self {
+    async fn start_from(
+        folder: TempDir,
+        flags: &[&str],
+        inherited: Vec<(String, std::net::TcpListener)>,
+    ) -> Self {
         let base = folder.path().to_str().unwrap().to_owned();
         let mut args = vec!["serve", "--base-root", &base, "--listen", "127.0.0.1", "--cert-type", "P256"];
         for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
@@ -167,7 +172,8 @@ fn password(user: &str, word: &str) -> Credentials {
 }
 
 fn client(url: &str, credentials: Credentials) -> Client {
-    Client::new(Endpoint { url: url.to_owned(), credentials, proxy: String::new(), headers: Vec::new() }).unwrap()
+    Client::new(Endpoint { url: url.to_owned(), credentials, proxy: String::new(), headers: Vec::new() })
+        .unwrap()
 }
 
 /// One call; `path` may hold a query.

@@ -32,7 +32,8 @@ async fn giant_json_is_refused_before_it_is_held() {
         .body(vec![b' '; (16 << 20) + 1]);
     assert_eq!(send(announced).await.status, 413);
     let (sender, body) = dripping();
-    let endless = raw(&server.client, Method::POST, "/profiles").header("content-type", "application/json").body(body);
+    let endless =
+        raw(&server.client, Method::POST, "/profiles").header("content-type", "application/json").body(body);
     let answer = tokio::spawn(send(endless));
     let piece = Bytes::from(vec![b' '; 1 << 20]);
     let mut sent = 0;
@@ -92,7 +93,8 @@ async fn unknown_paths_do_not_grow_the_metrics() {
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let server = Server::start().await;
     let (sender, body) = dripping();
-    let request = raw(&server.client, Method::POST, "/files/partial").header("content-type", "application/octet-stream");
+    let request = raw(&server.client, Method::POST, "/files/partial")
+        .header("content-type", "application/octet-stream");
     let upload = tokio::spawn(request.body(body).send());
     sender.send(Bytes::from(vec![b'x'; 2 << 20])).await.unwrap();
     upload.abort();

@@ -47,7 +47,12 @@ async fn jobs_follow_the_list_to_its_end() {
         let job = made.json();
         for state in ["running", "finished"] {
             let reported = report(&server, &job, state).await;
-            assert_eq!((reported.status, &reported.json()["State"]), (200, &json!(state)), "{}", reported.text());
+            assert_eq!(
+                (reported.status, &reported.json()["State"]),
+                (200, &json!(state)),
+                "{}",
+                reported.text()
+            );
         }
     }
     let done = ask_for_work(&server, &machine).await;
@@ -70,7 +75,10 @@ async fn requests_for_work_that_cannot_be_met_are_refused() {
     let paused = ask_for_work(&server, &machine).await;
     assert_eq!(paused.error(), format!("409 Conflict: Machine {machine} is not runnable"));
     assert_eq!(server.get("/jobs/john/log").await.error(), "404 ValidationError: Job john does not exist");
-    assert_eq!(server.get("/jobs/john/actions").await.error(), "404 ValidationError: Job john does not exist");
+    assert_eq!(
+        server.get("/jobs/john/actions").await.error(),
+        "404 ValidationError: Job john does not exist"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +101,10 @@ async fn a_log_grows_by_appends_and_a_repeated_one_is_harmless() {
     let offset = (head.len() + 4) as u64;
     for _ in 0..2 {
         let reply = append(&server, &job, "two\n", Some(offset)).await;
-        assert_eq!((reply.status, reply.header("x-gantry-log-size")), (204, (offset + 4).to_string().as_str()));
+        assert_eq!(
+            (reply.status, reply.header("x-gantry-log-size")),
+            (204, (offset + 4).to_string().as_str())
+        );
     }
     let log = server.get(&format!("/jobs/{job}/log")).await;
     assert_eq!(log.text(), format!("{head}one\ntwo\n"));
@@ -102,7 +113,8 @@ async fn a_log_grows_by_appends_and_a_repeated_one_is_harmless() {
     let part = raw(&server.client, Method::GET, &format!("/jobs/{job}/log")).header("range", "bytes=-4");
     let part = send(part).await;
     assert_eq!((part.status, part.text().as_str()), (206, "two\n"));
-    let wrong = raw(&server.client, Method::PUT, &format!("/jobs/{job}/log")).header("content-type", "text/plain");
+    let wrong =
+        raw(&server.client, Method::PUT, &format!("/jobs/{job}/log")).header("content-type", "text/plain");
     let text = "415 API ERROR: job log put must have content-type application/octet-stream";
     assert_eq!(send(wrong.body("x")).await.error(), text);
 }
@@ -120,7 +132,13 @@ async fn a_stalled_log_upload_holds_up_nobody() {
     // The upload is under way and silent; everything else goes on, the same log included.
     assert_eq!(append(&server, &job, "from another\n", None).await.status, 204);
     assert_eq!(server.get("/machines").await.status, 200);
-    assert_eq!(server.patch("/profiles/global", json!([{ "op": "add", "path": "/Meta/a", "value": "b" }])).await.status, 200);
+    assert_eq!(
+        server
+            .patch("/profiles/global", json!([{ "op": "add", "path": "/Meta/a", "value": "b" }]))
+            .await
+            .status,
+        200
+    );
     assert!(!stalled.is_finished());
     drop(sender);
     assert_eq!(stalled.await.unwrap().status, 204);
@@ -138,8 +156,10 @@ async fn logs_leave_no_file_handle_behind() {
         append(&server, &job, "line\n", None).await;
         server.get(&format!("/jobs/{job}/log")).await;
     }
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
-    let leaked: Vec<_> = open.filter(|path| path.starts_with(folder.join("job-logs")) && path.ends_with(&job)).collect();
+    let open =
+        std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+    let leaked: Vec<_> =
+        open.filter(|path| path.starts_with(folder.join("job-logs")) && path.ends_with(&job)).collect();
     assert_eq!(leaked, Vec::<std::path::PathBuf>::new());
 }
 

@@ -18,7 +18,11 @@ async fn a_machine_finds_itself_by_mac_uuid_or_hardware() {
     assert_eq!((&by_uuid["Uuid"], &by_uuid["Score"]), (&uuid, &json!(1000)));
     let by_cloud = whoami(json!({ "Fingerprint": { "CloudInstanceID": "cloud" } })).await;
     assert_eq!(by_cloud["Uuid"], uuid);
-    assert_eq!(whoami(json!({ "Fingerprint": { "SystemUUID": "su" } })).await, json!({}), "50 points are too few");
+    assert_eq!(
+        whoami(json!({ "Fingerprint": { "SystemUUID": "su" } })).await,
+        json!({}),
+        "50 points are too few"
+    );
     let machine = server.as_token(by_mac["Token"].as_str().unwrap());
     let path = format!("/machines/{}", uuid.as_str().unwrap());
     assert!(machine.exists(&path).await.unwrap(), "the token acts as the machine");
@@ -29,17 +33,17 @@ async fn the_trace_tells_what_happened_in_order() {
     let server = Server::start().await;
     server.create("tasks", json!({ "Name": "task1" })).await;
     let uuid = server.machine("m1").await;
-    server.patch(&format!("/machines/{uuid}"), json!([{ "op": "add", "path": "/Tasks", "value": ["task1"] }])).await;
+    server
+        .patch(&format!("/machines/{uuid}"), json!([{ "op": "add", "path": "/Tasks", "value": ["task1"] }]))
+        .await;
     server.post("/jobs", json!({ "Machine": uuid })).await;
     let trace = server.get("/machines/Name:m1/trace").await.json();
-    let texts: Vec<&str> = trace.as_array().unwrap().iter().map(|entry| entry["Text"].as_str().unwrap()).collect();
+    let texts: Vec<&str> =
+        trace.as_array().unwrap().iter().map(|entry| entry["Text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["registered as m1, bootenv local", "job for task1 handed out"]);
     let since = trace[1]["Seq"].to_string();
     let path = format!("/machines/{uuid}/trace?since={since}&wait=1m");
-    let (news, _) = tokio::join!(
-        server.get(&path),
-        server.post("/whoami", json!({ "OnDiskUUID": uuid }))
-    );
+    let (news, _) = tokio::join!(server.get(&path), server.post("/whoami", json!({ "OnDiskUUID": uuid })));
     assert_eq!(news.json()[0]["Text"], "asks who it is");
     assert_eq!(server.get("/machines/nosuch/trace").await.error(), "404 GET: machines/nosuch: Not Found");
 }

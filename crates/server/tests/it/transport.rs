@@ -83,7 +83,8 @@ async fn the_document_of_the_api_is_served() {
 async fn a_stopping_server_finishes_what_is_under_way() {
     let server = Server::start().await;
     let (sender, body) = crate::hostile::dripping();
-    let request = raw(&server.client, Method::POST, "/files/last").header("content-type", "application/octet-stream");
+    let request =
+        raw(&server.client, Method::POST, "/files/last").header("content-type", "application/octet-stream");
     let upload = tokio::spawn(send(request.body(body)));
     let first = vec![b'x'; 1 << 20];
     sender.send(first.into()).await.unwrap();

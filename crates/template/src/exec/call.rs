@@ -64,8 +64,10 @@ impl<'a> Exec<'a, '_> {
         let params = signature.params.len();
         if signature.variadic {
             if count < params - 1 {
-                return self
-                    .error(format!("wrong number of args for {name}: want at least {} got {args}", params - 1));
+                return self.error(format!(
+                    "wrong number of args for {name}: want at least {} got {args}",
+                    params - 1
+                ));
             }
         } else if count != params {
             return self.error(format!("wrong number of args for {name}: want {params} got {count}"));
@@ -148,8 +150,9 @@ impl<'a> Exec<'a, '_> {
         let callee = args.first().map_or_else(|| values[0].type_name(), ToString::to_string);
         let called = match &values[0] {
             Value::Nil => Err(Fail::text("call of nil")),
-            Value::Func(func) => fit(func, &callee, &values[1..])
-                .and_then(|values| (func.body)(&mut self.scope, &values)),
+            Value::Func(func) => {
+                fit(func, &callee, &values[1..]).and_then(|values| (func.body)(&mut self.scope, &values))
+            }
             other => Err(Fail::text(format!("non-function {callee} of type {}", other.type_name()))),
         };
         self.called(node, "call", called)

@@ -171,9 +171,10 @@ impl<'a> Exec<'a, '_> {
         let has_args = !args.is_empty() || last.is_some();
         match &receiver.value {
             Value::Nil => self.error(format!("nil pointer evaluating interface {{}}.{name}")),
-            Value::NilPtr(ty) => {
-                self.error(format!("nil pointer evaluating {}.{name}", if receiver.iface { "interface {}" } else { ty }))
-            }
+            Value::NilPtr(ty) => self.error(format!(
+                "nil pointer evaluating {}.{name}",
+                if receiver.iface { "interface {}" } else { ty }
+            )),
             Value::Object(object) => {
                 if let Some(signature) = object.method(name) {
                     let args = self.arguments(dot, name, signature, args, last)?;
@@ -268,7 +269,10 @@ impl<'a> Exec<'a, '_> {
                 ExprKind::Bool(b) => Value::Bool(*b),
                 ExprKind::Number(number) => return self.ideal(node, number),
                 ExprKind::String { value, .. } => Value::Str(value.clone()),
-                _ => return self.error(format!("can't handle assignment of {node} to empty interface argument")),
+                _ => {
+                    return self
+                        .error(format!("can't handle assignment of {node} to empty interface argument"));
+                }
             },
             _ => return self.error(format!("can't handle {node} for arg of type {ty}")),
         };

@@ -130,7 +130,8 @@ impl<'a> Exec<'a, '_> {
         let (line, column) = self.template.line_and_column(pos as usize);
         let file = &self.template.parse_name;
         let quoted = fmt::quote::text(name.as_bytes());
-        let message = format!("template: {file}:{line}:{column}: executing {quoted} at <{context}>: {message}");
+        let message =
+            format!("template: {file}:{line}:{column}: executing {quoted} at <{context}>: {message}");
         Box::new(Error { kind, template: file.to_string(), line, column, message })
     }
 

@@ -121,9 +121,7 @@ fn push_exponent(out: &mut Vec<u8>, exponent: i32) {
 }
 
 fn fixed(out: &mut Vec<u8>, digits: &Digits, count: usize) {
-    let digit = |i: i32| {
-        usize::try_from(i).ok().and_then(|i| digits.digits.get(i)).copied().unwrap_or(b'0')
-    };
+    let digit = |i: i32| usize::try_from(i).ok().and_then(|i| digits.digits.get(i)).copied().unwrap_or(b'0');
     if digits.point > 0 {
         out.extend((0..digits.point).map(digit));
     } else {

@@ -3,9 +3,9 @@
 
 use crate::error::Fail;
 use crate::exec::Scope;
+use crate::fmt;
 use crate::parse::number::{float_to_i64, parse_float, parse_int};
 use crate::value::{Elem, List, Map, Str, Type, Value};
-use crate::fmt;
 
 pub(super) const STR: Type = Type::String;
 pub(super) const INT: Type = Type::Int;

@@ -55,8 +55,20 @@ pub(super) static ROWS: &[Row] = &[
         "slice VALUE [FROM [TO [CAP]]]",
         "Part of a string or list. Only without Sprig, whose function of that name wins.",
     ),
-    row("print", Signature::variadic(ANY), print, "print VALUE...", "The values as text, with spaces between those that are no strings."),
-    row("println", Signature::variadic(ANY), println, "println VALUE...", "The values as text, with spaces between and a line feed behind."),
+    row(
+        "print",
+        Signature::variadic(ANY),
+        print,
+        "print VALUE...",
+        "The values as text, with spaces between those that are no strings.",
+    ),
+    row(
+        "println",
+        Signature::variadic(ANY),
+        println,
+        "println VALUE...",
+        "The values as text, with spaces between and a line feed behind.",
+    ),
     row(
         "printf",
         Signature::variadic(&[Type::String, Type::Any]),
@@ -65,8 +77,20 @@ pub(super) static ROWS: &[Row] = &[
         "Text by a format, with the verbs of Go's fmt: %v %d %s %q %x %5.2f %T ...",
     ),
     row("html", Signature::variadic(ANY), html, "html VALUE...", "The values as text, escaped for HTML."),
-    row("js", Signature::variadic(ANY), js, "js VALUE...", "The values as text, escaped for a JavaScript string."),
-    row("urlquery", Signature::variadic(ANY), urlquery, "urlquery VALUE...", "The values as text, escaped for a URL query."),
+    row(
+        "js",
+        Signature::variadic(ANY),
+        js,
+        "js VALUE...",
+        "The values as text, escaped for a JavaScript string.",
+    ),
+    row(
+        "urlquery",
+        Signature::variadic(ANY),
+        urlquery,
+        "urlquery VALUE...",
+        "The values as text, escaped for a URL query.",
+    ),
 ];
 
 fn not(_: &mut Scope<'_>, args: &[Value]) -> Result {

@@ -115,9 +115,7 @@ fn equal_references(a: &Value, b: &Value) -> std::result::Result<bool, Fail> {
         (Value::Object(_), Value::Object(_)) => Some(false),
         _ => None,
     };
-    same.ok_or_else(|| {
-        Fail::text(format!("non-comparable type {}: {}", for_message(b, 's'), b.type_name()))
-    })
+    same.ok_or_else(|| Fail::text(format!("non-comparable type {}: {}", for_message(b, 's'), b.type_name())))
 }
 
 fn order(a: &Value, b: &Value) -> std::result::Result<Option<Ordering>, Fail> {

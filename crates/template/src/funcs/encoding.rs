@@ -11,9 +11,21 @@ const ALPHABET_32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 pub(super) static ROWS: &[Row] = &[
     row("b64enc", ONE, |_, a| Ok(base64(str(&a[0])).into()), "b64enc STRING", "In base 64."),
-    row("b64dec", ONE, |_, a| Ok(decode64(str(&a[0])).unwrap_or_else(illegal64).into()), "b64dec STRING", "From base 64; the message of the error if it is none."),
+    row(
+        "b64dec",
+        ONE,
+        |_, a| Ok(decode64(str(&a[0])).unwrap_or_else(illegal64).into()),
+        "b64dec STRING",
+        "From base 64; the message of the error if it is none.",
+    ),
     row("b32enc", ONE, |_, a| Ok(encode(str(&a[0]), ALPHABET_32, 5).into()), "b32enc STRING", "In base 32."),
-    row("b32dec", ONE, |_, a| Ok(decode32(str(&a[0])).unwrap_or_else(illegal32).into()), "b32dec STRING", "From base 32; the message of the error if it is none."),
+    row(
+        "b32dec",
+        ONE,
+        |_, a| Ok(decode32(str(&a[0])).unwrap_or_else(illegal32).into()),
+        "b32dec STRING",
+        "From base 32; the message of the error if it is none.",
+    ),
 ];
 
 /// Standard base 64 with padding.

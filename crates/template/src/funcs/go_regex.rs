@@ -15,7 +15,8 @@ pub(super) struct Translated {
 
 /// Translates a pattern, or says what Go would say of it.
 pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
-    let mut parser = Parser { whole: pattern, rest: pattern, out: String::new(), names: Vec::new(), open: 0, atom: false };
+    let mut parser =
+        Parser { whole: pattern, rest: pattern, out: String::new(), names: Vec::new(), open: 0, atom: false };
     parser.run().map_err(|(code, at)| format!("error parsing regexp: {code}: `{at}`"))?;
     Ok(Translated { pattern: parser.out, names: parser.names })
 }
@@ -254,7 +255,9 @@ impl<'p> Parser<'p> {
             }
             if let Some(end) = rest.strip_prefix("[:").and_then(|body| body.find(":]")) {
                 let name = &rest[..end + 4];
-                if !POSIX.contains(&name.trim_start_matches("[:").trim_start_matches('^').trim_end_matches(":]")) {
+                if !POSIX
+                    .contains(&name.trim_start_matches("[:").trim_start_matches('^').trim_end_matches(":]"))
+                {
                     return Err((BAD_RANGE, name));
                 }
                 out.push_str(name);
@@ -291,8 +294,8 @@ impl<'p> Parser<'p> {
 }
 
 const POSIX: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper",
-    "word", "xdigit",
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
 ];
 
 fn class_char<'p>(rest: &'p str, class: &'p str) -> Result<(char, &'p str), Fault<'p>> {

@@ -11,12 +11,48 @@ use crate::{fmt, rune};
 const ONE: Signature = Signature::exact(&[ANY]);
 
 pub(super) static ROWS: &[Row] = &[
-    row("toJson", ONE, |s, a| lenient(encode(s, &a[0], true)), "toJson VALUE", "JSON with <, > and & escaped; the empty string for what has no JSON form."),
-    row("mustToJson", ONE, |s, a| Ok(encode(s, &a[0], true)?.into()), "mustToJson VALUE", "As toJson, but fails for what has no JSON form."),
-    row("toPrettyJson", ONE, |s, a| lenient(pretty(s, &a[0])), "toPrettyJson VALUE", "As toJson, indented by two spaces."),
-    row("mustToPrettyJson", ONE, |s, a| Ok(pretty(s, &a[0])?.into()), "mustToPrettyJson VALUE", "As toPrettyJson, but fails for what has no JSON form."),
-    row("toRawJson", ONE, |s, a| Ok(encode(s, &a[0], false)?.into()), "toRawJson VALUE", "JSON with <, > and & as they are."),
-    row("mustToRawJson", ONE, |s, a| Ok(encode(s, &a[0], false)?.into()), "mustToRawJson VALUE", "Another name of toRawJson."),
+    row(
+        "toJson",
+        ONE,
+        |s, a| lenient(encode(s, &a[0], true)),
+        "toJson VALUE",
+        "JSON with <, > and & escaped; the empty string for what has no JSON form.",
+    ),
+    row(
+        "mustToJson",
+        ONE,
+        |s, a| Ok(encode(s, &a[0], true)?.into()),
+        "mustToJson VALUE",
+        "As toJson, but fails for what has no JSON form.",
+    ),
+    row(
+        "toPrettyJson",
+        ONE,
+        |s, a| lenient(pretty(s, &a[0])),
+        "toPrettyJson VALUE",
+        "As toJson, indented by two spaces.",
+    ),
+    row(
+        "mustToPrettyJson",
+        ONE,
+        |s, a| Ok(pretty(s, &a[0])?.into()),
+        "mustToPrettyJson VALUE",
+        "As toPrettyJson, but fails for what has no JSON form.",
+    ),
+    row(
+        "toRawJson",
+        ONE,
+        |s, a| Ok(encode(s, &a[0], false)?.into()),
+        "toRawJson VALUE",
+        "JSON with <, > and & as they are.",
+    ),
+    row(
+        "mustToRawJson",
+        ONE,
+        |s, a| Ok(encode(s, &a[0], false)?.into()),
+        "mustToRawJson VALUE",
+        "Another name of toRawJson.",
+    ),
 ];
 
 type Bytes = std::result::Result<Vec<u8>, Fail>;

@@ -13,14 +13,38 @@ const TWO: Signature = Signature::exact(&[ANY, ANY]);
 const SOME: Signature = Signature::variadic(&[ANY, ANY]);
 
 pub(super) static ROWS: &[Row] = &[
-    row("atoi", Signature::exact(&[STR]), atoi, "atoi STRING", "The decimal number that the string is, 0 if it is none."),
+    row(
+        "atoi",
+        Signature::exact(&[STR]),
+        atoi,
+        "atoi STRING",
+        "The decimal number that the string is, 0 if it is none.",
+    ),
     row("int", ONE, |_, a| Ok(Value::Int(to_i64(&a[0]))), "int VALUE", "As an int, 0 if that cannot be."),
-    row("int64", ONE, |_, a| Ok(Value::Int64(to_i64(&a[0]))), "int64 VALUE", "As an int64, 0 if that cannot be."),
-    row("float64", ONE, |_, a| Ok(Value::Float(to_f64(&a[0]))), "float64 VALUE", "As a float64, 0 if that cannot be."),
+    row(
+        "int64",
+        ONE,
+        |_, a| Ok(Value::Int64(to_i64(&a[0]))),
+        "int64 VALUE",
+        "As an int64, 0 if that cannot be.",
+    ),
+    row(
+        "float64",
+        ONE,
+        |_, a| Ok(Value::Float(to_f64(&a[0]))),
+        "float64 VALUE",
+        "As a float64, 0 if that cannot be.",
+    ),
     row("toDecimal", ONE, to_decimal, "toDecimal VALUE", "The octal number that the text of the value is."),
     row("add1", ONE, |_, a| Ok(Value::Int64(to_i64(&a[0]).wrapping_add(1))), "add1 NUMBER", "One more."),
     row("add", Signature::variadic(&[ANY]), add, "add NUMBER...", "The sum."),
-    row("sub", TWO, |_, a| Ok(Value::Int64(to_i64(&a[0]).wrapping_sub(to_i64(&a[1])))), "sub A B", "A less B."),
+    row(
+        "sub",
+        TWO,
+        |_, a| Ok(Value::Int64(to_i64(&a[0]).wrapping_sub(to_i64(&a[1])))),
+        "sub A B",
+        "A less B.",
+    ),
     row("div", TWO, div, "div A B", "A divided by B, without remainder."),
     row("mod", TWO, modulo, "mod A B", "The remainder of A divided by B."),
     row("mul", SOME, mul, "mul NUMBER...", "The product."),
@@ -28,11 +52,35 @@ pub(super) static ROWS: &[Row] = &[
     row("biggest", SOME, max, "biggest NUMBER...", "Old name of max."),
     row("min", SOME, min, "min NUMBER...", "The least."),
     row("ceil", ONE, |_, a| Ok(Value::Float(to_f64(&a[0]).ceil())), "ceil NUMBER", "Rounded up, as a float."),
-    row("floor", ONE, |_, a| Ok(Value::Float(to_f64(&a[0]).floor())), "floor NUMBER", "Rounded down, as a float."),
-    row("round", Signature::variadic(&[ANY, INT, Type::Float64]), round, "round NUMBER PLACES [FROM]", "Rounded to so many places; up when the rest is FROM (0.5) or more."),
+    row(
+        "floor",
+        ONE,
+        |_, a| Ok(Value::Float(to_f64(&a[0]).floor())),
+        "floor NUMBER",
+        "Rounded down, as a float.",
+    ),
+    row(
+        "round",
+        Signature::variadic(&[ANY, INT, Type::Float64]),
+        round,
+        "round NUMBER PLACES [FROM]",
+        "Rounded to so many places; up when the rest is FROM (0.5) or more.",
+    ),
     row("until", Signature::exact(&[INT]), until, "until COUNT", "The list 0 to COUNT-1."),
-    row("untilStep", Signature::exact(&[INT, INT, INT]), until_step, "untilStep START STOP STEP", "The list from START to before STOP."),
-    row("seq", Signature::variadic(&[INT]), seq, "seq [FROM [STEP]] TO", "The numbers as text with spaces between, as the shell's seq."),
+    row(
+        "untilStep",
+        Signature::exact(&[INT, INT, INT]),
+        until_step,
+        "untilStep START STOP STEP",
+        "The list from START to before STOP.",
+    ),
+    row(
+        "seq",
+        Signature::variadic(&[INT]),
+        seq,
+        "seq [FROM [STEP]] TO",
+        "The numbers as text with spaces between, as the shell's seq.",
+    ),
 ];
 
 /// `strconv.ParseInt(text, base, 64)`: the value, clamped when out of range; `None` for no number.

@@ -9,9 +9,21 @@ const ONE: Signature = Signature::exact(&[STR]);
 pub(super) static ROWS: &[Row] = &[
     row("base", ONE, |_, a| Ok(base(str(&a[0])).to_vec().into()), "base PATH", "The last element."),
     row("dir", ONE, |_, a| Ok(dir(str(&a[0])).into()), "dir PATH", "All but the last element."),
-    row("clean", ONE, |_, a| Ok(clean(str(&a[0])).into()), "clean PATH", "The shortest path to the same place."),
+    row(
+        "clean",
+        ONE,
+        |_, a| Ok(clean(str(&a[0])).into()),
+        "clean PATH",
+        "The shortest path to the same place.",
+    ),
     row("ext", ONE, |_, a| Ok(ext(str(&a[0])).to_vec().into()), "ext PATH", "The extension, with its dot."),
-    row("isAbs", ONE, |_, a| Ok(str(&a[0]).starts_with(b"/").into()), "isAbs PATH", "Whether the path starts at the root."),
+    row(
+        "isAbs",
+        ONE,
+        |_, a| Ok(str(&a[0]).starts_with(b"/").into()),
+        "isAbs PATH",
+        "Whether the path starts at the root.",
+    ),
 ];
 
 fn base(path: &[u8]) -> &[u8] {

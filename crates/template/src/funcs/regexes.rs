@@ -15,18 +15,78 @@ const COUNT: Signature = Signature::exact(&[STR, STR, INT]);
 const THREE: Signature = Signature::exact(&[STR, STR, STR]);
 
 pub(super) static ROWS: &[Row] = &[
-    row("regexMatch", TWO, lenient_match, "regexMatch PATTERN STRING", "Whether the pattern matches somewhere; false for a bad pattern."),
-    row("mustRegexMatch", TWO, regex_match, "mustRegexMatch PATTERN STRING", "As regexMatch, but fails for a bad pattern."),
+    row(
+        "regexMatch",
+        TWO,
+        lenient_match,
+        "regexMatch PATTERN STRING",
+        "Whether the pattern matches somewhere; false for a bad pattern.",
+    ),
+    row(
+        "mustRegexMatch",
+        TWO,
+        regex_match,
+        "mustRegexMatch PATTERN STRING",
+        "As regexMatch, but fails for a bad pattern.",
+    ),
     row("regexFind", TWO, find, "regexFind PATTERN STRING", "The first match, else the empty string."),
     row("mustRegexFind", TWO, must_find, "mustRegexFind PATTERN STRING", "Another name of regexFind."),
-    row("regexFindAll", COUNT, find_all, "regexFindAll PATTERN STRING COUNT", "The first COUNT matches as a list; all of them for -1."),
-    row("mustRegexFindAll", COUNT, must_find_all, "mustRegexFindAll PATTERN STRING COUNT", "Another name of regexFindAll."),
-    row("regexReplaceAll", THREE, replace, "regexReplaceAll PATTERN STRING NEW", "Every match replaced; $1 and ${name} stand for groups."),
-    row("mustRegexReplaceAll", THREE, must_replace, "mustRegexReplaceAll PATTERN STRING NEW", "Another name of regexReplaceAll."),
-    row("regexReplaceAllLiteral", THREE, replace_literal, "regexReplaceAllLiteral PATTERN STRING NEW", "Every match replaced by just that text."),
-    row("mustRegexReplaceAllLiteral", THREE, must_replace_literal, "mustRegexReplaceAllLiteral PATTERN STRING NEW", "Another name of regexReplaceAllLiteral."),
-    row("regexSplit", COUNT, split, "regexSplit PATTERN STRING COUNT", "The parts between matches, at most COUNT; all of them for -1."),
-    row("mustRegexSplit", COUNT, must_split, "mustRegexSplit PATTERN STRING COUNT", "Another name of regexSplit."),
+    row(
+        "regexFindAll",
+        COUNT,
+        find_all,
+        "regexFindAll PATTERN STRING COUNT",
+        "The first COUNT matches as a list; all of them for -1.",
+    ),
+    row(
+        "mustRegexFindAll",
+        COUNT,
+        must_find_all,
+        "mustRegexFindAll PATTERN STRING COUNT",
+        "Another name of regexFindAll.",
+    ),
+    row(
+        "regexReplaceAll",
+        THREE,
+        replace,
+        "regexReplaceAll PATTERN STRING NEW",
+        "Every match replaced; $1 and ${name} stand for groups.",
+    ),
+    row(
+        "mustRegexReplaceAll",
+        THREE,
+        must_replace,
+        "mustRegexReplaceAll PATTERN STRING NEW",
+        "Another name of regexReplaceAll.",
+    ),
+    row(
+        "regexReplaceAllLiteral",
+        THREE,
+        replace_literal,
+        "regexReplaceAllLiteral PATTERN STRING NEW",
+        "Every match replaced by just that text.",
+    ),
+    row(
+        "mustRegexReplaceAllLiteral",
+        THREE,
+        must_replace_literal,
+        "mustRegexReplaceAllLiteral PATTERN STRING NEW",
+        "Another name of regexReplaceAllLiteral.",
+    ),
+    row(
+        "regexSplit",
+        COUNT,
+        split,
+        "regexSplit PATTERN STRING COUNT",
+        "The parts between matches, at most COUNT; all of them for -1.",
+    ),
+    row(
+        "mustRegexSplit",
+        COUNT,
+        must_split,
+        "mustRegexSplit PATTERN STRING COUNT",
+        "Another name of regexSplit.",
+    ),
 ];
 
 /// A compiled pattern with the names of its groups.
@@ -40,8 +100,9 @@ type Done<T> = std::result::Result<T, Fail>;
 fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
     const SIZE: usize = 8 << 20;
     scope.work(200 + pattern.len() as u64)?;
-    let text = std::str::from_utf8(pattern)
-        .map_err(|_| format!("error parsing regexp: invalid UTF-8: `{}`", String::from_utf8_lossy(pattern)))?;
+    let text = std::str::from_utf8(pattern).map_err(|_| {
+        format!("error parsing regexp: invalid UTF-8: `{}`", String::from_utf8_lossy(pattern))
+    })?;
     let translated = translate(text)?;
     let regex = RegexBuilder::new(&translated.pattern)
         .size_limit(SIZE)
@@ -93,12 +154,7 @@ fn must_find(scope: &mut Scope<'_>, args: &[Value]) -> Result {
 }
 
 /// Up to `count` matches, all of them for a negative count.
-fn matches(
-    scope: &mut Scope<'_>,
-    compiled: &Compiled,
-    text: &[u8],
-    count: i64,
-) -> Done<Vec<(usize, usize)>> {
+fn matches(scope: &mut Scope<'_>, compiled: &Compiled, text: &[u8], count: i64) -> Done<Vec<(usize, usize)>> {
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     let whole = whole_runes(text);

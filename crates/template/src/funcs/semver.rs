@@ -14,8 +14,20 @@ use std::sync::LazyLock;
 const TYPE: &str = "*semver.Version";
 
 pub(super) static ROWS: &[Row] = &[
-    row("semver", Signature::exact(&[STR]), semver, "semver VERSION", "A version with the members Major, Minor, Patch, Prerelease, Metadata, Original, Compare and so on."),
-    row("semverCompare", Signature::exact(&[STR, STR]), semver_compare, "semverCompare RANGE VERSION", "Whether the version is in the range: >=1.2, <2 || ^3.1."),
+    row(
+        "semver",
+        Signature::exact(&[STR]),
+        semver,
+        "semver VERSION",
+        "A version with the members Major, Minor, Patch, Prerelease, Metadata, Original, Compare and so on.",
+    ),
+    row(
+        "semverCompare",
+        Signature::exact(&[STR, STR]),
+        semver_compare,
+        "semverCompare RANGE VERSION",
+        "Whether the version is in the range: >=1.2, <2 || ^3.1.",
+    ),
 ];
 
 /// A parsed version.
@@ -29,8 +41,7 @@ struct Version {
     original: String,
 }
 
-const SUFFIXES: &str =
-    r"(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+const SUFFIXES: &str = r"(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant")
@@ -43,13 +54,15 @@ impl Version {
     fn parse(text: &str) -> std::result::Result<Self, Fail> {
         let found = VERSION.captures(text).ok_or("Invalid Semantic Version")?;
         let part = |i: usize| found.get(i).map_or("", |part| part.as_str());
-        let number = |i: usize| match part(i).trim_start_matches('.') {
+        let number = |i: usize| {
+            match part(i).trim_start_matches('.') {
             "" => Ok(0),
             digits => digits.parse::<u64>().map_err(|_| {
                 Fail::text(format!(
                     "Error parsing version segment: strconv.ParseUint: parsing \"{digits}\": value out of range"
                 ))
             }),
+        }
         };
         let version = Self {
             major: number(1)?,
@@ -279,9 +292,7 @@ impl Constraint {
             "<" => order == Ordering::Less,
             ">=" | "=>" => order != Ordering::Less,
             "<=" | "=<" if !self.dirty => order != Ordering::Greater,
-            "<=" | "=<" => {
-                v.major <= c.major && (v.major != c.major || v.minor <= c.minor || self.any_minor)
-            }
+            "<=" | "=<" => v.major <= c.major && (v.major != c.major || v.minor <= c.minor || self.any_minor),
             "~" | "~>" => self.tilde(v),
             "^" => self.caret(v),
             _ if self.dirty => self.tilde(v),

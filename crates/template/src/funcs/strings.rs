@@ -15,30 +15,120 @@ const TWO: Signature = Signature::exact(&[STR, STR]);
 pub(super) static ROWS: &[Row] = &[
     row("hello", Signature::exact(&[]), |_, _| Ok("Hello!".into()), "hello", "The text Hello!"),
     row("trim", ONE, trim, "trim STRING", "Removes white space on both sides."),
-    row("upper", ONE, |_, a| Ok(rune::map(str(&a[0]), rune::to_upper).into()), "upper STRING", "In capital letters."),
-    row("lower", ONE, |_, a| Ok(rune::map(str(&a[0]), rune::to_lower).into()), "lower STRING", "In small letters."),
+    row(
+        "upper",
+        ONE,
+        |_, a| Ok(rune::map(str(&a[0]), rune::to_upper).into()),
+        "upper STRING",
+        "In capital letters.",
+    ),
+    row(
+        "lower",
+        ONE,
+        |_, a| Ok(rune::map(str(&a[0]), rune::to_lower).into()),
+        "lower STRING",
+        "In small letters.",
+    ),
     row("title", ONE, title, "title STRING", "Every word with a capital first letter."),
     row("untitle", ONE, untitle, "untitle STRING", "Every word with a small first letter."),
-    row("substr", Signature::exact(&[INT, INT, STR]), substr, "substr FROM TO STRING", "The bytes from FROM to before TO; a negative FROM means the start, a negative TO the end."),
+    row(
+        "substr",
+        Signature::exact(&[INT, INT, STR]),
+        substr,
+        "substr FROM TO STRING",
+        "The bytes from FROM to before TO; a negative FROM means the start, a negative TO the end.",
+    ),
     row("repeat", Signature::exact(&[INT, STR]), repeat, "repeat COUNT STRING", "The string COUNT times."),
     row("trimall", TWO, trim_all, "trimall CHARACTERS STRING", "Old name of trimAll."),
     row("trimAll", TWO, trim_all, "trimAll CHARACTERS STRING", "Removes the given characters on both sides."),
     row("trimSuffix", TWO, trim_suffix, "trimSuffix SUFFIX STRING", "Removes the suffix once."),
     row("trimPrefix", TWO, trim_prefix, "trimPrefix PREFIX STRING", "Removes the prefix once."),
     row("contains", TWO, contains, "contains PART STRING", "Whether the part is in the string."),
-    row("hasPrefix", TWO, |_, a| Ok(str(&a[1]).starts_with(str(&a[0])).into()), "hasPrefix PREFIX STRING", "Whether the string starts so."),
-    row("hasSuffix", TWO, |_, a| Ok(str(&a[1]).ends_with(str(&a[0])).into()), "hasSuffix SUFFIX STRING", "Whether the string ends so."),
-    row("quote", Signature::variadic(&[ANY]), quote, "quote VALUE...", "Each value that is not nil in double quotes, with Go's escapes."),
-    row("squote", Signature::variadic(&[ANY]), squote, "squote VALUE...", "Each value that is not nil in single quotes, without escapes."),
-    row("cat", Signature::variadic(&[ANY]), cat, "cat VALUE...", "The values that are not nil, with spaces between."),
+    row(
+        "hasPrefix",
+        TWO,
+        |_, a| Ok(str(&a[1]).starts_with(str(&a[0])).into()),
+        "hasPrefix PREFIX STRING",
+        "Whether the string starts so.",
+    ),
+    row(
+        "hasSuffix",
+        TWO,
+        |_, a| Ok(str(&a[1]).ends_with(str(&a[0])).into()),
+        "hasSuffix SUFFIX STRING",
+        "Whether the string ends so.",
+    ),
+    row(
+        "quote",
+        Signature::variadic(&[ANY]),
+        quote,
+        "quote VALUE...",
+        "Each value that is not nil in double quotes, with Go's escapes.",
+    ),
+    row(
+        "squote",
+        Signature::variadic(&[ANY]),
+        squote,
+        "squote VALUE...",
+        "Each value that is not nil in single quotes, without escapes.",
+    ),
+    row(
+        "cat",
+        Signature::variadic(&[ANY]),
+        cat,
+        "cat VALUE...",
+        "The values that are not nil, with spaces between.",
+    ),
     row("indent", Signature::exact(&[INT, STR]), indent, "indent SPACES STRING", "Every line indented."),
-    row("nindent", Signature::exact(&[INT, STR]), nindent, "nindent SPACES STRING", "A line feed, then every line indented."),
-    row("replace", Signature::exact(&[STR, STR, STR]), replace, "replace OLD NEW STRING", "Every OLD replaced by NEW."),
-    row("plural", Signature::exact(&[STR, STR, INT]), plural, "plural ONE MANY COUNT", "ONE if COUNT is 1, else MANY."),
-    row("abbrev", Signature::exact(&[INT, STR]), abbrev, "abbrev WIDTH STRING", "Cut to WIDTH bytes, ending in three dots."),
-    row("abbrevboth", Signature::exact(&[INT, INT, STR]), abbrev_both, "abbrevboth OFFSET WIDTH STRING", "Cut to WIDTH bytes on both sides."),
-    row("trunc", Signature::exact(&[INT, STR]), trunc, "trunc COUNT STRING", "The first COUNT bytes, or the last ones of a negative COUNT."),
-    row("toString", Signature::exact(&[ANY]), |s, a| Ok(text(s, &a[0])?.into()), "toString VALUE", "The value as text."),
+    row(
+        "nindent",
+        Signature::exact(&[INT, STR]),
+        nindent,
+        "nindent SPACES STRING",
+        "A line feed, then every line indented.",
+    ),
+    row(
+        "replace",
+        Signature::exact(&[STR, STR, STR]),
+        replace,
+        "replace OLD NEW STRING",
+        "Every OLD replaced by NEW.",
+    ),
+    row(
+        "plural",
+        Signature::exact(&[STR, STR, INT]),
+        plural,
+        "plural ONE MANY COUNT",
+        "ONE if COUNT is 1, else MANY.",
+    ),
+    row(
+        "abbrev",
+        Signature::exact(&[INT, STR]),
+        abbrev,
+        "abbrev WIDTH STRING",
+        "Cut to WIDTH bytes, ending in three dots.",
+    ),
+    row(
+        "abbrevboth",
+        Signature::exact(&[INT, INT, STR]),
+        abbrev_both,
+        "abbrevboth OFFSET WIDTH STRING",
+        "Cut to WIDTH bytes on both sides.",
+    ),
+    row(
+        "trunc",
+        Signature::exact(&[INT, STR]),
+        trunc,
+        "trunc COUNT STRING",
+        "The first COUNT bytes, or the last ones of a negative COUNT.",
+    ),
+    row(
+        "toString",
+        Signature::exact(&[ANY]),
+        |s, a| Ok(text(s, &a[0])?.into()),
+        "toString VALUE",
+        "The value as text.",
+    ),
 ];
 
 fn trim(_: &mut Scope<'_>, args: &[Value]) -> Result {
@@ -101,11 +191,7 @@ fn substr(_: &mut Scope<'_>, args: &[Value]) -> Result {
 }
 
 /// Go's `strings.Repeat` within the limits of the render.
-pub(super) fn repeated(
-    scope: &mut Scope<'_>,
-    s: &[u8],
-    count: i64,
-) -> std::result::Result<Vec<u8>, Fail> {
+pub(super) fn repeated(scope: &mut Scope<'_>, s: &[u8], count: i64) -> std::result::Result<Vec<u8>, Fail> {
     let count = usize::try_from(count).map_err(|_| Fail::text("strings: negative Repeat count"))?;
     let Some(len) = s.len().checked_mul(count).filter(|&len| len <= isize::MAX as usize) else {
         return Err(Fail::text("strings: Repeat output length overflow"));

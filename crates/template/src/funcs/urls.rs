@@ -9,7 +9,13 @@ use crate::object::Signature;
 use crate::value::{Map, Value};
 
 pub(super) static ROWS: &[Row] = &[
-    row("urlParse", Signature::exact(&[STR]), parse, "urlParse URL", "A map of scheme, host, hostname, path, query, opaque, fragment and userinfo."),
+    row(
+        "urlParse",
+        Signature::exact(&[STR]),
+        parse,
+        "urlParse URL",
+        "A map of scheme, host, hostname, path, query, opaque, fragment and userinfo.",
+    ),
     row("urlJoin", Signature::exact(&[MAP]), join, "urlJoin MAP", "The URL of a map as urlParse gives it."),
 ];
 

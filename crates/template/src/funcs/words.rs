@@ -15,11 +15,35 @@ pub(super) static ROWS: &[Row] = &[
     row("nospace", ONE, no_space, "nospace STRING", "Without any white space."),
     row("initials", ONE, initials, "initials STRING", "The first letter of every word."),
     row("swapcase", ONE, swap_case, "swapcase STRING", "Capital letters small and small ones capital."),
-    row("snakecase", ONE, |_, a| Ok(lower_case(str(&a[0]), '_').into()), "snakecase STRING", "FirstName as first_name."),
-    row("kebabcase", ONE, |_, a| Ok(lower_case(str(&a[0]), '-').into()), "kebabcase STRING", "FirstName as first-name."),
+    row(
+        "snakecase",
+        ONE,
+        |_, a| Ok(lower_case(str(&a[0]), '_').into()),
+        "snakecase STRING",
+        "FirstName as first_name.",
+    ),
+    row(
+        "kebabcase",
+        ONE,
+        |_, a| Ok(lower_case(str(&a[0]), '-').into()),
+        "kebabcase STRING",
+        "FirstName as first-name.",
+    ),
     row("camelcase", ONE, camel_case, "camelcase STRING", "http_server as HttpServer."),
-    row("wrap", Signature::exact(&[INT, STR]), wrap, "wrap WIDTH STRING", "Broken into lines of at most WIDTH bytes; long words stay."),
-    row("wrapWith", Signature::exact(&[INT, STR, STR]), wrap_with, "wrapWith WIDTH SEPARATOR STRING", "Broken into pieces of at most WIDTH bytes, long words too."),
+    row(
+        "wrap",
+        Signature::exact(&[INT, STR]),
+        wrap,
+        "wrap WIDTH STRING",
+        "Broken into lines of at most WIDTH bytes; long words stay.",
+    ),
+    row(
+        "wrapWith",
+        Signature::exact(&[INT, STR, STR]),
+        wrap_with,
+        "wrapWith WIDTH SEPARATOR STRING",
+        "Broken into pieces of at most WIDTH bytes, long words too.",
+    ),
 ];
 
 /// The bytes as runes of their own, which is how goutils reads strings here.
@@ -158,8 +182,8 @@ fn next_word(s: &[u8]) -> (Word, &[u8], &[u8]) {
                 end = caps_end - rune::decode_last(&s[..caps_end]).1;
             } else {
                 let mut tail = rune::runes(&s[caps_end..]).filter(valid);
-                end = caps_end
-                    + tail.find(|&(_, c, _)| !lower(c)).map_or(s.len() - caps_end, |(at, _, _)| at);
+                end =
+                    caps_end + tail.find(|&(_, c, _)| !lower(c)).map_or(s.len() - caps_end, |(at, _, _)| at);
             }
         }
         Word::Upper
@@ -171,7 +195,11 @@ fn next_word(s: &[u8]) -> (Word, &[u8], &[u8]) {
         Word::Number
     } else {
         take(&|c| {
-            !(is_connector(c) || is_alphabet(c) || rune::is_number(c) || rune::is_punct(c) || rune::is_upper(c))
+            !(is_connector(c)
+                || is_alphabet(c)
+                || rune::is_number(c)
+                || rune::is_punct(c)
+                || rune::is_upper(c))
         });
         Word::Other
     };

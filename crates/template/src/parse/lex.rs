@@ -194,7 +194,8 @@ impl<'t> Lexer<'t> {
 
     fn error(&mut self, message: impl Into<Box<str>>) -> Item {
         let pos = self.start;
-        let item = Item { tok: Tok::Error, pos, end: pos, line: self.start_line, error: Some(message.into()) };
+        let item =
+            Item { tok: Tok::Error, pos, end: pos, line: self.start_line, error: Some(message.into()) };
         self.input = "";
         self.start = 0;
         self.pos = 0;
@@ -354,7 +355,11 @@ impl<'t> Lexer<'t> {
             }
             ')' => {
                 self.paren_depth -= 1;
-                if self.paren_depth < 0 { self.error("unexpected right paren") } else { self.emit(Tok::RightParen) }
+                if self.paren_depth < 0 {
+                    self.error("unexpected right paren")
+                } else {
+                    self.emit(Tok::RightParen)
+                }
             }
             c if c.is_ascii() && rune::is_print(c) => self.emit(Tok::Char),
             c => self.error(format!("unrecognized character in action: {}", quote::unicode(c))),

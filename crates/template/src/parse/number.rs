@@ -28,8 +28,13 @@ impl Number {
         if let Some(imaginary) = text.strip_suffix('i').and_then(parse_float) {
             return Ok(Self::from_complex(text, 0.0, imaginary));
         }
-        let mut number =
-            Self { int: parse_int(text), uint: parse_uint(text), float: None, complex: None, text: text.into() };
+        let mut number = Self {
+            int: parse_int(text),
+            uint: parse_uint(text),
+            float: None,
+            complex: None,
+            text: text.into(),
+        };
         if number.int == Some(0) {
             number.uint = Some(0);
         }
@@ -62,7 +67,8 @@ impl Number {
     }
 
     fn from_complex(text: &str, re: f64, im: f64) -> Self {
-        let mut number = Self { int: None, uint: None, float: None, complex: Some((re, im)), text: text.into() };
+        let mut number =
+            Self { int: None, uint: None, float: None, complex: Some((re, im)), text: text.into() };
         if im == 0.0 {
             number.set_float(re);
         }

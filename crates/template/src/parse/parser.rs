@@ -73,8 +73,10 @@ struct Parser<'t> {
 
 /// Parses `input`: all the definitions in it, the one of the text itself, called `name`, last.
 pub(crate) fn parse(name: &str, input: &str, functions: &Functions) -> Parsed<Vec<Definition>> {
-    let words =
-        Words { break_ok: functions.get("break").is_none(), continue_ok: functions.get("continue").is_none() };
+    let words = Words {
+        break_ok: functions.get("break").is_none(),
+        continue_ok: functions.get("continue").is_none(),
+    };
     let mut parser = Parser {
         name,
         input,
@@ -197,7 +199,8 @@ impl<'t> Parser<'t> {
             None => self.definitions.push(Definition { name, root }),
             Some(at) if is_blank(&self.definitions[at].root) => self.definitions[at].root = root,
             Some(_) if !is_blank(&root) => {
-                return self.error(format!("template: multiple definition of template {}", quote::text(&name)));
+                return self
+                    .error(format!("template: multiple definition of template {}", quote::text(&name)));
             }
             Some(_) => {}
         }

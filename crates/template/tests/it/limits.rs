@@ -21,7 +21,11 @@ fn check(limits: &Limits, text: &str, want: &str) {
 #[test]
 fn endless_recursion_ends() {
     let limits = Limits { depth: 20, ..Limits::default() };
-    check(&limits, "{{define \"r\"}}{{template \"r\"}}{{end}}{{template \"r\"}}", "exceeded maximum template depth (20)");
+    check(
+        &limits,
+        "{{define \"r\"}}{{template \"r\"}}{{end}}{{template \"r\"}}",
+        "exceeded maximum template depth (20)",
+    );
 }
 
 #[test]
@@ -63,7 +67,9 @@ fn huge_values_are_refused_before_they_are_made() {
 
 #[test]
 fn a_map_that_contains_itself_prints_an_error() {
-    for show in ["{{$d}}", "{{toJson $d}}", "{{deepCopy $d}}", "{{deepEqual $d (dict \"d\" $d)}}{{printf \"%s\" $d}}"] {
+    for show in
+        ["{{$d}}", "{{toJson $d}}", "{{deepCopy $d}}", "{{deepEqual $d (dict \"d\" $d)}}{{printf \"%s\" $d}}"]
+    {
         let text = format!("{{{{$d := dict}}}}{{{{$_ := set $d \"d\" $d}}}}{show}");
         let error = render_with(&Limits::default(), &NoHost::default(), &text).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Limit, "{show}: {error}");
@@ -111,6 +117,7 @@ fn deeply_nested_templates_do_not_overflow_the_parser() {
 fn a_hundred_levels_are_fine() {
     let text = format!("{}x{}", "{{if true}}".repeat(40), "{{end}}".repeat(40));
     assert_eq!(render_with(&Limits::default(), &NoHost::default(), &text).unwrap(), 1);
-    let text = "{{define \"r\"}}{{if gt . 0}}x{{template \"r\" (int (sub . 1))}}{{end}}{{end}}{{template \"r\" 50}}";
+    let text =
+        "{{define \"r\"}}{{if gt . 0}}x{{template \"r\" (int (sub . 1))}}{{end}}{{end}}{{template \"r\" 50}}";
     assert_eq!(render_with(&Limits::default(), &NoHost::default(), text).unwrap(), 50);
 }

@@ -91,8 +91,14 @@ fn fails(text: &str, want: &str) {
 
 #[test]
 fn fields_and_methods_answer() {
-    check("{{.m.Name}} {{.m.Path}} {{.m.Params.size}} {{.m.Param \"size\"}} {{.m.Sum 1 2 3}} {{.m.Sum}}", "m1 machines/1 2 2.5 6 0");
-    check("{{$m := .m}}{{$m.Param \"size\"}} {{\"size\" | .m.Param}} {{(.m).Sum 1}} {{range $i := until 2}}{{$.m.Sum $i 1}}{{end}}", "2.5 2.5 1 12");
+    check(
+        "{{.m.Name}} {{.m.Path}} {{.m.Params.size}} {{.m.Param \"size\"}} {{.m.Sum 1 2 3}} {{.m.Sum}}",
+        "m1 machines/1 2 2.5 6 0",
+    );
+    check(
+        "{{$m := .m}}{{$m.Param \"size\"}} {{\"size\" | .m.Param}} {{(.m).Sum 1}} {{range $i := until 2}}{{$.m.Sum $i 1}}{{end}}",
+        "2.5 2.5 1 12",
+    );
 }
 
 #[test]
@@ -112,9 +118,18 @@ fn wrong_calls_fail_in_gos_words() {
 
 #[test]
 fn objects_print_like_structs_and_stringers() {
-    check("{{.m}} {{printf \"%v\" .m}} {{printf \"%+v\" .m}} {{.ip}} {{printf \"%s|%q\" .ip .ip}}", "{m1 [a b]} &{m1 [a b]} &{Name:m1 Tags:[a b]} 10.0.0.1 10.0.0.1|\"10.0.0.1\"");
-    check("{{toJson .m}} {{typeOf .m}} {{kindOf .m}} {{if .m}}true{{end}}", "{\"Name\":\"m1\",\"Tags\":[\"a\",\"b\"]} *models.Machine ptr true");
-    check("{{.m.Task}} {{if .m.Task}}x{{else}}nil{{end}} {{eq .m .m}} {{toString .ip}}", "<nil> nil true 10.0.0.1");
+    check(
+        "{{.m}} {{printf \"%v\" .m}} {{printf \"%+v\" .m}} {{.ip}} {{printf \"%s|%q\" .ip .ip}}",
+        "{m1 [a b]} &{m1 [a b]} &{Name:m1 Tags:[a b]} 10.0.0.1 10.0.0.1|\"10.0.0.1\"",
+    );
+    check(
+        "{{toJson .m}} {{typeOf .m}} {{kindOf .m}} {{if .m}}true{{end}}",
+        "{\"Name\":\"m1\",\"Tags\":[\"a\",\"b\"]} *models.Machine ptr true",
+    );
+    check(
+        "{{.m.Task}} {{if .m.Task}}x{{else}}nil{{end}} {{eq .m .m}} {{toString .ip}}",
+        "<nil> nil true 10.0.0.1",
+    );
 }
 
 #[test]
@@ -133,8 +148,14 @@ fn a_field_is_computed_only_when_asked_for() {
 fn methods_can_render() {
     check("{{.m.CallTemplate \"lib\" .m.Name}}", "<m1>");
     check("{{.m.Expand \"a{{ add 1 2 }}\"}}", "a3");
-    fails("{{.m.CallTemplate \"none\" .}}", "error calling CallTemplate: template: no template \"none\" associated with template \"\"");
-    fails("{{.m.Expand \"{{.x.y}}\"}}", "error calling Expand: template: expand:1:4: executing \"expand\" at <.x.y>: nil data; no entry for key \"x\"");
+    fails(
+        "{{.m.CallTemplate \"none\" .}}",
+        "error calling CallTemplate: template: no template \"none\" associated with template \"\"",
+    );
+    fails(
+        "{{.m.Expand \"{{.x.y}}\"}}",
+        "error calling Expand: template: expand:1:4: executing \"expand\" at <.x.y>: nil data; no entry for key \"x\"",
+    );
     fails("{{.m.Expand \"{{\"}}", "error calling Expand: template: expand:1: unclosed action");
 }
 

@@ -45,7 +45,10 @@ fn a_shuffle_keeps_the_characters() {
 #[test]
 fn what_is_encrypted_can_be_decrypted() {
     for text in ["x", "exactly 16 bytes", "a longer text with é and\\nlines"] {
-        check(&format!("{{{{ encryptAES \"key\" \"{text}\" | decryptAES \"key\" }}}}"), &text.replace("\\n", "\n"));
+        check(
+            &format!("{{{{ encryptAES \"key\" \"{text}\" | decryptAES \"key\" }}}}"),
+            &text.replace("\\n", "\n"),
+        );
     }
 }
 
@@ -61,7 +64,10 @@ fn htpasswd_lines_are_bcrypt() {
 #[cfg_attr(not(feature = "keys"), ignore = "built without the feature keys")]
 fn elliptic_keys_are_pem() {
     let key = shown("{{genPrivateKey \"ecdsa\"}}");
-    assert!(key.starts_with("-----BEGIN EC PRIVATE KEY-----\n") && key.ends_with("-----END EC PRIVATE KEY-----\n"));
+    assert!(
+        key.starts_with("-----BEGIN EC PRIVATE KEY-----\n")
+            && key.ends_with("-----END EC PRIVATE KEY-----\n")
+    );
     check("{{genPrivateKey \"x\"}}", "Unknown type x");
 }
 

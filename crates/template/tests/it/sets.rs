@@ -40,14 +40,16 @@ fn a_text_that_does_not_parse_changes_nothing() {
 #[test]
 fn inline_templates_as_digital_rebar_builds_them() {
     let mut set = Set::new();
-    set.parse("inline", "{{define \"a\"}}A{{template \"b\" .}}{{end}}\\n{{define \"b\"}}B{{end}}\\n").unwrap();
+    set.parse("inline", "{{define \"a\"}}A{{template \"b\" .}}{{end}}\\n{{define \"b\"}}B{{end}}\\n")
+        .unwrap();
     assert_eq!(shown(&set, "a"), "AB");
 }
 
 #[test]
 fn the_calls_of_a_template_are_known() {
     let mut set = Set::new();
-    set.parse("a", "{{if true}}{{template \"x\" .}}{{else}}{{range 3}}{{template \"y\"}}{{end}}{{end}}").unwrap();
+    set.parse("a", "{{if true}}{{template \"x\" .}}{{else}}{{range 3}}{{template \"y\"}}{{end}}{{end}}")
+        .unwrap();
     let calls: Vec<String> = set.calls("a").unwrap().into_iter().collect();
     assert_eq!(calls, ["x", "y"]);
     assert!(set.calls("none").is_none());

@@ -50,7 +50,8 @@ pub(super) fn rsa(scope: &mut Scope<'_>, bits: usize) -> std::result::Result<Rsa
 
 /// An RSA key in the form of PKCS #1.
 pub(super) fn rsa_pem(key: &RsaPrivateKey) -> std::result::Result<String, Fail> {
-    let encoded = key.to_pkcs1_der().map_err(|error| Fail::text(format!("error pem-encoding key: {error}")))?;
+    let encoded =
+        key.to_pkcs1_der().map_err(|error| Fail::text(format!("error pem-encoding key: {error}")))?;
     Ok(der::pem("RSA PRIVATE KEY", encoded.as_bytes()))
 }
 

@@ -28,7 +28,9 @@ use crate::object::Signature;
 use crate::rune;
 use crate::value::{Type, Value};
 use aes::Aes256;
-use aes::cipher::{BlockDecryptMut, BlockEncryptMut, KeyIvInit, block_padding::NoPadding, block_padding::Pkcs7};
+use aes::cipher::{
+    BlockDecryptMut, BlockEncryptMut, KeyIvInit, block_padding::NoPadding, block_padding::Pkcs7,
+};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
@@ -41,25 +43,109 @@ const CERTIFICATE_TYPE: Type = Type::Named(CERTIFICATE);
 const LIST: Type = Type::List(crate::value::Elem::Any);
 
 pub(super) static ROWS: &[Row] = &[
-    row("sha1sum", ONE, |_, a| Ok(hex(&Sha1::digest(str(&a[0]))).into()), "sha1sum STRING", "SHA-1 digest in hexadecimal."),
-    row("sha256sum", ONE, |_, a| Ok(hex(&Sha256::digest(str(&a[0]))).into()), "sha256sum STRING", "SHA-256 digest in hexadecimal."),
-    row("adler32sum", ONE, |_, a| Ok(adler32(str(&a[0])).to_string().into()), "adler32sum STRING", "Adler-32 checksum in decimal."),
-    row("htpasswd", TWO, passwords::htpasswd, "htpasswd USER PASSWORD", "A line for htpasswd files, with bcrypt."),
-    row("derivePassword", Signature::exact(&[Type::Uint32, STR, STR, STR, STR]), passwords::derive, "derivePassword COUNTER KIND PASSWORD USER SITE", "A password by the Master Password algorithm; KIND is maximum, long, medium, short, basic or pin."),
+    row(
+        "sha1sum",
+        ONE,
+        |_, a| Ok(hex(&Sha1::digest(str(&a[0]))).into()),
+        "sha1sum STRING",
+        "SHA-1 digest in hexadecimal.",
+    ),
+    row(
+        "sha256sum",
+        ONE,
+        |_, a| Ok(hex(&Sha256::digest(str(&a[0]))).into()),
+        "sha256sum STRING",
+        "SHA-256 digest in hexadecimal.",
+    ),
+    row(
+        "adler32sum",
+        ONE,
+        |_, a| Ok(adler32(str(&a[0])).to_string().into()),
+        "adler32sum STRING",
+        "Adler-32 checksum in decimal.",
+    ),
+    row(
+        "htpasswd",
+        TWO,
+        passwords::htpasswd,
+        "htpasswd USER PASSWORD",
+        "A line for htpasswd files, with bcrypt.",
+    ),
+    row(
+        "derivePassword",
+        Signature::exact(&[Type::Uint32, STR, STR, STR, STR]),
+        passwords::derive,
+        "derivePassword COUNTER KIND PASSWORD USER SITE",
+        "A password by the Master Password algorithm; KIND is maximum, long, medium, short, basic or pin.",
+    ),
     row("encryptAES", TWO, encrypt, "encryptAES PASSWORD STRING", "Encrypted with AES-256-CBC, in base 64."),
     row("decryptAES", TWO, decrypt, "decryptAES PASSWORD STRING", "What encryptAES made, decrypted."),
     row("uuidv4", Signature::exact(&[]), uuid, "uuidv4", "A random UUID."),
-    row("randAlphaNum", COUNT, |s, a| random_text(s, &a[0], |c| c.is_ascii_alphanumeric()), "randAlphaNum COUNT", "Random letters and digits."),
-    row("randAlpha", COUNT, |s, a| random_text(s, &a[0], |c| c.is_ascii_alphabetic()), "randAlpha COUNT", "Random letters."),
-    row("randNumeric", COUNT, |s, a| random_text(s, &a[0], |c| c.is_ascii_digit()), "randNumeric COUNT", "Random digits."),
-    row("randAscii", COUNT, |s, a| random_text(s, &a[0], |c| (' '..='~').contains(&c)), "randAscii COUNT", "Random printable ASCII."),
+    row(
+        "randAlphaNum",
+        COUNT,
+        |s, a| random_text(s, &a[0], |c| c.is_ascii_alphanumeric()),
+        "randAlphaNum COUNT",
+        "Random letters and digits.",
+    ),
+    row(
+        "randAlpha",
+        COUNT,
+        |s, a| random_text(s, &a[0], |c| c.is_ascii_alphabetic()),
+        "randAlpha COUNT",
+        "Random letters.",
+    ),
+    row(
+        "randNumeric",
+        COUNT,
+        |s, a| random_text(s, &a[0], |c| c.is_ascii_digit()),
+        "randNumeric COUNT",
+        "Random digits.",
+    ),
+    row(
+        "randAscii",
+        COUNT,
+        |s, a| random_text(s, &a[0], |c| (' '..='~').contains(&c)),
+        "randAscii COUNT",
+        "Random printable ASCII.",
+    ),
     row("shuffle", ONE, shuffle, "shuffle STRING", "The characters in random order."),
     row("getHostByName", ONE, resolve, "getHostByName NAME", "An address of the host."),
-    row("genPrivateKey", ONE, generate, "genPrivateKey KIND", "A private key in PEM; KIND is rsa, dsa or ecdsa."),
-    row("genCA", Signature::exact(&[STR, INT]), authority, "genCA NAME DAYS", "A certificate authority with the members Cert and Key."),
-    row("genSelfSignedCert", Signature::exact(&[STR, LIST, LIST, INT]), self_signed, "genSelfSignedCert NAME ADDRESSES NAMES DAYS", "A certificate signed by itself, with the members Cert and Key."),
-    row("genSignedCert", Signature::exact(&[STR, LIST, LIST, INT, CERTIFICATE_TYPE]), signed, "genSignedCert NAME ADDRESSES NAMES DAYS CA", "A certificate signed by an authority, with the members Cert and Key."),
-    row("buildCustomCert", TWO, build, "buildCustomCert CERTIFICATE KEY", "A certificate authority from PEM texts in base 64."),
+    row(
+        "genPrivateKey",
+        ONE,
+        generate,
+        "genPrivateKey KIND",
+        "A private key in PEM; KIND is rsa, dsa or ecdsa.",
+    ),
+    row(
+        "genCA",
+        Signature::exact(&[STR, INT]),
+        authority,
+        "genCA NAME DAYS",
+        "A certificate authority with the members Cert and Key.",
+    ),
+    row(
+        "genSelfSignedCert",
+        Signature::exact(&[STR, LIST, LIST, INT]),
+        self_signed,
+        "genSelfSignedCert NAME ADDRESSES NAMES DAYS",
+        "A certificate signed by itself, with the members Cert and Key.",
+    ),
+    row(
+        "genSignedCert",
+        Signature::exact(&[STR, LIST, LIST, INT, CERTIFICATE_TYPE]),
+        signed,
+        "genSignedCert NAME ADDRESSES NAMES DAYS CA",
+        "A certificate signed by an authority, with the members Cert and Key.",
+    ),
+    row(
+        "buildCustomCert",
+        TWO,
+        build,
+        "buildCustomCert CERTIFICATE KEY",
+        "A certificate authority from PEM texts in base 64.",
+    ),
 ];
 
 fn hex(bytes: &[u8]) -> String {

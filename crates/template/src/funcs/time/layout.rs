@@ -31,7 +31,12 @@ pub(super) enum Std {
     ZoneName,
     /// A numeric offset: whether `Z` stands for UTC, whether minutes and seconds are written, and
     /// whether colons are.
-    Offset { z: bool, minutes: bool, seconds: bool, colon: bool },
+    Offset {
+        z: bool,
+        minutes: bool,
+        seconds: bool,
+        colon: bool,
+    },
     /// Fractional seconds with exactly so many digits.
     Fraction0(usize),
     /// Fractional seconds with at most so many digits.

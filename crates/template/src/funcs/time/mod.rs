@@ -23,20 +23,92 @@ const MODIFY: Signature = Signature::exact(&[STR, TIME]);
 const IN_ZONE: Signature = Signature::exact(&[STR, ANY, STR]);
 
 pub(super) static ROWS: &[Row] = &[
-    row("date", Signature::exact(&[STR, ANY]), date, "date LAYOUT TIME", "The time by a layout of Go, in the local zone. A TIME is a time or seconds since 1970; anything else means now."),
-    row("dateInZone", IN_ZONE, date_in_zone, "dateInZone LAYOUT TIME ZONE", "As date, in the given zone; UTC if that does not exist."),
-    row("date_in_zone", IN_ZONE, date_in_zone, "date_in_zone LAYOUT TIME ZONE", "Another name of dateInZone."),
-    row("htmlDate", Signature::exact(&[ANY]), html_date, "htmlDate TIME", "The time as 2006-01-02, in the local zone."),
-    row("htmlDateInZone", Signature::exact(&[ANY, STR]), html_date_in_zone, "htmlDateInZone TIME ZONE", "The time as 2006-01-02, in the given zone."),
-    row("dateModify", MODIFY, modify, "dateModify DURATION TIME", "The time moved by a duration such as -1.5h; unchanged for a bad duration."),
+    row(
+        "date",
+        Signature::exact(&[STR, ANY]),
+        date,
+        "date LAYOUT TIME",
+        "The time by a layout of Go, in the local zone. A TIME is a time or seconds since 1970; anything else means now.",
+    ),
+    row(
+        "dateInZone",
+        IN_ZONE,
+        date_in_zone,
+        "dateInZone LAYOUT TIME ZONE",
+        "As date, in the given zone; UTC if that does not exist.",
+    ),
+    row(
+        "date_in_zone",
+        IN_ZONE,
+        date_in_zone,
+        "date_in_zone LAYOUT TIME ZONE",
+        "Another name of dateInZone.",
+    ),
+    row(
+        "htmlDate",
+        Signature::exact(&[ANY]),
+        html_date,
+        "htmlDate TIME",
+        "The time as 2006-01-02, in the local zone.",
+    ),
+    row(
+        "htmlDateInZone",
+        Signature::exact(&[ANY, STR]),
+        html_date_in_zone,
+        "htmlDateInZone TIME ZONE",
+        "The time as 2006-01-02, in the given zone.",
+    ),
+    row(
+        "dateModify",
+        MODIFY,
+        modify,
+        "dateModify DURATION TIME",
+        "The time moved by a duration such as -1.5h; unchanged for a bad duration.",
+    ),
     row("date_modify", MODIFY, modify, "date_modify DURATION TIME", "Another name of dateModify."),
-    row("mustDateModify", MODIFY, must_modify, "mustDateModify DURATION TIME", "As dateModify, but fails for a bad duration."),
-    row("must_date_modify", MODIFY, must_modify, "must_date_modify DURATION TIME", "Another name of mustDateModify."),
-    row("toDate", Signature::exact(&[STR, STR]), to_date, "toDate LAYOUT STRING", "The time that the string is by a layout of Go; year 1 if it is none."),
-    row("mustToDate", Signature::exact(&[STR, STR]), must_to_date, "mustToDate LAYOUT STRING", "As toDate, but fails for a bad string."),
-    row("unixEpoch", Signature::exact(&[TIME]), |_, a| Ok(time(&a[0])?.seconds.to_string().into()), "unixEpoch TIME", "Seconds since 1970."),
+    row(
+        "mustDateModify",
+        MODIFY,
+        must_modify,
+        "mustDateModify DURATION TIME",
+        "As dateModify, but fails for a bad duration.",
+    ),
+    row(
+        "must_date_modify",
+        MODIFY,
+        must_modify,
+        "must_date_modify DURATION TIME",
+        "Another name of mustDateModify.",
+    ),
+    row(
+        "toDate",
+        Signature::exact(&[STR, STR]),
+        to_date,
+        "toDate LAYOUT STRING",
+        "The time that the string is by a layout of Go; year 1 if it is none.",
+    ),
+    row(
+        "mustToDate",
+        Signature::exact(&[STR, STR]),
+        must_to_date,
+        "mustToDate LAYOUT STRING",
+        "As toDate, but fails for a bad string.",
+    ),
+    row(
+        "unixEpoch",
+        Signature::exact(&[TIME]),
+        |_, a| Ok(time(&a[0])?.seconds.to_string().into()),
+        "unixEpoch TIME",
+        "Seconds since 1970.",
+    ),
     row("duration", Signature::exact(&[ANY]), duration, "duration SECONDS", "Seconds as 1h2m3s."),
-    row("durationRound", Signature::exact(&[ANY]), duration_round, "durationRound DURATION", "A duration, or the time since a time, in its greatest unit: 2h, 3mo."),
+    row(
+        "durationRound",
+        Signature::exact(&[ANY]),
+        duration_round,
+        "durationRound DURATION",
+        "A duration, or the time since a time, in its greatest unit: 2h, 3mo.",
+    ),
 ];
 
 /// An instant, and the zone it is shown in.
@@ -74,8 +146,7 @@ impl Zone {
             Zone::Utc => (0, "UTC".to_owned()),
             Zone::Fixed { offset, name } => (*offset, name.clone()),
             Zone::Named(zone) => {
-                let clamped =
-                    seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+                let clamped = seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
                 let stamp = Timestamp::from_second(clamped).unwrap_or(Timestamp::UNIX_EPOCH);
                 let info = zone.to_offset_info(stamp);
                 (info.offset().seconds().into(), info.abbreviation().to_owned())
@@ -92,7 +163,8 @@ impl Zone {
     /// The offset that an abbreviation has in this zone around a time.
     fn offset_of(&self, name: &str, seconds: i64) -> Option<i64> {
         const HALF_YEAR: i64 = 182 * 86_400;
-        let found = [seconds, seconds.saturating_sub(HALF_YEAR), seconds.saturating_add(HALF_YEAR)].map(|seconds| self.at(seconds));
+        let found = [seconds, seconds.saturating_sub(HALF_YEAR), seconds.saturating_add(HALF_YEAR)]
+            .map(|seconds| self.at(seconds));
         found.into_iter().find(|(_, have)| have == name).map(|(offset, _)| offset)
     }
 }
@@ -161,8 +233,10 @@ impl Object for Time {
 
     fn method(&self, name: &str) -> Option<Signature> {
         Some(match name {
-            "Year" | "Month" | "Day" | "Hour" | "Minute" | "Second" | "Nanosecond" | "YearDay" | "Weekday" | "Unix"
-            | "UnixNano" | "UnixMilli" | "String" | "IsZero" | "UTC" | "Local" => Signature::exact(&[]),
+            "Year" | "Month" | "Day" | "Hour" | "Minute" | "Second" | "Nanosecond" | "YearDay"
+            | "Weekday" | "Unix" | "UnixNano" | "UnixMilli" | "String" | "IsZero" | "UTC" | "Local" => {
+                Signature::exact(&[])
+            }
             "Format" => Signature::exact(&[STR]),
             "After" | "Before" | "Equal" => Signature::exact(&[TIME]),
             "AddDate" => Signature::exact(&[Type::Int, Type::Int, Type::Int]),
@@ -178,10 +252,15 @@ impl Object for Time {
         };
         Ok(match name {
             "Year" => Value::Int(civil.year),
-            "Month" => Value::object(Named { names: &MONTHS, first: 1, ty: "time.Month", index: civil.month }),
-            "Weekday" => {
-                Value::object(Named { names: &DAYS, first: 0, ty: "time.Weekday", index: civil.weekday() as i64 })
+            "Month" => {
+                Value::object(Named { names: &MONTHS, first: 1, ty: "time.Month", index: civil.month })
             }
+            "Weekday" => Value::object(Named {
+                names: &DAYS,
+                first: 0,
+                ty: "time.Weekday",
+                index: civil.weekday() as i64,
+            }),
             "Day" => Value::Int(civil.day),
             "Hour" => Value::Int(civil.hour),
             "Minute" => Value::Int(civil.minute),
@@ -192,9 +271,9 @@ impl Object for Time {
             "UnixNano" => {
                 Value::Int64(self.seconds.wrapping_mul(1_000_000_000).wrapping_add(self.nanoseconds.into()))
             }
-            "UnixMilli" => {
-                Value::Int64(self.seconds.wrapping_mul(1000).wrapping_add((self.nanoseconds / 1_000_000).into()))
-            }
+            "UnixMilli" => Value::Int64(
+                self.seconds.wrapping_mul(1000).wrapping_add((self.nanoseconds / 1_000_000).into()),
+            ),
             "String" => layout::show(self).into(),
             "IsZero" => self.order(&Time::zero()).is_eq().into(),
             "UTC" => Value::object(self.within(Zone::Utc)),

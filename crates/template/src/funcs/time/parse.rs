@@ -161,7 +161,8 @@ impl Fields {
             Std::WeekDay => Ok(name(&DAYS, value, Some(3))?.1),
             Std::LongWeekDay => Ok(name(&DAYS, value, None)?.1),
             Std::Day | Std::UnderDay | Std::ZeroDay => {
-                let value = if std == Std::UnderDay { value.strip_prefix(' ').unwrap_or(value) } else { value };
+                let value =
+                    if std == Std::UnderDay { value.strip_prefix(' ').unwrap_or(value) } else { value };
                 let (day, rest) = number(value, std == Std::ZeroDay)?;
                 self.day = Some(day);
                 Ok(rest)
@@ -274,13 +275,7 @@ impl Fields {
         if self.am || self.pm { Ok(rest) } else { Err(Bad) }
     }
 
-    fn set_offset<'v>(
-        &mut self,
-        value: &'v str,
-        minutes: bool,
-        seconds: bool,
-        colon: bool,
-    ) -> Step<&'v str> {
+    fn set_offset<'v>(&mut self, value: &'v str, minutes: bool, seconds: bool, colon: bool) -> Step<&'v str> {
         let gap = usize::from(colon);
         let len = 3 + usize::from(minutes) * (2 + gap) + usize::from(seconds) * (2 + gap);
         let (text, rest) = split(value, len)?;
@@ -325,14 +320,8 @@ impl Fields {
         if day < 1 || day > days_in(self.year, month) {
             return Err(": day out of range");
         }
-        let civil = Civil {
-            year: self.year,
-            month,
-            day,
-            hour: self.hour,
-            minute: self.minute,
-            second: self.second,
-        };
+        let civil =
+            Civil { year: self.year, month, day, hour: self.hour, minute: self.minute, second: self.second };
         let utc = civil.seconds();
         let nanoseconds = self.nanoseconds as u32;
         let made = |seconds: i64, zone: Zone| Time { seconds, nanoseconds, zone };
