@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn an_invalid_byte_is_one_rune() {
-        let got: Vec<_> = runes(b"a\xff\xe4\xb8z").map(|(at, r, w)| (at, r, w)).collect();
+        let got: Vec<_> = runes(b"a\xff\xe4\xb8z").collect();
         assert_eq!(got, [(0, 'a', 1), (1, ERROR, 1), (2, ERROR, 1), (3, ERROR, 1), (4, 'z', 1)]);
     }
 

@@ -3,7 +3,7 @@
 //! Tests that fetch Debian packages or boot machines are ignored by default:
 //! `cargo test -p gantry-image -- --ignored`. They keep packages in the build folder, so only the first run is slow.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod debian;
 mod discovery;

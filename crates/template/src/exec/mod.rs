@@ -315,6 +315,7 @@ impl<'a> Exec<'a, '_> {
     }
 
     /// One iteration.
+    #[expect(clippy::needless_pass_by_value, reason = "the callers have no further use for the pair")]
     fn turn(&mut self, index: Rv, item: Rv, branch: &'a Branch) -> Done<Flow> {
         self.step()?;
         let pipe = &branch.pipe;

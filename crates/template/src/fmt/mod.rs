@@ -128,9 +128,7 @@ pub(crate) fn value(value: &Value, room: usize) -> Result<Vec<u8>, Fail> {
 pub(crate) fn for_message(value: &Value, verb: char) -> String {
     const ROOM: usize = 4096;
     let mut out = Vec::new();
-    let mut printer = Printer::new(&mut out, ROOM);
-    printer.top(value, verb, false);
-    drop(printer);
+    Printer::new(&mut out, ROOM).top(value, verb, false);
     out.truncate(ROOM);
     String::from_utf8_lossy(&out).into_owned()
 }

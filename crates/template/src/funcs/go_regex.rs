@@ -182,10 +182,22 @@ impl<'p> Parser<'p> {
     fn escape(&mut self) -> Result<(), Fault<'p>> {
         let start = self.rest;
         match start[1..].chars().next() {
-            Some('A') => return Ok(self.replace(2, r"\A")),
-            Some('b') => return Ok(self.replace(2, r"(?-u:\b)")),
-            Some('B') => return Ok(self.replace(2, r"(?-u:\B)")),
-            Some('z') => return Ok(self.replace(2, r"\z")),
+            Some('A') => {
+                self.replace(2, r"\A");
+                return Ok(());
+            }
+            Some('b') => {
+                self.replace(2, r"(?-u:\b)");
+                return Ok(());
+            }
+            Some('B') => {
+                self.replace(2, r"(?-u:\B)");
+                return Ok(());
+            }
+            Some('z') => {
+                self.replace(2, r"\z");
+                return Ok(());
+            }
             Some('C') => return Err((BAD_ESCAPE, &start[..2])),
             Some('Q') => {
                 let body = &start[2..];

@@ -88,7 +88,7 @@ impl Number {
 
 /// Go's conversion of a float to an int64 on amd64: what does not fit becomes the smallest number.
 pub(crate) fn float_to_i64(x: f64) -> i64 {
-    if x >= -9_223_372_036_854_775_808.0 && x < 9_223_372_036_854_775_808.0 { x as i64 } else { i64::MIN }
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&x) { x as i64 } else { i64::MIN }
 }
 
 fn float_to_u64(x: f64) -> u64 {

@@ -1,4 +1,5 @@
 //! Tests at the border of the crate: templates and data in, text or an error out.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod errors;
 mod goldens;

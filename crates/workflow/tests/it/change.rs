@@ -99,7 +99,8 @@ fn refused_edits_say_why() {
     let staged: fn(&mut World) = |world| {
         world.edit(Force::No, |m| m.stage = "s3".into()).expect("s3 may be entered");
     };
-    let cases: &[(fn(&mut World), Force, Edit, &str)] = &[
+    type Case = (fn(&mut World), Force, Edit, &'static str);
+    let cases: &[Case] = &[
         (|_| {}, Force::No, |m| m.workflow = "gone".into(), "Workflow gone does not exist"),
         (|_| {}, Force::No, |m| m.stage = "gone".into(), "Stage gone does not exist"),
         (at_five, Force::Yes, |m| m.stage = "s1".into(), "Changing machine stage not allowed"),
