@@ -7,7 +7,7 @@ TARGET  = $(or $(CARGO_TARGET_DIR),target)
 MUSL   := x86_64-unknown-linux-musl
 AGENT   = $(TARGET)/$(MUSL)/agent/gantry-agent
 
-.PHONY: help demo test check test-unit test-e2e test-nightly bench agent fmt deny clean
+.PHONY: help demo test check test-unit test-e2e agent fmt deny clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -16,9 +16,9 @@ demo: ## Power on a machine and watch it become a running operating system (ONCE
 	@scripts/setup.sh demo
 	@scripts/demo.sh
 
-test: ## Every test: check, unit, end to end
+test: ## Format, lints, the rules of the house, and every test that needs no built images (see CHANGELOG for end to end)
 	@scripts/setup.sh test
-	@$(MAKE) --no-print-directory check test-unit test-e2e
+	@$(MAKE) --no-print-directory check test-unit
 
 check: ## Format, lints and the rules of the house
 	$(CARGO) fmt --all --check
@@ -30,12 +30,6 @@ test-unit: ## Tests of the crates, without machines
 
 test-e2e: ## Real machines with real firmware in QEMU
 	@scripts/e2e.sh
-
-test-nightly: ## The long forms: crash rounds, fuzzing, all machines
-	@scripts/nightly.sh
-
-bench: ## Measurements, as tables
-	@scripts/bench.sh
 
 agent: ## The static agent that travels to machines
 	$(CARGO) build --locked --profile agent --target $(MUSL) -p gantry-agent-app
