@@ -48,7 +48,11 @@ fn busy(lab: &Lab, marker: &str) -> (gantry_lab::Machine, gantry_lab::Process) {
         ": {marker}; trap '' TERM HUP INT; (setsid sh -c ': {marker}; sleep 1000; :' &) ; sleep 1000; :"
     );
     let process = lab.spawn(&Program::new("sh").args(["-c", &script])).unwrap();
-    assert!(processes(marker).len() >= 2, "{:?}", processes(marker));
+    let deadline = Instant::now() + LONG;
+    while processes(marker).len() < 2 {
+        assert!(Instant::now() < deadline, "machine and program are to run: {:?}", processes(marker));
+        std::thread::yield_now();
+    }
     (machine, process)
 }
 
