@@ -1,0 +1,7 @@
+//! The program as people use it: started, asked, stopped.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command;
+mod program;
+mod serve;

@@ -1,0 +1,44 @@
+//! Starting and stopping.
+
+use std::path::Path;
+
+use crate::program::{GANTRY, Serving, alias, run};
+
+#[test]
+fn the_ready_line_names_the_ports_and_sigterm_ends_it_well() {
+    let server = Serving::start();
+    assert!(server.ready.starts_with("ready api="), "{}", server.ready);
+    assert_eq!(server.tell(&["info", "get", "-F", "text", "-J", "version", "-H"]).trim(), "v4.8.0");
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn called_as_dr_provision_it_serves_and_as_drpcli_it_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Serving::start_as(&alias(&folder, "dr-provision"), &[]);
+    let drpcli = alias(&folder, "drpcli");
+    let asked = run(&drpcli, &["-E", &server.endpoint, "prefs", "list"], &[]);
+    assert_eq!(asked.status, 0, "{}", asked.err);
+    assert!(asked.out.contains("\"defaultBootEnv\": \"local\""), "{}", asked.out);
+    assert_ne!(run(&drpcli, &["serve"], &[]).status, 0, "the client does not serve");
+}
+
+#[test]
+fn flags_that_are_not_there_yet_say_what_to_use() {
+    let ran = run(Path::new(GANTRY), &["serve", "--ha-enabled"], &[("RS_CREATE_SELF", "1")]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.err.contains("--ha-enabled is not there: this server stands alone"), "{}", ran.err);
+    assert!(ran.err.contains("RS_CREATE_SELF is not there"), "{}", ran.err);
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let server = Serving::start();
+    let port = server.endpoint.rsplit(':').next().unwrap();
+    let base = tempfile::tempdir().unwrap();
+    let base = base.path().to_str().unwrap();
+    let args = ["serve", "--base-root", base, "--listen", "127.0.0.1", "--api-port", port, "--backend", "memory"];
+    let ran = run(Path::new(GANTRY), &args, &[]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.err.contains(&format!("cannot listen on API 127.0.0.1:{port}")), "{}", ran.err);
+}
