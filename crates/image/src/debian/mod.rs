@@ -66,7 +66,7 @@ pub struct Options {
 #[serde(deny_unknown_fields)]
 struct Recipe {
     kernels: BTreeMap<String, String>,
-    initramfs: BTreeMap<String, String>,
+    initramfs: BTreeMap<String, BTreeMap<String, String>>,
     system: System,
     tree: Layer,
 }

@@ -3,7 +3,7 @@
 use super::Tailored;
 use crate::apt::{Apt, Deb};
 use crate::error::Doing;
-use crate::tree::{Node, Tree};
+use crate::tree::{Node, Source, Tree};
 use crate::{Error, process};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,8 +12,9 @@ use std::path::Path;
 /// Makes `root.tar` (Debian as installed) and the folder `overlay` (what goes over it) in `work`.
 pub(super) fn install(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Path) -> Result<(), Error> {
     let initramfs = work.join("initramfs");
-    put(&initramfs, "conf.d/driver-policy", &recipe.recipe.initramfs[recipe.flavour], 0o644)?;
-    put(&initramfs, "modules", &recipe.recipe.tree.files["/etc/initramfs-tools/modules"], 0o644)?;
+    for (path, text) in initramfs_files(recipe) {
+        put(&initramfs, path, text, mode_of(text))?;
+    }
     bootstrap(apt, recipe, kernel, work)?;
     write_overlay(recipe, &work.join("overlay"))
 }
@@ -76,7 +77,10 @@ fn overlay(recipe: &Tailored<'_>) -> Tree {
     let identity = recipe.identity;
     let (kernel, options) = (&identity.kernel, identity.kernel_options());
     tree.text("/etc/fstab", format!("PARTUUID={} / ext4 errors=remount-ro 0 0\n", identity.root_partition));
-    tree.text("/etc/initramfs-tools/conf.d/driver-policy", recipe.recipe.initramfs[recipe.flavour].as_str());
+    for (path, text) in initramfs_files(recipe) {
+        let source = Source::Bytes(text.clone().into_bytes());
+        tree.put(&format!("/etc/initramfs-tools/{path}"), Node::File(mode_of(text), source));
+    }
     tree.text("/boot/grub/grub.cfg", grub_config(&identity.root_filesystem.to_string(), &options));
     tree.text(
         &format!("/boot/loader/entries/debian-{kernel}.conf"),
@@ -88,6 +92,16 @@ fn overlay(recipe: &Tailored<'_>) -> Tree {
     tree.put("/boot/vmlinuz", Node::Link(format!("vmlinuz-{kernel}")));
     tree.put("/boot/initrd.img", Node::Link(format!("initrd.img-{kernel}")));
     tree
+}
+
+/// Our files for initramfs-tools, relative to its configuration folder.
+fn initramfs_files<'a>(recipe: &Tailored<'a>) -> impl Iterator<Item = (&'a String, &'a String)> + use<'a> {
+    recipe.recipe.initramfs.get(recipe.flavour).into_iter().flatten()
+}
+
+/// Scripts may be executed.
+fn mode_of(text: &str) -> u32 {
+    if text.starts_with("#!") { 0o755 } else { 0o644 }
 }
 
 /// GRUB's menu: the newest kernel, at once, on screen and serial line.
