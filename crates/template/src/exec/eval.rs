@@ -233,7 +233,10 @@ impl<'a> Exec<'a, '_> {
             }
             ExprKind::Pipe(pipe) => self.pipeline(dot, pipe)?,
             ExprKind::Ident { name, callee } => {
-                self.function(dot, At::Expr(node), name, callee, &[], None)?
+                let mut value = self.function(dot, At::Expr(node), name, callee, &[], None)?;
+                // Of the functions that need no argument, these give an interface.
+                value.iface |= matches!(&**name, "concat" | "coalesce");
+                value
             }
             ExprKind::Chain { base, fields } => self.chain_node(dot, node, base, fields, &[], None)?,
             _ => return Ok(None),

@@ -32,6 +32,10 @@ impl Printer<'_> {
             self.failed = Some(TOO_LONG);
             return;
         }
+        if verb == 'w' && !self.erroring && matches!(value, Value::List(_) | Value::Map(_) | Value::Object(_))
+        {
+            return self.bad_verb(verb, Some(value));
+        }
         match value {
             Value::Nil => self.nested_nil(),
             Value::Bool(b) => match verb {

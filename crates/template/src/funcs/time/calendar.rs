@@ -94,9 +94,23 @@ pub(super) fn days_in(year: i64, month: i64) -> i64 {
     days_from_date(year, month + 1, 1) - days_from_date(year, month, 1)
 }
 
+/// The quoting of package `time`, which escapes all but plain ASCII byte by byte.
+pub(super) fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', byte as char]),
+            b' '..=0x7f => out.push(byte as char),
+            _ => out.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Go's `time.ParseDuration`, in nanoseconds.
 pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
-    let quoted = crate::fmt::quote::text(text.as_bytes());
+    let quoted = quote(text);
     let invalid = || format!("time: invalid duration {quoted}");
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -130,7 +144,7 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
             _ => {
-                let unit = crate::fmt::quote::text(unit.as_bytes());
+                let unit = quote(unit);
                 return Err(format!("time: unknown unit {unit} in duration {quoted}"));
             }
         };

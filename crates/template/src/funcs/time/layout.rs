@@ -164,7 +164,7 @@ fn push(out: &mut String, time: &Time, std: Std, text: &str) {
         Std::ZeroSecond => format!("{:02}", civil.second),
         Std::LongYear if civil.year < 0 => format!("-{:04}", -civil.year),
         Std::LongYear => format!("{:04}", civil.year),
-        Std::Year => format!("{:02}", civil.year.rem_euclid(100)),
+        Std::Year => format!("{:02}", civil.year.abs() % 100),
         Std::UpperPm => if civil.hour >= 12 { "PM" } else { "AM" }.to_owned(),
         Std::LowerPm => if civil.hour >= 12 { "pm" } else { "am" }.to_owned(),
         Std::ZoneName => zone_name(time),

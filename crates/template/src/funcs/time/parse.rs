@@ -1,6 +1,6 @@
 //! Go's `time.ParseInLocation`.
 
-use super::calendar::{Civil, DAYS, MONTHS, days_in, is_leap};
+use super::calendar::{Civil, DAYS, MONTHS, days_in, is_leap, quote};
 use super::layout::{Std, next};
 use super::{Time, Zone};
 
@@ -70,20 +70,6 @@ fn error(layout: &str, value: &str, element: &str, at: &str, message: &str) -> S
         );
     }
     format!("parsing time {}{message}", quote(value))
-}
-
-/// The quoting of package `time`, which escapes all but plain ASCII byte by byte.
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend(['\\', byte as char]),
-            b' '..=0x7f => out.push(byte as char),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    out.push('"');
-    out
 }
 
 /// Skips the text between elements; runs of spaces match runs of spaces.
