@@ -5,14 +5,20 @@
 //!
 //! Left out: building what the demo needs. `scripts/demo.sh` does that first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
-use std::{io, io::Write as _};
+use std::{env, fs};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use gantry_lab::{Disk, DiskBus, Lab, Lifetime, Machine, MachineSpec, default_root};
-use gantry_testkit::{Artifacts, Error, Milestone, Options, PASSWORD, Progress, Result, Scenario};
+use gantry_testkit::{
+    Artifacts, Error, Milestone, Options, PASSWORD, Progress, Result, Scenario, USER, job_progress,
+};
+
+use crate::screen::Screen;
+
+mod screen;
 
 /// The name of the demo's lab: that which `gantry lab` takes when it is told none.
 const LAB: &str = "lab";
@@ -25,10 +31,13 @@ const API: ([u8; 4], u16) = ([127, 0, 0, 1], 8092);
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
-    match run(&matches) {
+    let screen = Screen::new();
+    let ended = run(&matches, &screen);
+    screen.clear();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("Error: {error}"));
+            screen.say(&format!("Error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -48,45 +57,48 @@ fn command() -> Command {
         .arg(Arg::new("once").long("once").action(ArgAction::SetTrue).help("Stop everything at the end"))
 }
 
-fn run(matches: &ArgMatches) -> Result<()> {
+fn run(matches: &ArgMatches, screen: &Screen) -> Result<()> {
     let once = matches.get_flag("once");
     let folder = matches.get_one::<PathBuf>("artifacts").cloned().unwrap_or_default();
     let artifacts = Artifacts::find(&folder)?;
     if let Ok(old) = Lab::attach(&default_root(), LAB) {
-        say("stopping the lab of an earlier demo");
+        screen.waiting("stopping the lab of an earlier demo");
         old.stop()?;
     }
     let lifetime = if once { Lifetime::Owned } else { Lifetime::Detached };
     let options =
         Options { name: Some(LAB.to_owned()), lifetime, api: API.into(), ..Options::deploying(&artifacts)? };
+    screen.waiting("starting the lab and the server");
     let scenario = Scenario::start(&artifacts, &options)?;
-    say(&format!("server: {} (user rocketskates, password {PASSWORD})", scenario.url()));
-    let ended = demonstrate(&scenario);
+    screen.say(&format!("server: {} (user {USER}, password {PASSWORD})", scenario.url()));
+    let ended = demonstrate(&scenario, screen);
     if once {
         let stopped = scenario.stop();
         return ended.and(stopped);
     }
-    look_around(&scenario, &artifacts);
+    screen.clear();
+    look_around(screen, &artifacts);
     ended
 }
 
-fn demonstrate(scenario: &Scenario) -> Result<()> {
+fn demonstrate(scenario: &Scenario, screen: &Screen) -> Result<()> {
     let disks = vec![Disk::blank(DiskBus::Virtio, 4 << 30)];
     let machine = scenario.lab().machine(MachineSpec { disks, ..MachineSpec::new("m1") })?;
     let began = SystemTime::now();
     machine.power_on()?;
     let mut told = Vec::new();
-    tell(&mut told, Milestone { at: Duration::ZERO, text: "power on".to_owned() });
-    let key = match watch(scenario, &machine, began, &mut told) {
+    tell(screen, &mut told, Milestone::power_on());
+    let key = match watch(scenario, &machine, began, &mut told, screen) {
         Ok(key) => key,
         Err(error) => {
-            say(&format!("\nThe last of the serial console:\n{}", console(&machine)));
+            screen.say(&format!("\nThe last of the serial console:\n{}", console(&machine)));
             return Err(error);
         }
     };
-    show_trace(scenario, &key)?;
-    show_times(&told);
-    say(&format!("\n{}", scenario.task_log(&key, "report-running")?.trim_end()));
+    screen.clear();
+    show_trace(screen, scenario, &key)?;
+    show_times(screen, &told);
+    screen.say(&format!("\n{}", scenario.task_log(&key, "report-running")?.trim_end()));
     Ok(())
 }
 
@@ -96,6 +108,7 @@ fn watch(
     machine: &Machine,
     began: SystemTime,
     told: &mut Vec<Milestone>,
+    screen: &Screen,
 ) -> Result<String> {
     let mut progress = Progress::new(began);
     let mut known = None;
@@ -108,10 +121,13 @@ fn watch(
             let complete = scenario.completed(key, machine.name())?;
             let (trace, jobs) = (scenario.trace(key)?, scenario.jobs(key)?);
             for milestone in progress.update(SystemTime::now(), &trace, &jobs) {
-                tell(told, milestone);
+                tell(screen, told, milestone);
             }
             if complete {
                 return Ok(key.clone());
+            }
+            if let Some((part, rest)) = job_progress(&scenario.running_log(&jobs)?) {
+                screen.copying(part, &rest);
             }
         }
         if began.elapsed().unwrap_or_default() > PATIENCE {
@@ -122,50 +138,54 @@ fn watch(
     }
 }
 
-fn tell(told: &mut Vec<Milestone>, milestone: Milestone) {
-    say(&format!("{:7.1} s  {}", milestone.at.as_secs_f64(), milestone.text));
+fn tell(screen: &Screen, told: &mut Vec<Milestone>, milestone: Milestone) {
+    screen.say(&format!("{:7.1} s  {}", milestone.at.as_secs_f64(), milestone.text));
+    screen.waiting(&milestone.next);
     told.push(milestone);
 }
 
-fn show_trace(scenario: &Scenario, key: &str) -> Result<()> {
-    say("\nThe boot, as the server saw it (gantry machines trace shows it again):");
+fn show_trace(screen: &Screen, scenario: &Scenario, key: &str) -> Result<()> {
+    screen.say("\nThe boot, as the server saw it (gantry machines trace m1 shows it again):");
     for entry in scenario.trace(key)? {
         let text = |field: &str| entry.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
-        say(&format!("  {:<30} {:<6} {}", text("Time"), text("Kind"), text("Text")));
+        screen.say(&format!("  {:<30} {:<6} {}", text("Time"), text("Kind"), text("Text")));
     }
     Ok(())
 }
 
-fn show_times(told: &[Milestone]) {
+fn show_times(screen: &Screen, told: &[Milestone]) {
     let marks = [
         ("power-on", "power on"),
         ("discovered", "discovered"),
         ("image written", "image written"),
         ("OS up", "runs its own operating system"),
     ];
-    say("\nSeconds since power-on:");
+    screen.say("\nSeconds since power-on:");
     for (name, text) in marks {
         if let Some(found) = told.iter().find(|one| one.text == text) {
-            say(&format!("  {name:<14} {:7.1}", found.at.as_secs_f64()));
+            screen.say(&format!("  {name:<14} {:7.1}", found.at.as_secs_f64()));
         }
     }
 }
 
-fn look_around(scenario: &Scenario, artifacts: &Artifacts) {
-    let (gantry, url) = (artifacts.gantry.display(), scenario.url());
-    say("\nThe server is still running. Look around:");
-    say(&format!("  {gantry} -E {url} -P {PASSWORD} machines list"));
-    say(&format!("  {gantry} lab console m1"));
-    say(&format!("Stop it:\n  {gantry} lab down"));
+fn look_around(screen: &Screen, artifacts: &Artifacts) {
+    let gantry = nearby(&artifacts.gantry);
+    screen.say("\nThe server is still running. Look around:");
+    for words in ["machines list", "machines trace m1", "lab console m1"] {
+        screen.say(&format!("  {gantry} {words}"));
+    }
+    screen.say(&format!("Stop it:\n  {gantry} lab down"));
+}
+
+/// The program's path as one types it here.
+fn nearby(program: &Path) -> String {
+    let here = env::current_dir().ok().and_then(|here| fs::canonicalize(here).ok());
+    let relative = here.and_then(|here| program.strip_prefix(here).ok());
+    relative.unwrap_or(program).display().to_string()
 }
 
 fn console(machine: &Machine) -> String {
     let text = machine.serial().and_then(|serial| serial.text()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
-}
-
-fn say(line: &str) {
-    // A closed terminal does not stop the demo: its exit code still tells.
-    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -17,6 +17,16 @@ pub struct Milestone {
     pub at: Duration,
     /// What, in words.
     pub text: String,
+    /// What the machine does then, in words.
+    pub next: String,
+}
+
+impl Milestone {
+    /// The first: the machine has power.
+    pub fn power_on() -> Self {
+        let next = "the firmware starts and asks for an address".to_owned();
+        Self { at: Duration::ZERO, text: "power on".to_owned(), next }
+    }
 }
 
 /// Turns what the server says into milestones, each told once.
@@ -35,14 +45,23 @@ impl Progress {
     /// What is new in the machine's trace (`GET /machines/KEY/trace`) and in its jobs (`GET /jobs`), looked at `now`.
     pub fn update(&mut self, now: SystemTime, trace: &[Value], jobs: &[Value]) -> Vec<Milestone> {
         let traced = trace.iter().filter_map(|entry| {
-            let meaning = meaning(entry)?;
-            Some((time(entry).unwrap_or(now), meaning.to_owned(), meaning.to_owned()))
+            let (text, next) = meaning(entry)?;
+            Some((time(entry).unwrap_or(now), text.to_owned(), text.to_owned(), next.to_owned()))
         });
-        let jobs = jobs.iter().filter_map(told_by_job).map(|(key, text)| (now, key, text));
-        let new = traced.chain(jobs).filter(|(_, key, _)| self.seen.insert(key.clone()));
+        let jobs = jobs.iter().filter_map(told_by_job).map(|(key, text, next)| (now, key, text, next));
+        let new = traced.chain(jobs).filter(|(_, key, _, _)| self.seen.insert(key.clone()));
         let since = |time: SystemTime| time.duration_since(self.power_on).unwrap_or_default();
-        new.map(|(time, _, text)| Milestone { at: since(time), text }).collect()
+        new.map(|(time, _, text, next)| Milestone { at: since(time), text, next }).collect()
     }
+}
+
+/// How far a running job is, from 0 to 1, and the rest of what it says: the last line of its log like ` 25 %  38.1 MiB
+/// written  20.0 MB/s  6 s left`, unless it has gone on to something else since.
+pub fn job_progress(log: &str) -> Option<(f64, String)> {
+    let (percent, rest) = log.lines().next_back()?.split_once(" % ")?;
+    // The job log begins its lines with the time.
+    let percent: f64 = percent.split_whitespace().next_back()?.parse().ok()?;
+    Some((percent / 100.0, format!("{percent:3.0} %  {}", rest.trim())))
 }
 
 fn time(entry: &Value) -> Option<SystemTime> {
@@ -53,29 +72,38 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The lines of a trace that mean something to people.
-fn meaning(entry: &Value) -> Option<&'static str> {
+/// The lines of a trace that mean something to people, and what follows them.
+fn meaning(entry: &Value) -> Option<(&'static str, &'static str)> {
     let words = text(entry, "Text");
     match text(entry, "Kind") {
-        "dhcp" if words.contains("ACK") => Some("has an address"),
-        "tftp" | "http" if words.contains("vmlinuz") => Some("has the discovery kernel"),
-        "tftp" | "http" if words.contains("initrd.img") => Some("has the discovery initramfs"),
-        "machine" if words.starts_with("registered") => Some("discovered"),
+        "dhcp" if words.contains("ACK") => {
+            Some(("has an address", "boot loader and discovery kernel download"))
+        }
+        "tftp" | "http" if words.contains("vmlinuz") => {
+            Some(("has the discovery kernel", "discovery initramfs downloads"))
+        }
+        "tftp" | "http" if words.contains("initrd.img") => {
+            Some(("has the discovery initramfs", "the discovery OS starts"))
+        }
+        "machine" if words.starts_with("registered") => Some(("discovered", "its workflow begins")),
         _ => None,
     }
 }
 
-fn told_by_job(job: &Value) -> Option<(String, String)> {
+fn told_by_job(job: &Value) -> Option<(String, String, String)> {
     let (task, state) = (text(job, "Task"), text(job, "State"));
     let task = task.split(':').next().unwrap_or(task);
-    let words = match (task, state) {
+    let (words, next) = match (task, state) {
         ("" | "stage", _) | (_, "created" | "") => return None,
-        ("bootenv", "finished") => "leaves the discovery OS".to_owned(),
-        ("report-running", "finished") => "runs its own operating system".to_owned(),
-        ("image-deploy", "finished") => "image written".to_owned(),
-        (task, state) => format!("task {task} {state}"),
+        ("bootenv", "finished") => ("leaves the discovery OS".to_owned(), "its own kernel starts".to_owned()),
+        ("report-running", "finished") => {
+            ("runs its own operating system".to_owned(), "its workflow ends".to_owned())
+        }
+        ("image-deploy", "finished") => ("image written".to_owned(), "kexec into its own kernel".to_owned()),
+        (task, "running") => (format!("task {task} running"), format!("task {task} runs")),
+        (task, state) => (format!("task {task} {state}"), "the next task starts".to_owned()),
     };
-    Some((format!("{} {state}", text(job, "Uuid")), words))
+    Some((format!("{} {state}", text(job, "Uuid")), words, next))
 }
 
 #[cfg(test)]
@@ -100,8 +128,12 @@ mod tests {
         assert!(progress.update(at, &trace, &[]).is_empty());
         let registered =
             json!({"Kind": "machine", "Text": "registered as m1", "Time": "2026-01-02T03:04:12.5Z"});
-        let milestone = Milestone { at: Duration::from_millis(7_500), text: "discovered".to_owned() };
-        assert_eq!(progress.update(at, &[registered], &[]), [milestone]);
+        let milestones = progress.update(at, &[registered], &[]);
+        assert_eq!(milestones.len(), 1);
+        assert_eq!(
+            (milestones[0].at, milestones[0].text.as_str()),
+            (Duration::from_millis(7_500), "discovered")
+        );
     }
 
     #[test]
@@ -119,5 +151,14 @@ mod tests {
             "task inventory finished, image written"
         );
         assert_eq!(told(&[job("report-running", "finished"), json!({})]), "runs its own operating system");
+    }
+
+    #[test]
+    fn the_log_tells_how_far_a_job_is() {
+        let line = " 25 %  38.1 MiB written  20.0 MB/s  6 s left";
+        let progress = job_progress(&format!("image x\n{line}\n")).unwrap();
+        assert_eq!(progress, (0.25, " 25 %  38.1 MiB written  20.0 MB/s  6 s left".to_owned()));
+        assert_eq!(job_progress(&format!("{line}\nimage written\n")), None);
+        assert_eq!(job_progress(""), None);
     }
 }

@@ -225,6 +225,15 @@ impl Scenario {
         self.runtime.block_on(fetch).map_err(call(format!("read the log of job {job}")))
     }
 
+    /// The log of the job that runs now, empty when none does. `jobs` are those of [`Scenario::jobs`].
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub fn running_log(&self, jobs: &[Value]) -> Result<String> {
+        let running = jobs.iter().find(|job| field(job, "State") == "running");
+        running.map_or(Ok(String::new()), |job| self.job_log(field(job, "Uuid")))
+    }
+
     /// The logs of all jobs of a machine that ran this task, one after another.
     ///
     /// # Errors

@@ -16,15 +16,20 @@ fn objects_are_created_changed_found_and_destroyed() {
     assert_eq!(made["Name"], "rack7-u3");
     let changed = server.tell(&["machines", "update", "Name:rack7-u3", "Description: by hand"]);
     assert_eq!(value(&changed)["Description"], "by hand");
-    let stale = server.ask(&["machines", "update", uuid, "{\"Description\": \"x\"}", "--ref", &made.to_string()]);
+    let stale =
+        server.ask(&["machines", "update", uuid, "{\"Description\": \"x\"}", "--ref", &made.to_string()]);
     assert_eq!(stale.status, 1);
     assert!(stale.err.contains("Patch error at line 0: Test op failed."), "{}", stale.err);
     assert_eq!(server.tell(&["machines", "count", "Name=rack7-u3"]).trim(), "1");
-    let listed = server.tell(&["machines", "list", "Description", "eq", "by hand", "-F", "text", "-J", "Name", "-H"]);
+    let listed =
+        server.tell(&["machines", "list", "Description", "eq", "by hand", "-F", "text", "-J", "Name", "-H"]);
     assert_eq!(listed.trim(), "rack7-u3");
     assert_eq!(server.tell(&["machines", "destroy", uuid]).trim(), format!("Deleted machine {uuid}"));
     let gone = server.ask(&["machines", "show", uuid]);
-    assert_eq!((gone.status, gone.err.trim()), (1, format!("Error: GET: machines/{uuid}: Not Found").as_str()));
+    assert_eq!(
+        (gone.status, gone.err.trim()),
+        (1, format!("Error: GET: machines/{uuid}: Not Found").as_str())
+    );
     assert_eq!(server.ask(&["machines", "exists", uuid]).status, 1);
 }
 
@@ -64,7 +69,9 @@ fn machines_run_workflows_and_tell_their_trace() {
     assert_eq!(server.tell(&["machines", "wait", "Name:m1", "Stage", "stage1", "5"]).trim(), "complete");
     assert_eq!(server.tell(&["machines", "wait", "Name:m1", "Stage", "other", "10ms"]).trim(), "timeout");
     let trace = server.tell(&["machines", "trace", "Name:m1"]);
-    for part in ["boot 1 at ", "registered as m1", "workflow  -> flow1", "job for task1 handed out", "is finished"] {
+    for part in
+        ["boot 1 at ", "registered as m1", "workflow  -> flow1", "job for task1 handed out", "is finished"]
+    {
         assert!(trace.contains(part), "{part} in:\n{trace}");
     }
 }
@@ -82,14 +89,20 @@ fn files_go_up_and_come_down() {
     assert_eq!(std::fs::read(to).unwrap(), b"payload");
     assert_eq!(server.tell(&["files", "download", "dir/x"]), "payload");
     assert_eq!(value(&server.tell(&["files", "list"])), json!(["dir/"]));
-    assert!(server.tell(&["files", "exists", "dir/x"]).starts_with("dir/x: 239f59ed55e737c77147cf55ad0c1b03"));
+    assert!(
+        server.tell(&["files", "exists", "dir/x"]).starts_with("dir/x: 239f59ed55e737c77147cf55ad0c1b03")
+    );
 }
 
 #[test]
 fn wrong_words_and_places_are_explained() {
     let nowhere = run(GANTRY.as_ref(), &["-E", "https://127.0.0.1:1", "info", "get"], &[]);
     assert_eq!(nowhere.status, 1);
-    assert!(nowhere.err.contains("https://127.0.0.1:1/api/v3/info cannot be reached: Connection refused"), "{}", nowhere.err);
+    assert!(
+        nowhere.err.contains("https://127.0.0.1:1/api/v3/info cannot be reached: Connection refused"),
+        "{}",
+        nowhere.err
+    );
     let server = Serving::start();
     let denied = server.ask(&["-P", "wrong", "info", "get"]);
     assert_eq!((denied.status, denied.err.trim()), (1, "Error: : users: Access Denied"));

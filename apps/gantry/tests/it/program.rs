@@ -47,7 +47,15 @@ impl Serving {
         let base = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
         command.env_clear().args(first).arg("--base-root").arg(base.path());
-        command.args(["--backend", "memory", "--listen", "127.0.0.1", "--disable-dhcp", "--cert-type", "P256"]);
+        command.args([
+            "--backend",
+            "memory",
+            "--listen",
+            "127.0.0.1",
+            "--disable-dhcp",
+            "--cert-type",
+            "P256",
+        ]);
         for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
             command.args([port, "0"]);
         }

@@ -37,7 +37,8 @@ fn a_taken_port_is_named() {
     let port = server.endpoint.rsplit(':').next().unwrap();
     let base = tempfile::tempdir().unwrap();
     let base = base.path().to_str().unwrap();
-    let args = ["serve", "--base-root", base, "--listen", "127.0.0.1", "--api-port", port, "--backend", "memory"];
+    let args =
+        ["serve", "--base-root", base, "--listen", "127.0.0.1", "--api-port", port, "--backend", "memory"];
     let ran = run(Path::new(GANTRY), &args, &[]);
     assert_eq!(ran.status, 1);
     assert!(ran.err.contains(&format!("cannot listen on API 127.0.0.1:{port}")), "{}", ran.err);
