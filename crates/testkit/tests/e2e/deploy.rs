@@ -1,0 +1,45 @@
+//! A disk image becomes the machine's operating system, entered by kexec or by a reboot.
+
+use gantry_lab::{Firmware, Happening};
+use gantry_testkit::{Options, Scenario};
+use serde_json::json;
+
+use crate::{DEADLINE, artifacts, assert_traced, ok, power_on};
+
+/// Deploys until the machine reports from its own system; returns how often its firmware started.
+fn deploys(test: &str, firmware: Firmware, kexec: bool) -> Option<usize> {
+    let artifacts = artifacts(test)?;
+    let mut options = ok(Options::deploying(&artifacts));
+    options.params.push(("kexec-ok".to_owned(), json!(kexec)));
+    let scenario = ok(Scenario::start(&artifacts, &options));
+    let machine = power_on(&scenario, firmware);
+    let key = ok(scenario.wait_registered(&machine, DEADLINE));
+    let object = ok(scenario.wait_complete(&key, &machine, DEADLINE));
+    assert_eq!(object["Stage"], "complete", "{object:#}");
+    assert_eq!(object["BootEnv"], "local", "{object:#}");
+    let log = ok(scenario.task_log(&key, "report-running"));
+    assert!(log.contains("Debian GNU/Linux"), "report-running says: {log}");
+    let jobs = ok(scenario.jobs(&key));
+    let deployed = jobs.iter().filter(|job| job["Task"] == "image-deploy").count();
+    assert_eq!(deployed, 1, "the image was not written just once: {jobs:#?}");
+    assert_traced(&ok(scenario.trace(&key)), "http", "images/");
+    let events = machine.status().unwrap().events;
+    let starts = events
+        .iter()
+        .filter(|event| matches!(event.what, Happening::PowerOn | Happening::GuestReset))
+        .count();
+    ok(scenario.stop());
+    Some(starts)
+}
+
+#[test]
+fn image_deploy_kexec() {
+    let Some(starts) = deploys("image_deploy_kexec", Firmware::Bios, true) else { return };
+    assert_eq!(starts, 1, "the firmware ran again");
+}
+
+#[test]
+fn image_deploy_reboot_to_disk() {
+    let Some(starts) = deploys("image_deploy_reboot_to_disk", Firmware::Bios, false) else { return };
+    assert_eq!(starts, 2, "one start to deploy and one from the disk are meant");
+}
