@@ -16,9 +16,9 @@ demo: ## Power on a machine and watch it become a running operating system (ONCE
 	@scripts/setup.sh demo
 	@scripts/demo.sh
 
-test: ## Format, lints, the rules of the house, and every test that needs no built images (see CHANGELOG for end to end)
+test: ## Format, lints, the rules of the house, and every test, those with machines too
 	@scripts/setup.sh test
-	@$(MAKE) --no-print-directory check test-unit
+	@$(MAKE) --no-print-directory check test-unit test-e2e
 
 check: ## Format, lints and the rules of the house
 	$(CARGO) fmt --all --check

@@ -25,13 +25,12 @@ main() {
 }
 
 build_gantry() {
-  local flags=(--locked -p gantry-app -p gantry-demo-app)
   case "$profile" in
-    debug) ;;
-    release) flags+=(--release) ;;
+    # All of it, so that the tests' build of the crates is used again instead of one with other features.
+    debug) cargo build --locked --workspace --all-targets ;;
+    release) cargo build --locked --release -p gantry-app -p gantry-demo-app ;;
     *) printf 'artifacts: PROFILE is %s; debug or release is meant\n' "$profile" >&2; exit 1 ;;
   esac
-  cargo build "${flags[@]}"
   place "$target/$profile/gantry" "$build/gantry"
   place "$target/$profile/gantry-demo" "$build/gantry-demo"
 }

@@ -210,6 +210,14 @@ impl Scenario {
         Ok(list(self.get(&format!("/machines/{key}/trace"), &[])?))
     }
 
+    /// The boot trace of a machine, all its power-ons.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub fn whole_trace(&self, key: &str) -> Result<Vec<Value>> {
+        Ok(list(self.get(&format!("/machines/{key}/trace"), &[("boot", "all")])?))
+    }
+
     /// The log of a job.
     ///
     /// # Errors

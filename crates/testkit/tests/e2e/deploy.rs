@@ -22,7 +22,7 @@ fn deploys(test: &str, firmware: Firmware, kexec: bool) -> Option<usize> {
     let jobs = ok(scenario.jobs(&key));
     let deployed = jobs.iter().filter(|job| job["Task"] == "image-deploy").count();
     assert_eq!(deployed, 1, "the image was not written just once: {jobs:#?}");
-    assert_traced(&ok(scenario.trace(&key)), "http", "images/");
+    assert_traced(&ok(scenario.whole_trace(&key)), "http", "images/");
     let events = machine.status().unwrap().events;
     let starts = events
         .iter()

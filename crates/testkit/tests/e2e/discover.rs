@@ -29,7 +29,7 @@ fn discovers(test: &str, firmware: Firmware) -> Option<Vec<Value>> {
 fn bios_pxe_discovers() {
     let Some(trace) = discovers("bios_pxe_discovers", Firmware::Bios) else { return };
     // QEMU's network card is an iPXE that can do all that is needed, so no loader is sent before the script.
-    assert_traced(&trace, "http", "default.ipxe");
+    assert_traced(&trace, "tftp", "default.ipxe");
 }
 
 #[test]

@@ -126,9 +126,14 @@ impl Ask<'_> {
     }
 
     fn choice(&self, file: String, step: Step) -> Choice {
-        let file =
-            if self.client.boot == Boot::Http && !file.contains("://") { self.url(&file) } else { file };
+        let file = if self.by_http(step) && !file.contains("://") { self.url(&file) } else { file };
         Choice { file, step }
+    }
+
+    /// Firmware that boots over HTTP gets URLs, and so does the iPXE that it loaded: TFTP may not pass there.
+    fn by_http(&self, step: Step) -> bool {
+        let follows = || self.engine.memory.boots_by_http(&self.packet.chaddr, self.engine.now);
+        self.client.boot == Boot::Http || step == Step::Script && follows()
     }
 
     fn url(&self, file: &str) -> String {
@@ -164,12 +169,14 @@ impl Ask<'_> {
 
     /// What the next packet of this client is to be judged by.
     pub(super) fn remember_loader(&self, choice: &Result<Choice, Withheld>) -> Option<Remember> {
-        let script = match choice.as_ref().ok()?.step {
+        let choice = choice.as_ref().ok()?;
+        let script = match choice.step {
             Step::Loader => false,
             Step::Script => true,
             Step::Explicit => return None,
         };
-        let handed = Handed { xid: self.packet.xid, at: self.engine.now, script };
+        let http = self.by_http(choice.step);
+        let handed = Handed { xid: self.packet.xid, at: self.engine.now, script, http };
         Some(Remember::Handed(self.packet.chaddr, handed))
     }
 }

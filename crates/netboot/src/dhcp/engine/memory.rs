@@ -81,6 +81,8 @@ pub struct Handed {
     pub at: Time,
     /// It was the script, so the chain of loaders is complete; else a loader, after which iPXE may come.
     pub script: bool,
+    /// It was named by URL: the firmware boots over HTTP, so what it loads goes on that way.
+    pub http: bool,
 }
 
 /// The memory.
@@ -216,8 +218,16 @@ impl Memory {
 
     /// Did this client get a boot loader in an earlier transaction of this boot, or the script in this one?
     pub fn has_loader(&self, client: &Hardware, xid: u32, now: Time) -> bool {
-        let fresh = self.handed.get(client).filter(|handed| now < handed.at.plus_seconds(HANDED_SECONDS));
-        fresh.is_some_and(|handed| handed.script == (handed.xid == xid))
+        self.handed(client, now).is_some_and(|handed| handed.script == (handed.xid == xid))
+    }
+
+    /// Did this client get its boot files by URL in this boot?
+    pub fn boots_by_http(&self, client: &Hardware, now: Time) -> bool {
+        self.handed(client, now).is_some_and(|handed| handed.http)
+    }
+
+    fn handed(&self, client: &Hardware, now: Time) -> Option<&Handed> {
+        self.handed.get(client).filter(|handed| now < handed.at.plus_seconds(HANDED_SECONDS))
     }
 
     /// Was the pool full a moment ago, with no lease deleted since?
@@ -327,7 +337,7 @@ mod tests {
     fn a_loader_is_remembered_for_this_boot_only() {
         let mut memory = Memory::new();
         let mac = Hardware::new(&[1, 2, 3, 4, 5, 6]);
-        let handed = |xid, script| Remember::Handed(mac, Handed { xid, at: at(0), script });
+        let handed = |xid, script| Remember::Handed(mac, Handed { xid, at: at(0), script, http: false });
         memory.apply(vec![handed(7, false)], at(0));
         assert!(!memory.has_loader(&mac, 7, at(1)), "the same transaction gets the same answer");
         assert!(memory.has_loader(&mac, 8, at(1)));

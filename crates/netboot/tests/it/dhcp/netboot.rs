@@ -109,6 +109,22 @@ fn firmware_that_was_given_our_loader_is_not_chained_again() {
 }
 
 #[test]
+fn the_ipxe_of_firmware_that_boots_by_http_goes_on_by_http() {
+    let mut world = lab();
+    let url = "http://10.0.0.1:8091/default.ipxe";
+    world.say(&format!("dis mac=1 xid=1 http arch=16 {PRL}"));
+    world.say(&format!("req mac=1 xid=1 50=10.0.0.10 http arch=16 {PRL}"));
+    assert_eq!(file(&mut world, "mac=1 xid=2 ipxe-efi arch=7"), url);
+    world.say(&format!("req mac=1 xid=2 50=10.0.0.10 ipxe-efi arch=7 {PRL}"));
+    assert_eq!(file(&mut world, "mac=1 xid=2 ipxe-efi arch=7"), url, "asked again");
+    assert_eq!(file(&mut world, "mac=2 xid=2 ipxe-efi arch=7"), "default.ipxe", "another machine");
+    world.now += 60;
+    world.say(&format!("dis mac=1 xid=3 pxe arch=7 {PRL}"));
+    world.say(&format!("req mac=1 xid=3 50=10.0.0.10 pxe arch=7 {PRL}"));
+    assert_eq!(file(&mut world, "mac=1 xid=4 ipxe-efi arch=7"), "default.ipxe", "its next boot is by PXE");
+}
+
+#[test]
 fn machines_boot_by_their_environment() {
     let mut world = lab();
     world.machine("at-home", 1, "local");
