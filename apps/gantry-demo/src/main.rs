@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
-use std::{env, fs};
+use std::{env, fs, process};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use gantry_lab::{Disk, DiskBus, Lab, Lifetime, Machine, MachineSpec, default_root};
@@ -71,17 +71,17 @@ fn run(matches: &ArgMatches, screen: &Screen) -> Result<()> {
     screen.waiting("starting the lab and the server");
     let scenario = Scenario::start(&artifacts, &options)?;
     screen.say(&format!("server: {} (user {USER}, password {PASSWORD})", scenario.url()));
-    let ended = demonstrate(&scenario, screen);
+    let ended = demonstrate(&artifacts, &scenario, screen);
+    screen.clear();
     if once {
         let stopped = scenario.stop();
         return ended.and(stopped);
     }
-    screen.clear();
-    look_around(screen, &artifacts);
-    ended
+    look_around(screen, &artifacts.gantry, ended.as_deref().unwrap_or("NAME"));
+    ended.map(drop)
 }
 
-fn demonstrate(scenario: &Scenario, screen: &Screen) -> Result<()> {
+fn demonstrate(artifacts: &Artifacts, scenario: &Scenario, screen: &Screen) -> Result<String> {
     let disks = vec![Disk::blank(DiskBus::Virtio, 4 << 30)];
     let machine = scenario.lab().machine(MachineSpec { disks, ..MachineSpec::new("m1") })?;
     let began = SystemTime::now();
@@ -96,10 +96,11 @@ fn demonstrate(scenario: &Scenario, screen: &Screen) -> Result<()> {
         }
     };
     screen.clear();
-    show_trace(screen, scenario, &key)?;
+    let name = scenario.name_of(&key)?;
+    show_trace(screen, &artifacts.gantry, scenario.url(), &name)?;
     show_times(screen, &told);
     screen.say(&format!("\n{}", scenario.task_log(&key, "report-running")?.trim_end()));
-    Ok(())
+    Ok(name)
 }
 
 /// Tells milestones as they come, until the workflow is complete; returns the machine's key.
@@ -111,24 +112,25 @@ fn watch(
     screen: &Screen,
 ) -> Result<String> {
     let mut progress = Progress::new(began);
+    let mac = machine.status()?.spec.mac(0).to_string();
     let mut known = None;
     loop {
         if known.is_none() {
             known = scenario.registered(machine)?;
         }
-        if let Some(key) = &known {
-            // Asked first: what led to the end is told before the end is.
-            let complete = scenario.completed(key, machine.name())?;
-            let (trace, jobs) = (scenario.trace(key)?, scenario.jobs(key)?);
-            for milestone in progress.update(SystemTime::now(), &trace, &jobs) {
-                tell(screen, told, milestone);
-            }
-            if complete {
-                return Ok(key.clone());
-            }
-            if let Some((part, rest)) = job_progress(&scenario.running_log(&jobs)?) {
-                screen.copying(part, &rest);
-            }
+        // Asked first: what led to the end is told before the end is.
+        let complete = known.as_ref().map_or(Ok(false), |key| scenario.completed(key, machine.name()))?;
+        let jobs = known.as_ref().map_or(Ok(Vec::new()), |key| scenario.jobs(key))?;
+        let trace = scenario.trace(known.as_ref().unwrap_or(&mac))?;
+        for milestone in progress.update(SystemTime::now(), &trace, &jobs) {
+            tell(screen, told, milestone);
+        }
+        match known {
+            Some(key) if complete => return Ok(key),
+            _ => {}
+        }
+        if let Some((part, rest)) = job_progress(&scenario.running_log(&jobs)?) {
+            screen.copying(part, &rest);
         }
         if began.elapsed().unwrap_or_default() > PATIENCE {
             let what = "the machine to report in from its own operating system".to_owned();
@@ -144,12 +146,16 @@ fn tell(screen: &Screen, told: &mut Vec<Milestone>, milestone: Milestone) {
     told.push(milestone);
 }
 
-fn show_trace(screen: &Screen, scenario: &Scenario, key: &str) -> Result<()> {
-    screen.say("\nThe boot, as the server saw it (gantry machines trace m1 shows it again):");
-    for entry in scenario.trace(key)? {
-        let text = |field: &str| entry.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
-        screen.say(&format!("  {:<30} {:<6} {}", text("Time"), text("Kind"), text("Text")));
-    }
+/// The trace, as the command line prints it.
+fn show_trace(screen: &Screen, gantry: &Path, url: &str, name: &str) -> Result<()> {
+    screen.say(&format!("\nThe boot, as the server saw it ({} machines trace Name:{name}):", nearby(gantry)));
+    let mut command = process::Command::new(gantry);
+    command.args(["--endpoint", url, "--username", USER, "--password", PASSWORD, "machines", "trace"]);
+    command.arg(format!("Name:{name}"));
+    let output =
+        command.output().map_err(|source| Error::Io { what: format!("run {}", gantry.display()), source })?;
+    let said = if output.status.success() { output.stdout } else { output.stderr };
+    screen.say(String::from_utf8_lossy(&said).trim_end());
     Ok(())
 }
 
@@ -168,10 +174,15 @@ fn show_times(screen: &Screen, told: &[Milestone]) {
     }
 }
 
-fn look_around(screen: &Screen, artifacts: &Artifacts) {
-    let gantry = nearby(&artifacts.gantry);
+fn look_around(screen: &Screen, gantry: &Path, name: &str) {
+    let gantry = nearby(gantry);
     screen.say("\nThe server is still running. Look around:");
-    for words in ["machines list", "machines trace m1", "lab console m1"] {
+    for words in [
+        "machines list",
+        &format!("machines show Name:{name}"),
+        &format!("machines trace Name:{name}"),
+        "lab console m1",
+    ] {
         screen.say(&format!("  {gantry} {words}"));
     }
     screen.say(&format!("Stop it:\n  {gantry} lab down"));

@@ -209,7 +209,7 @@ pub static OPERATIONS: &[Operation] = &[
     row(Op::MachineToken, Get, "/machines/{key}/token", NONE, need("machines", "token"), Nothing, Type("TokenAnswer"),
         "Make a token that acts as the machine. `ttl` in seconds or as a duration."),
     row(Op::MachineTrace, Get, "/machines/{key}/trace", NONE, hidden("machines", "get"), Nothing, Json("array of trace entries"),
-        "The boot trace: every DHCP message, file, check-in, job and reboot of the machine in order. `boot=all`, or the number of boots to go back; `since` (sequence number) continues; `wait` (duration) waits for something newer."),
+        "The boot trace: every DHCP message, file, check-in, job and reboot of the machine in order. The key may also be the MAC or the address of a machine that has not registered. `boot=all`, or the number of boots to go back; `since` (sequence number) continues; `wait` (duration) waits for something newer."),
 
     row(Op::JobCreate, Post, "/jobs", NONE, Need::Changes, Object, Object,
         "Ask for the next job of a machine. 201: a new job; 202: one to continue; 204: nothing to do now."),

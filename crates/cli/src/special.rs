@@ -21,7 +21,7 @@ static VERBS: &[(&str, &[Verb])] = &[
         verb("addtask", &[ID, Rest("tasks")], &[], Do::AddToList("Tasks"), "Append tasks"),
         verb("removetask", &[ID, Rest("tasks")], &[], Do::RemoveFromList("Tasks"), "Remove tasks"),
         verb("inserttask", &[ID, Needed("task"), Optional("offset")], &[], Do::InsertTask, "Insert a task after the present one, or so many further on"),
-        verb("trace", &[ID], &[("follow", Takes::Nothing, "Go on while the machine does"), ("boot", Takes::Value, "`all`, or how many boots to go back")], Do::Trace, "Show the boot trace: what happened, when, how long it took"),
+        verb("trace", &[ID], &[("follow", Takes::Nothing, "Go on while the machine does"), ("boot", Takes::Value, "`all`, or how many boots to go back")], Do::Trace, "Show the boot trace: what happened, when, how long it took (ID may be the MAC of a machine that has not registered)"),
         verb("currentlog", &[ID], &[], Do::CurrentLog, "Show the log of the present job"),
         verb("deletejobs", &[ID], &[], Do::DeleteJobs, "Delete all jobs of the machine"),
         verb("token", &[ID], &[("ttl", Takes::Value, "How long it lasts (duration)")], Do::MachineToken, "Make a token that acts as the machine"),

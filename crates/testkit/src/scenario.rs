@@ -172,6 +172,14 @@ impl Scenario {
         Ok(found.and_then(|found| found.get("Uuid")).and_then(Value::as_str).map(str::to_owned))
     }
 
+    /// The name of a machine, by its key.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub fn name_of(&self, key: &str) -> Result<String> {
+        Ok(field(&self.get(&format!("/machines/{key}"), &[])?, "Name").to_owned())
+    }
+
     /// Waits until the machine's workflow is complete; returns the machine as it is then.
     ///
     /// # Errors
@@ -202,7 +210,7 @@ impl Scenario {
         Ok(list(self.get("/jobs", &[("Machine", key)])?))
     }
 
-    /// The boot trace of a machine's latest power-on.
+    /// The boot trace of a machine's latest power-on. Before it has registered, its MAC is its key.
     ///
     /// # Errors
     /// [`Error::Call`].

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gantry_api::types::{Whoami, WhoamiResult};
 use gantry_api::{Error, duration};
-use gantry_model::{Kind, Machine, View};
+use gantry_model::{Kind, Machine, View, check};
 use serde_json::json;
 
 use super::answer::{self, Answer};
@@ -116,7 +116,6 @@ fn share(known: &[String], given: &[String]) -> u64 {
 
 /// `GET /machines/<k>/trace`
 pub(super) async fn trace(ask: Ask) -> Answer {
-    let machine = machine(&ask)?;
     let since = number(&ask, "since")?.unwrap_or_default();
     let wait = match ask.query.get("wait") {
         Some(text) => {
@@ -124,11 +123,14 @@ pub(super) async fn trace(ask: Ask) -> Answer {
         }
         None => Duration::ZERO,
     };
-    let wanted = Wanted {
-        machine: machine.uuid.to_string(),
-        macs: machine.hardware_addrs.clone(),
-        address: machine.address.0,
-        since,
+    let wanted = match machine(&ask) {
+        Ok(machine) => Wanted {
+            machine: machine.uuid.to_string(),
+            macs: machine.hardware_addrs.clone(),
+            address: machine.address.0,
+            since,
+        },
+        Err(error) => Wanted { since, ..stranger(&ask.route.key).ok_or(error)? },
     };
     let deadline = tokio::time::Instant::now() + wait;
     let mut entries = read(&ask, &wanted).await?;
@@ -151,6 +153,14 @@ pub(super) async fn trace(ask: Ask) -> Answer {
         entries.retain(|entry| entry.boot == boot);
     }
     answer::ok(&entries)
+}
+
+/// Who is meant by a MAC or an address while no machine has registered with it: a boot that fails before is the one that most
+/// needs to be seen.
+fn stranger(key: &str) -> Option<Wanted> {
+    let mac = || Some(Wanted { macs: vec![check::mac(key).ok()?], ..Wanted::default() });
+    let address = || Some(Wanted { address: Some(key.parse().ok()?), ..Wanted::default() });
+    mac().or_else(address)
 }
 
 async fn read(ask: &Ask, wanted: &Wanted) -> Result<Vec<crate::trace::Entry>, Error> {

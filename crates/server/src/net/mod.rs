@@ -160,7 +160,15 @@ impl Reports {
         if *retries > 0 {
             data.insert("Retries".into(), (*retries).into());
         }
-        let mut text = format!("{} /{} {status} {bytes} bytes", wanted.protocol.word(), wanted.path);
+        let milliseconds = duration.as_millis();
+        let mut text = format!(
+            "{} /{} {status} {bytes} bytes in {milliseconds} ms",
+            wanted.protocol.word(),
+            wanted.path
+        );
+        if *retries > 0 {
+            text = format!("{text}, {retries} retries");
+        }
         if let Some(error) = error {
             text = format!("{text}: {error}");
         }

@@ -46,4 +46,8 @@ async fn the_trace_tells_what_happened_in_order() {
     let (news, _) = tokio::join!(server.get(&path), server.post("/whoami", json!({ "OnDiskUUID": uuid })));
     assert_eq!(news.json()[0]["Text"], "asks who it is");
     assert_eq!(server.get("/machines/nosuch/trace").await.error(), "404 GET: machines/nosuch: Not Found");
+    // Firmware that has asked for an address, or for files, is found by what it is known by.
+    for stranger in ["52-54-00-00-00-01", "192.0.2.1"] {
+        assert_eq!(server.get(&format!("/machines/{stranger}/trace")).await.json(), json!([]));
+    }
 }
