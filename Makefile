@@ -7,7 +7,7 @@ TARGET  = $(or $(CARGO_TARGET_DIR),target)
 MUSL   := x86_64-unknown-linux-musl
 AGENT   = $(TARGET)/$(MUSL)/agent/gantry-agent
 
-.PHONY: help demo test check test-unit test-e2e agent fmt deny clean
+.PHONY: help demo test check test-unit test-e2e bench-boot agent fmt deny clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,6 +30,11 @@ test-unit: ## Tests of the crates, without machines
 
 test-e2e: ## Real machines with real firmware in QEMU
 	@scripts/e2e.sh
+
+bench-boot: ## Seconds from power-on to the running system, by firmware (ROUNDS=3)
+	@scripts/setup.sh demo
+	@scripts/artifacts.sh
+	$(BUILD)/gantry-demo --artifacts $(BUILD) --measure $(or $(ROUNDS),3)
 
 agent: ## The static agent that travels to machines
 	$(CARGO) build --locked --profile agent --target $(MUSL) -p gantry-agent-app

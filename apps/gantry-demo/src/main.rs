@@ -11,13 +11,14 @@ use std::time::{Duration, SystemTime};
 use std::{env, fs, process};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use gantry_lab::{Disk, DiskBus, Lab, Lifetime, Machine, MachineSpec, default_root};
+use gantry_lab::{Disk, DiskBus, Firmware, Lab, Lifetime, Machine, MachineSpec, default_root};
 use gantry_testkit::{
     Artifacts, Error, Milestone, Options, PASSWORD, Progress, Result, Scenario, USER, job_progress,
 };
 
 use crate::screen::Screen;
 
+mod measure;
 mod screen;
 
 /// The name of the demo's lab: that which `gantry lab` takes when it is told none.
@@ -28,6 +29,20 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const LOOK: Duration = Duration::from_millis(300);
 /// The API on the host.
 const API: ([u8; 4], u16) = ([127, 0, 0, 1], 8092);
+
+/// Firmware by its name on the command line.
+const FIRMWARE: [(&str, Firmware); 3] =
+    [("bios", Firmware::Bios), ("uefi-pxe", Firmware::UefiPxe), ("uefi-http", Firmware::UefiHttp)];
+/// What is timed, and the milestone that it is.
+const MARKS: [(&str, &str); 7] = [
+    ("has an address", "has an address"),
+    ("has discovery kernel", "has the discovery kernel"),
+    ("has discovery initramfs", "has the discovery initramfs"),
+    ("discovered", "discovered"),
+    ("deploy begins", "task image-deploy running"),
+    ("image written", "image written"),
+    ("OS up", "runs its own operating system"),
+];
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
@@ -55,23 +70,46 @@ fn command() -> Command {
                 .help("Folder that scripts/artifacts.sh has filled"),
         )
         .arg(Arg::new("once").long("once").action(ArgAction::SetTrue).help("Stop everything at the end"))
+        .arg(
+            Arg::new("firmware")
+                .long("firmware")
+                .value_name("FIRMWARE")
+                .value_parser(FIRMWARE.map(|(name, _)| name))
+                .default_value("bios")
+                .help("What runs when the power comes on"),
+        )
+        .arg(
+            Arg::new("measure")
+                .long("measure")
+                .value_name("ROUNDS")
+                .value_parser(value_parser!(u8).range(1..=20))
+                .help("Boot so often with each firmware, stop everything, and print the times only"),
+        )
 }
 
 fn run(matches: &ArgMatches, screen: &Screen) -> Result<()> {
-    let once = matches.get_flag("once");
     let folder = matches.get_one::<PathBuf>("artifacts").cloned().unwrap_or_default();
     let artifacts = Artifacts::find(&folder)?;
+    if let Some(rounds) = matches.get_one::<u8>("measure") {
+        return measure::run(&artifacts, usize::from(*rounds), screen);
+    }
+    let wanted = matches.get_one::<&str>("firmware").copied();
+    let firmware = FIRMWARE
+        .iter()
+        .find(|(name, _)| Some(*name) == wanted)
+        .map_or(Firmware::Bios, |(_, firmware)| *firmware);
     if let Ok(old) = Lab::attach(&default_root(), LAB) {
         screen.waiting("stopping the lab of an earlier demo");
         old.stop()?;
     }
+    let once = matches.get_flag("once");
     let lifetime = if once { Lifetime::Owned } else { Lifetime::Detached };
     let options =
         Options { name: Some(LAB.to_owned()), lifetime, api: API.into(), ..Options::deploying(&artifacts)? };
     screen.waiting("starting the lab and the server");
     let scenario = Scenario::start(&artifacts, &options)?;
     screen.say(&format!("server: {} (user {USER}, password {PASSWORD})", scenario.url()));
-    let ended = demonstrate(&artifacts, &scenario, screen);
+    let ended = demonstrate(&artifacts, &scenario, firmware, screen);
     screen.clear();
     if once {
         let stopped = scenario.stop();
@@ -81,26 +119,36 @@ fn run(matches: &ArgMatches, screen: &Screen) -> Result<()> {
     ended.map(drop)
 }
 
-fn demonstrate(artifacts: &Artifacts, scenario: &Scenario, screen: &Screen) -> Result<String> {
-    let disks = vec![Disk::blank(DiskBus::Virtio, 4 << 30)];
-    let machine = scenario.lab().machine(MachineSpec { disks, ..MachineSpec::new("m1") })?;
-    let began = SystemTime::now();
-    machine.power_on()?;
-    let mut told = Vec::new();
-    tell(screen, &mut told, Milestone::power_on());
-    let key = match watch(scenario, &machine, began, &mut told, screen) {
-        Ok(key) => key,
-        Err(error) => {
-            screen.say(&format!("\nThe last of the serial console:\n{}", console(&machine)));
-            return Err(error);
-        }
-    };
+fn demonstrate(
+    artifacts: &Artifacts,
+    scenario: &Scenario,
+    firmware: Firmware,
+    screen: &Screen,
+) -> Result<String> {
+    let (key, told) = boot(scenario, firmware, screen)?;
     screen.clear();
     let name = scenario.name_of(&key)?;
     show_trace(screen, &artifacts.gantry, scenario.url(), &name)?;
     show_times(screen, &told);
     screen.say(&format!("\n{}", scenario.task_log(&key, "report-running")?.trim_end()));
     Ok(name)
+}
+
+/// Powers a fresh machine on and tells what it does until its workflow is complete; returns its key and all that was told.
+fn boot(scenario: &Scenario, firmware: Firmware, screen: &Screen) -> Result<(String, Vec<Milestone>)> {
+    let disks = vec![Disk::blank(DiskBus::Virtio, 4 << 30)];
+    let machine = scenario.lab().machine(MachineSpec { firmware, disks, ..MachineSpec::new("m1") })?;
+    let began = SystemTime::now();
+    machine.power_on()?;
+    let mut told = Vec::new();
+    tell(screen, &mut told, Milestone::power_on());
+    match watch(scenario, &machine, began, &mut told, screen) {
+        Ok(key) => Ok((key, told)),
+        Err(error) => {
+            screen.say(&format!("\nThe last of the serial console:\n{}", console(&machine)));
+            Err(error)
+        }
+    }
 }
 
 /// Tells milestones as they come, until the workflow is complete; returns the machine's key.
@@ -160,16 +208,10 @@ fn show_trace(screen: &Screen, gantry: &Path, url: &str, name: &str) -> Result<(
 }
 
 fn show_times(screen: &Screen, told: &[Milestone]) {
-    let marks = [
-        ("power-on", "power on"),
-        ("discovered", "discovered"),
-        ("image written", "image written"),
-        ("OS up", "runs its own operating system"),
-    ];
     screen.say("\nSeconds since power-on:");
-    for (name, text) in marks {
+    for (name, text) in MARKS {
         if let Some(found) = told.iter().find(|one| one.text == text) {
-            screen.say(&format!("  {name:<14} {:7.1}", found.at.as_secs_f64()));
+            screen.say(&format!("  {name:<24} {:7.1}", found.at.as_secs_f64()));
         }
     }
 }
