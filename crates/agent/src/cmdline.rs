@@ -1,7 +1,8 @@
 //! The kernel command line: who we are, where the server is, how the network is meant to be.
 //!
-//! Two vocabularies are understood. Ours: `gantry.url`, `gantry.token`, `gantry.uuid`, `gantry.tls`,
-//! `gantry.shell`, `gantry.panic`. That of the older discovery system (engine.md §6, network.md §2.12):
+//! Two vocabularies are understood. Ours: `gantry.url`, `gantry.config`, `gantry.token`, `gantry.uuid`, `gantry.tls`,
+//! `gantry.shell`, `gantry.panic`. A token is better not written here, where every process of the machine and the
+//! kernel's log show it: `gantry.config` names a file of the server that has it (see `runner::credentials`). That of the older discovery system (engine.md §6, network.md §2.12):
 //! `provisioner.web`, `provisioner.wsurl`, `rs.uuid`, `rs.token`, `provisioner.ip/.gw/.interface/.vlan/.mtu/.dns`.
 //! `BOOTIF=` is written by the boot loader, `ip=` is the kernel's own
 //! (<https://docs.kernel.org/admin-guide/nfs/nfsroot.html>). Of a repeated word the last one counts.
@@ -15,6 +16,8 @@ use std::net::Ipv4Addr;
 pub struct Boot {
     /// API endpoint, for example `https://10.0.0.1:8092`.
     pub url: Option<String>,
+    /// Address of the file with key and token of this machine.
+    pub config: Option<String>,
     /// Token that lets a machine in (`unknown` or of this machine).
     pub token: Option<Secret>,
     /// Key of this machine, if the server already knew it.
@@ -109,6 +112,10 @@ impl Raw {
         let some = || Some(value.to_owned()).filter(|v| !v.is_empty());
         match key {
             "gantry.url" => boot.url = some(),
+            "gantry.config" => match value.starts_with("http://") || value.starts_with("https://") {
+                true => boot.config = some(),
+                false => self.problem(key, value, "the http or https address of a file"),
+            },
             "gantry.token" | "rs.token" | "provisioner.token" => boot.token = some().map(Secret::new),
             "gantry.uuid" | "rs.uuid" => boot.uuid = some().map(|u| u.to_lowercase()),
             "gantry.tls" => match pin(value) {
@@ -293,12 +300,12 @@ mod tests {
     fn our_own_words() {
         let pin_text = "ab".repeat(32);
         let boot = parse(&format!(
-            "console=ttyS0 gantry.url=https://10.77.0.1:8092/ gantry.token=s3cret gantry.uuid=AB-1 \
+            "console=ttyS0 gantry.url=https://10.77.0.1:8092/ gantry.token=s3cret gantry.uuid=AB-1 gantry.config=https://a/b \
              gantry.tls=sha256:{pin_text} gantry.shell gantry.panic=hold BOOTIF=01-52-54-00-01-00-0A"
         ));
         assert_eq!(boot.url.as_deref(), Some("https://10.77.0.1:8092"));
         assert_eq!(boot.token.as_ref().map(Secret::expose), Some("s3cret"));
-        assert_eq!(boot.uuid.as_deref(), Some("ab-1"));
+        assert_eq!((boot.uuid.as_deref(), boot.config.as_deref()), (Some("ab-1"), Some("https://a/b")));
         assert_eq!(boot.pin, Some([0xab; 32]));
         assert_eq!(boot.bootif.as_deref(), Some("52:54:00:01:00:0a"));
         assert_eq!((boot.shell, boot.on_panic), (true, OnPanic::Hold));
@@ -339,9 +346,9 @@ mod tests {
     #[test]
     fn wrong_values_are_named_and_ignored() {
         let boot = parse(
-            "gantry.tls=md5:00 BOOTIF=zz ip=10.0.0.1::10.0.0.2:255.0.255.0 provisioner.vlan=9999 gantry.panic=x ip=1:2",
+            "gantry.tls=md5:00 BOOTIF=zz ip=10.0.0.1::10.0.0.2:255.0.255.0 provisioner.vlan=9999 gantry.panic=x ip=1:2 gantry.config=/etc/shadow",
         );
-        assert_eq!(boot.problems.len(), 6, "{:?}", boot.problems);
+        assert_eq!(boot.problems.len(), 7, "{:?}", boot.problems);
         assert_eq!((boot.pin, boot.bootif, boot.net.address), (None, None, None));
         assert!(boot.problems[0].contains("gantry.tls=md5:00"));
     }

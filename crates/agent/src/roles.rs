@@ -192,7 +192,13 @@ fn handed_over(path: &Path) -> Result<Config, String> {
         serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Config {
         endpoint: Endpoint { url: handover.url, pin: handover.pin },
-        settings: Settings { uuid: handover.uuid, token: handover.token, ..Settings::default() },
+        settings: Settings {
+            uuid: handover.uuid,
+            fetches: handover.token.is_empty() && !handover.config.is_empty(),
+            token: handover.token,
+            ..Settings::default()
+        },
+        credentials: handover.config,
         mode: Mode::Discovery,
         state_dir: "/run/gantry/agent".into(),
         runner_dir: "/run/gantry/jobs".into(),
@@ -239,6 +245,7 @@ fn service(path: &Path, state: &Path) -> Result<Config, String> {
             context: config.context,
             ..Settings::default()
         },
+        credentials: String::new(),
         mode: Mode::Service,
         state_dir: state.to_owned(),
         runner_dir: state.join("jobs"),

@@ -11,6 +11,7 @@ use gantry_model::{Info, Stage, Task};
 use gantry_template::{Elem, Fail, MissingKey, Object, Scope, Signature, Type, Value};
 use serde_json::Value as Json;
 
+use crate::asker;
 use crate::object::{Struct, fail, text_arg};
 use crate::scene::{Scene, json_of};
 
@@ -34,6 +35,7 @@ const METHODS: &[(&str, Signature)] = &[
     ("BootParamsFor", TEXT),
     ("CallTemplate", Signature::exact(&[Type::String, Type::Any])),
     ("ComposeParam", TEXT),
+    ("GenerateBootToken", NONE),
     ("GenerateInfiniteToken", NONE),
     ("GenerateProfileToken", Signature::exact(&[Type::String, Type::Int])),
     ("GenerateToken", NONE),
@@ -94,6 +96,7 @@ impl Object for Dot {
             "CallTemplate" => scope.render(&text(0), &args[1]).map(Value::Str),
             "BootParams" => boot_params(scene, scene.arch(), scope),
             "BootParamsFor" => boot_params(scene, &text(0), scope),
+            "GenerateBootToken" => self.boot_token(),
             "GenerateToken" | "GenerateInfiniteToken" | "GenerateProfileToken" => Ok(self.token(name, args)),
             "ParseURL" | "ParseUrl" => parse_url(&text(0), &text(1)),
             "NetmaskToCIDR" => netmask_to_cidr(&text(0)),
@@ -202,6 +205,22 @@ impl Dot {
     fn render(&self, text: &str, scope: &mut Scope<'_>) -> Result<String, Fail> {
         let rendered = scope.render_text("expand", text, MissingKey::Error, &self.0.dot())?;
         Ok(rendered.to_text().into_owned())
+    }
+
+    /// The token of a machine for nobody but the machine: who asks from another address gets an error and no file.
+    fn boot_token(&self) -> Result<Value, Fail> {
+        let scene = &self.0;
+        let Some(machine) = &scene.machine else { return Ok(self.token("GenerateToken", &[])) };
+        let Some(client) = scene.server.client else {
+            return fail(format!("the boot token of {} needs an asker with an address", machine.name));
+        };
+        if !asker::is_machine(&scene.view, machine, client, scene.host.now()) {
+            return fail(format!(
+                "the boot token of {} is not for {client}: it is not the machine's address",
+                machine.name
+            ));
+        }
+        Ok(self.token("GenerateToken", &[]))
     }
 
     fn token(&self, name: &str, args: &[Value]) -> Value {

@@ -14,6 +14,7 @@
 //! candidates, confirmed by rendering their path templates; see [`tree`].
 
 mod actions;
+mod asker;
 pub mod bootenv;
 mod compile;
 mod dot;

@@ -9,9 +9,9 @@ const MAX_ENTRIES: u32 = 1024;
 /// Partitions end on multiples of this many bytes.
 const GROW_ALIGN: u64 = 1 << 20;
 
-/// Type of a Linux root file system on x86-64, arm64 and of general Linux data, as text.
-pub const ROOT_TYPES: [&str; 2] =
-    ["4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "b921b045-1df0-41c3-af44-4c6f280d3fae"];
+/// Type of a Linux root file system on x86-64 and arm64, and the Linux type of an MBR, as text.
+pub const ROOT_TYPES: [&str; 3] =
+    ["4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "b921b045-1df0-41c3-af44-4c6f280d3fae", "83"];
 
 /// One partition.
 #[derive(Clone, Debug, PartialEq, Eq)]

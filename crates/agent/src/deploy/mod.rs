@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! source (HTTP, resumes, hashes) → decode (gz, xz, zst) → sink (direct to disk, zeros skipped)
-//! → volume (backup GPT moved, root partition and file system grown, mounted)
+//! → volume (partition table spans the disk, root partition and file system grown, mounted)
 //! → configure (host name, users, machine id, cloud-init seed, agent service)
+//! → efi (an entry of the firmware that leads to the disk)
 //! → kexec (the image's own kernel loaded; the jump itself is the agent's restart)
 //! ```
 //!
@@ -12,11 +13,14 @@
 
 pub mod configure;
 pub mod decode;
+pub mod efi;
 pub mod gpt;
 pub mod inside;
+pub mod mbr;
 pub mod sink;
 pub mod source;
 pub mod spec;
+pub mod table;
 pub mod target;
 pub mod volume;
 
@@ -25,13 +29,14 @@ use crate::kexec;
 use crate::secret::Secret;
 use crate::text::human_size;
 use configure::Identity;
-use gpt::{Partition, Table};
+use gpt::Partition;
 use sink::{Sink, Written};
 use source::{Progress, Source};
 use spec::Spec;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use table::Table;
 use volume::{Kind, Mounted};
 
 /// Why a deployment failed. Each variant says what we were doing.
@@ -223,6 +228,13 @@ fn set_up(spec: &Spec, identity: &Identity, disk: &Path, say: Say<'_>) -> Result
         configure::apply(&mounted.root(), system, identity, say)
             .map_err(failed("setting up the written system"))?;
     }
+    if efi::is_there() {
+        match efi::add_entry(disk, &parts) {
+            Ok(Some(loader)) => say(&format!("firmware entry for {loader}")),
+            Ok(None) => say("no EFI system partition: only a kexec or a BIOS can start this disk"),
+            Err(error) => say(&format!("no firmware entry: {error}")),
+        }
+    }
     if let Some(order) = &spec.kexec {
         load_kernel(&mounted, order, disk, &parts, &part, say);
     }
@@ -232,10 +244,7 @@ fn set_up(spec: &Spec, identity: &Identity, disk: &Path, say: Say<'_>) -> Result
 fn partitions(disk: &Path) -> io::Result<Vec<Partition>> {
     let mut file = File::open(disk)?;
     let size = sink::size_of_target(&file)?;
-    let table = Table::read(&mut file, size)?;
-    table
-        .map(|table| table.partitions())
-        .ok_or_else(|| io::Error::other("the image has no GUID partition table"))
+    Ok(Table::read(&mut file, size)?.partitions())
 }
 
 /// Tries the likely partitions until one holds a system.
@@ -252,11 +261,8 @@ fn find_root(
             return Ok((part.clone(), *kind));
         }
     }
-    let tried: Vec<String> =
-        candidates.iter().map(|(part, kind)| format!("{} ({})", part.number, kind.name())).collect();
-    let text =
-        format!("no root file system among the partitions [{}]; name it by RootPartition", tried.join(", "));
-    Err(Error::System { what: "finding the root", source: io::Error::other(text) })
+    let source = io::Error::other(volume::why_no_root(file, parts, &candidates));
+    Err(Error::System { what: "finding the root", source })
 }
 
 /// A file system that does not grow is no failure: it works at its old size.

@@ -1,8 +1,9 @@
 //! Partitions of the written disk as file systems: which is the root, growing it, mounting it.
 
-use super::gpt::{Partition, ROOT_TYPES, Table};
+use super::gpt::{Partition, ROOT_TYPES};
 use super::inside::Root;
 use super::sink::size_of_target;
+use super::table::Table;
 use crate::inventory::names;
 use crate::runner::say;
 use crate::{init, sys};
@@ -71,14 +72,48 @@ pub fn candidates<D: Read + Seek>(disk: &mut D, parts: &[Partition], wanted: u32
     found
 }
 
+/// What is at a place of the disk that may hold a root, but none that can be mounted just so.
+fn container<D: Read + Seek>(disk: &mut D, start: u64) -> Option<&'static str> {
+    let mut head = vec![0; 8192];
+    disk.seek(SeekFrom::Start(start)).ok()?;
+    disk.read_exact(&mut head).ok()?;
+    // The label of a physical volume is in one of its first four sectors.
+    let label = |sector: &[u8]| sector.starts_with(b"LABELONE") && sector.get(24..32) == Some(b"LVM2 001");
+    if head.chunks(512).take(4).any(label) {
+        return Some("an LVM physical volume");
+    }
+    if head.starts_with(b"LUKS\xba\xbe") {
+        return Some("encrypted (LUKS)");
+    }
+    // The superblock of version 1.2 is at 4 KiB, that of 1.1 at the start.
+    let raid = [0xfc, 0x4e, 0x2b, 0xa9];
+    (head.starts_with(&raid) || head.get(4096..4100) == Some(&raid)).then_some("a member of a software RAID")
+}
+
+/// Why none of the partitions is the root, and what can be done about it.
+pub fn why_no_root<D: Read + Seek>(disk: &mut D, parts: &[Partition], tried: &[(Partition, Kind)]) -> String {
+    let inside: Vec<String> = parts
+        .iter()
+        .filter_map(|part| Some(format!("partition {} is {}", part.number, container(disk, part.start)?)))
+        .collect();
+    if !inside.is_empty() {
+        return format!(
+            "{}: a root inside it is not supported. The image is on the disk; an order with KeepSize and without \
+             System and Kexec leaves it at that",
+            inside.join(", ")
+        );
+    }
+    let tried: Vec<String> =
+        tried.iter().map(|(part, kind)| format!("{} ({})", part.number, kind.name())).collect();
+    format!("no root file system among the partitions [{}]; name it by RootPartition", tried.join(", "))
+}
+
 /// Brings the partition table to the size of the disk and grows the root partition. Lines tell what was
 /// done, or why not.
 pub fn grow(path: &Path, root: u32) -> io::Result<Vec<String>> {
     let mut disk = OpenOptions::new().read(true).write(true).open(path)?;
     let size = size_of_target(&disk)?;
-    let Some(mut table) = Table::read(&mut disk, size)? else {
-        return Ok(vec!["the image has no GPT: its partitions keep their size".into()]);
-    };
+    let mut table = Table::read(&mut disk, size)?;
     let mut lines = Vec::new();
     let moved = table.span_disk();
     let grown = table.grow(root);
@@ -253,6 +288,7 @@ pub fn shown(disk: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::gpt::tests::image;
+    use super::super::mbr;
     use super::*;
     use std::io::Cursor;
 
@@ -262,7 +298,7 @@ mod tests {
         for start in [2 << 20, 4 << 20] {
             disk[start + 0x438..start + 0x43a].copy_from_slice(&[0x53, 0xef]);
         }
-        let table = Table::read(&mut Cursor::new(&disk), disk.len() as u64).expect("read").expect("gpt");
+        let table = Table::read(&mut Cursor::new(&disk), disk.len() as u64).expect("read");
         let parts = table.partitions();
         let numbers = |wanted| -> Vec<u32> {
             candidates(&mut Cursor::new(&disk), &parts, wanted).iter().map(|(part, _)| part.number).collect()
@@ -270,6 +306,49 @@ mod tests {
         assert_eq!(numbers(0), [3, 2]);
         assert_eq!(numbers(2), [2]);
         assert!(numbers(1).is_empty());
+    }
+
+    #[test]
+    fn roots_on_disks_with_an_mbr() {
+        let mut disk = mbr::tests::image(16 << 20, &[(0x83, 2048, 2048), (0x83, 4096, 8192)]);
+        disk[(2 << 20) + 0x438..(2 << 20) + 0x43a].copy_from_slice(&[0x53, 0xef]);
+        let mut table = Table::read(&mut Cursor::new(&disk), disk.len() as u64).expect("read");
+        let found = candidates(&mut Cursor::new(&disk), &table.partitions(), 0);
+        assert_eq!((found.len(), found[0].0.number, found[0].0.id.as_str()), (1, 2, "1234abcd-02"));
+        assert!(!table.span_disk());
+        assert_eq!(table.grow(2), Some(16 << 20));
+        let error =
+            Table::read(&mut Cursor::new(&vec![0; 1 << 20]), 1 << 20).expect_err("no table").to_string();
+        assert!(error.contains("neither GPT nor MBR"), "{error}");
+    }
+
+    #[test]
+    fn roots_inside_something_are_refused_by_name() {
+        let why = |change: &dyn Fn(&mut [u8])| {
+            let mut disk = image(16 << 20, &[(2048, 4095), (4096, 30_000)]);
+            change(&mut disk[2 << 20..]);
+            let table = Table::read(&mut Cursor::new(&disk), disk.len() as u64).expect("read");
+            why_no_root(&mut Cursor::new(&disk), &table.partitions(), &[])
+        };
+        let lvm = why(&|part| {
+            part[512..520].copy_from_slice(b"LABELONE");
+            part[536..544].copy_from_slice(b"LVM2 001");
+        });
+        assert!(
+            lvm.starts_with("partition 2 is an LVM physical volume: a root inside it is not supported"),
+            "{lvm}"
+        );
+        assert!(
+            why(&|part| part[..6].copy_from_slice(b"LUKS\xba\xbe"))
+                .contains("partition 2 is encrypted (LUKS)")
+        );
+        assert!(
+            why(&|part| part[4096..4100].copy_from_slice(&[0xfc, 0x4e, 0x2b, 0xa9]))
+                .contains("software RAID")
+        );
+        assert!(
+            why(&|_| {}).contains("no root file system among the partitions []; name it by RootPartition")
+        );
     }
 
     #[test]

@@ -72,16 +72,7 @@ pub struct Client {
 impl Client {
     /// Makes a client; nothing is sent yet.
     pub fn new(endpoint: Endpoint, token: Secret) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(3)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_send_body(Some(Duration::from_secs(60)))
-            .timeout_recv_response(Some(Duration::from_secs(300)))
-            .timeout_recv_body(Some(Duration::from_secs(120)))
-            .user_agent(concat!("gantry-agent/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let agent = tls::agent(config, endpoint.pin);
+        let agent = agent(endpoint.pin);
         Self { agent, endpoint, token }
     }
 
@@ -181,6 +172,61 @@ impl Client {
     }
 }
 
+fn agent(pin: Option<[u8; 32]>) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(3)
+        .timeout_connect(Some(Duration::from_secs(10)))
+        .timeout_send_body(Some(Duration::from_secs(60)))
+        .timeout_recv_response(Some(Duration::from_secs(300)))
+        .timeout_recv_body(Some(Duration::from_secs(120)))
+        .user_agent(concat!("gantry-agent/", env!("CARGO_PKG_VERSION")))
+        .build();
+    tls::agent(config, pin)
+}
+
+/// A file at any address, of at most `limit` bytes, without a token.
+pub fn fetch(url: &str, pin: Option<[u8; 32]>, limit: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    let mut body = body_of(url, pin)?.take(limit + 1);
+    body.read_to_end(&mut bytes).map_err(|e| Fault::Transport(format!("GET {url}: {e}")))?;
+    if bytes.len() as u64 > limit {
+        return Err(Fault::Nonsense(format!("GET {url}: more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Copies a file at any address to a writer, without a token.
+pub fn copy(url: &str, pin: Option<[u8; 32]>, out: &mut dyn Write) -> Result<u64, Fault> {
+    std::io::copy(&mut body_of(url, pin)?, out).map_err(|e| Fault::Transport(format!("GET {url}: {e}")))
+}
+
+fn body_of(url: &str, pin: Option<[u8; 32]>) -> Result<impl Read + use<>, Fault> {
+    let request = Request::builder().method("GET").uri(url).body(());
+    let request = request.map_err(|e| Fault::Nonsense(format!("GET {url}: {e}")))?;
+    let response = agent(pin).run(request).map_err(transport)?;
+    if response.status().as_u16() >= 400 {
+        return Err(read_answer(response).err().unwrap_or_else(|| Fault::Nonsense(url.to_owned())));
+    }
+    Ok(response.into_body().into_reader())
+}
+
+/// `scheme://host:port` of an address.
+pub fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(start..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| start + at);
+    url.get(..end).unwrap_or(url)
+}
+
+/// The host of an address, IPv6 in its brackets.
+pub fn host(url: &str) -> &str {
+    let authority = origin(url).split("://").last().unwrap_or_default();
+    match authority.rfind(']') {
+        Some(end) => authority.get(..=end).unwrap_or(authority),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
 /// Escapes what may not stand in a URL. Slashes, colons and query signs stay: callers build paths.
 fn encode(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
@@ -268,6 +314,13 @@ mod tests {
         for bad in ["", "x, y", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT"] {
             assert_eq!(parse_date(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn parts_of_addresses() {
+        assert_eq!(origin("https://a:8090/machines/x/gantry.json"), "https://a:8090");
+        assert_eq!(origin("http://a"), "http://a");
+        assert_eq!((host("https://a:8092"), host("https://[fd77::1]:8092/x")), ("a", "[fd77::1]"));
     }
 
     #[test]

@@ -30,13 +30,15 @@ pub const HANDOVER: &str = "/run/gantry/boot.json";
 /// Pause before the machine restarts after a panic of PID 1.
 const PANIC_PAUSE: Duration = Duration::from_secs(30);
 
-/// What PID 1 tells the session. Contains the token: mode 0600.
+/// What PID 1 tells the session. May contain a token: mode 0600.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Handover {
     /// API endpoint.
     pub url: String,
-    /// Token of the kernel command line.
+    /// Where key and token of this machine are to be fetched; empty for nowhere.
+    pub config: String,
+    /// Token of the kernel command line, if one is written there.
     pub token: crate::secret::Secret,
     /// Machine key of the kernel command line.
     pub uuid: String,
@@ -128,6 +130,7 @@ fn hand_over(boot: &Boot, lease: &network::Up, milestones: &Milestones) -> Hando
     }
     Handover {
         url,
+        config: boot.config.clone().unwrap_or_default(),
         token: boot.token.clone().unwrap_or_default(),
         uuid: boot.uuid.clone().unwrap_or_default(),
         pin: boot.pin,

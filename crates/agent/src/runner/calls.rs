@@ -1,6 +1,6 @@
 //! The session's questions as HTTP requests.
 
-use super::{Config, Mode, log, say};
+use super::{Config, Mode, credentials, kernel, log, say, stages};
 use crate::http::{Answer, Client, Fault, decode, parse_date};
 use crate::inventory::{self, Facts};
 use crate::secret::Secret;
@@ -19,6 +19,7 @@ const CLOCK_TOLERANCE: i64 = 60;
 /// Asks one question.
 pub fn perform(config: &Config, client: &Client, uuid: &str, call: &Call) -> Result<Reply, Fault> {
     match call {
+        Call::Credentials => credentials::fetch(config),
         Call::Whoami => whoami(config, client),
         Call::Search => search(config, client),
         Call::Create { name } => create(config, client, name),
@@ -58,6 +59,18 @@ pub fn perform(config: &Config, client: &Client, uuid: &str, call: &Call) -> Res
                 patch_op("replace", "/Runnable", false)
             ]);
             machine(client.json("PATCH", &format!("machines/{uuid}"), Some(&patch))?)
+        }
+        Call::NextStage { stage, installing } => stages::next(client, uuid, stage, *installing),
+        Call::SetStage { from, to } => {
+            let patch = json!([
+                patch_op("test", "/Stage", from.as_str()),
+                patch_op("replace", "/Stage", to.as_str())
+            ]);
+            machine(client.json("PATCH", &format!("machines/{uuid}"), Some(&patch))?)
+        }
+        Call::LoadKernel { boot_env } => {
+            kernel::prepare(config, client, uuid, boot_env);
+            Ok(Reply::Nothing)
         }
         Call::Flush(id) => log::Shipment::open(&config.state_dir, id)
             .and_then(|mut s| s.finish(client))

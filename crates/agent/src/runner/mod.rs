@@ -7,11 +7,14 @@
 //! ([`EXIT_REBOOT`], [`EXIT_POWEROFF`]); in an installed system it asks the service manager.
 
 pub mod calls;
+mod credentials;
 pub mod env;
 pub mod files;
 pub mod job;
+mod kernel;
 pub mod log;
 pub mod power;
+mod stages;
 pub mod watch;
 
 use crate::http::{Client, Endpoint, Fault};
@@ -59,6 +62,8 @@ pub struct Config {
     pub endpoint: Endpoint,
     /// What the session is told.
     pub settings: Settings,
+    /// Address of the file with key and token, if they are to be fetched.
+    pub credentials: String,
     /// Where we run.
     pub mode: Mode,
     /// Journal and log spool; on disk in an installed system.

@@ -5,10 +5,11 @@
 //! the effects and feeds the results back. At most one effect at a time expects an answer.
 //!
 //! ```text
-//! identify: Whoami → (Search) → Create → Whoami → Greet → Renew
+//! identify: (Credentials) → Whoami → (Search) → Create → Whoami → Greet → Renew
 //! settle:   Inspect the last job (finish reporting it, or fail what died) → Publish → CheckIn
 //! work:     Decide ⇄ Watch;  Request → Prepare(task, running, actions) → Execute → Report(log, runnable, result)
-//! leave:    Disarm → Power
+//! onward:   (NextStage → SetStage) when a machine without a workflow has no task left
+//! leave:    Disarm → LoadKernel → Power
 //! ```
 //!
 //! Three rules hold at every point, also when requests or answers get lost, the server restarts or the
@@ -20,9 +21,9 @@
 //! 3. A request that got no answer is asked again; where it may have been carried out already, the
 //!    refusal that follows is recognised as success.
 //!
-//! Wire behaviour: engine.md §5.2–5.6. What differs from the reference agent: a restart of the agent
+//! Wire behaviour: engine.md §5.2–5.7, §4.13. What differs from the reference agent: a restart of the agent
 //! within one boot does not make the machine runnable again; a `created` job that nobody ran is run
-//! instead of failed; the change-stage map of 2018 is not followed.
+//! instead of failed.
 
 pub mod exit;
 pub mod journal;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub uuid: String,
     /// The token to begin with.
     pub token: Secret,
+    /// Key and token are to be fetched (`Call::Credentials`).
+    pub fetches: bool,
     /// True when `token` is already a lasting one, as in an installed system.
     pub token_lasts: bool,
     /// Which jobs to take; empty is the machine's own agent.
@@ -123,6 +126,8 @@ pub enum Milestone {
 /// A request to the server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
+    /// The file that the kernel command line names: key and token of this machine.
+    Credentials,
     /// `POST whoami` with the facts of the hardware.
     Whoami,
     /// Machines with one of our MAC addresses.
@@ -168,6 +173,25 @@ pub enum Call {
     },
     /// `PATCH machines/<uuid>` with `Runnable` false.
     Disarm,
+    /// The stage that follows, by the machine's `change-stage/map`.
+    NextStage {
+        /// The present stage.
+        stage: String,
+        /// The machine came from an environment that installs: `local` follows where the map says nothing.
+        installing: bool,
+    },
+    /// `PATCH machines/<uuid>` with another stage.
+    SetStage {
+        /// Stage that it must have.
+        from: String,
+        /// Stage that it gets.
+        to: String,
+    },
+    /// Prepare the restart into another boot environment: load its kernel, where that is allowed and possible. Never fails.
+    LoadKernel {
+        /// The environment.
+        boot_env: String,
+    },
     /// Send what is left of the job's log.
     Flush(String),
     /// Append one line to the job's log.
@@ -182,6 +206,15 @@ pub enum Call {
 /// What the server said.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
+    /// To [`Call::Credentials`]; the key is empty for a machine that nobody knows.
+    Credentials {
+        /// Key of the machine.
+        uuid: String,
+        /// Its token, or the one for unknown machines.
+        token: Secret,
+    },
+    /// To [`Call::NextStage`]; `None` when no stage follows.
+    NextStage(Option<NextStage>),
     /// To [`Call::Whoami`].
     Whoami(Whoami),
     /// To [`Call::Search`].
@@ -198,6 +231,15 @@ pub enum Reply {
     Actions(Vec<Action>),
     /// To everything else.
     Nothing,
+}
+
+/// What `change-stage/map` says of a stage (engine.md §4.13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextStage {
+    /// The stage that follows.
+    pub stage: String,
+    /// What the machine does once it is set.
+    pub then: exit::After,
 }
 
 /// A job ready to run.

@@ -2,7 +2,7 @@
 
 use super::exit::{After, Outcome};
 use super::journal::{Journal, Power, Run};
-use super::{Call, Effect, Input, Milestone, Plan, Reply, Settings};
+use super::{Call, Effect, Input, Milestone, NextStage, Plan, Reply, Settings};
 use crate::http::Fault;
 use crate::secret::Secret;
 use crate::wire::{Job, Machine, Refusal, Task};
@@ -23,11 +23,14 @@ pub struct Session {
     /// Refused rounds in a row.
     refused: u32,
     stopping: bool,
+    /// The stage of which is known that no other follows.
+    last_stage: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     New,
+    Credentials,
     Whoami {
         created: bool,
     },
@@ -91,7 +94,10 @@ enum Phase {
         job: String,
         outcome: Outcome,
     },
+    NextStage,
+    SetStage(NextStage),
     Disarm,
+    LoadKernel,
     /// Ask again what `0` asks.
     Retry(Box<Phase>),
     /// Begin again with the machine.
@@ -121,6 +127,7 @@ impl Session {
             lost: 0,
             refused: 0,
             stopping: false,
+            last_stage: None,
         }
     }
 
@@ -179,8 +186,21 @@ impl Session {
             return self.leave_now(power);
         }
         let identity = self.identity();
-        let next = if self.journal.uuid.is_empty() { Phase::Whoami { created: false } } else { Phase::Greet };
+        let next = match self.journal.uuid.is_empty() {
+            _ if self.settings.fetches && self.journal.token.is_empty() => Phase::Credentials,
+            true => Phase::Whoami { created: false },
+            false => Phase::Greet,
+        };
         self.enter_after(vec![identity], next)
+    }
+
+    fn fetched(&mut self, uuid: String, token: Secret) -> Vec<Effect> {
+        self.journal.uuid = uuid;
+        self.journal.token = token;
+        self.journal.renewed = false;
+        let known = !self.journal.uuid.is_empty();
+        let effects = vec![self.identity(), self.save()];
+        self.enter_after(effects, if known { Phase::Greet } else { Phase::Whoami { created: false } })
     }
 
     fn identity(&self) -> Effect {
@@ -205,6 +225,7 @@ impl Session {
     /// What a phase asks for. Entering it again asks the same again.
     fn question(&self, phase: &Phase) -> Effect {
         Effect::Call(match phase {
+            Phase::Credentials => Call::Credentials,
             Phase::Whoami { .. } => Call::Whoami,
             Phase::Search => Call::Search,
             Phase::Create { tries } => Call::Create { name: self.name(*tries) },
@@ -249,6 +270,14 @@ impl Session {
                 exit: Some(outcome.exit_state()),
             },
             Phase::Confirm { job, .. } => Call::Job(job.clone()),
+            Phase::NextStage => Call::NextStage {
+                stage: self.machine.stage.clone(),
+                installing: self.journal.boot_env.ends_with("-install"),
+            },
+            Phase::SetStage(next) => {
+                Call::SetStage { from: self.machine.stage.clone(), to: next.stage.clone() }
+            }
+            Phase::LoadKernel => Call::LoadKernel { boot_env: self.machine.boot_env.clone() },
             Phase::Watch => return Effect::Watch(Box::new(self.machine.clone())),
             Phase::New | Phase::Execute { .. } | Phase::Over => return Effect::Exit,
             Phase::Retry(_) => return Effect::Sleep(backoff(self.lost)),
@@ -268,6 +297,7 @@ impl Session {
 
     fn answered(&mut self, phase: Phase, reply: Reply) -> Vec<Effect> {
         match (phase, reply) {
+            (Phase::Credentials, Reply::Credentials { uuid, token }) => self.fetched(uuid, token),
             (Phase::Whoami { created }, Reply::Whoami(who)) => {
                 self.told(created, who.result.uuid, who.result.token)
             }
@@ -306,7 +336,10 @@ impl Session {
             (Phase::DisarmJob { job, outcome }, _) => self.enter(Phase::Result { job, outcome }),
             (Phase::Result { outcome, .. }, _) => self.reported(outcome),
             (Phase::Confirm { job, outcome }, Reply::Job(found)) => self.confirmed(&job, outcome, found),
-            (Phase::Disarm, _) => self.leave(Power::Reboot),
+            (Phase::NextStage, Reply::NextStage(next)) => self.stage_told(next),
+            (Phase::SetStage(next), Reply::Machine(machine)) => self.stage_set(*machine, next.then),
+            (Phase::Disarm, _) => self.prepare_leave(),
+            (Phase::LoadKernel, _) => self.leave(Power::Reboot),
             (other, _) => self.retry(other, "an answer to another question"),
         }
     }
@@ -420,17 +453,59 @@ impl Session {
         if ready && !spent && !self.machine.workflow_complete {
             return self.enter(Phase::Request);
         }
+        if ready && own && self.is_at_stage_end() {
+            return self.enter(Phase::NextStage);
+        }
         if self.settings.oneshot {
             return self.over(Vec::new());
         }
         self.enter(Phase::Watch)
     }
 
+    /// No workflow leads on, no task is left, and the map has not been asked about this stage.
+    fn is_at_stage_end(&self) -> bool {
+        let exhausted = self.machine.workflow_complete
+            || usize::try_from(self.machine.current_task).is_ok_and(|at| at >= self.machine.tasks.len());
+        exhausted && self.machine.workflow.is_empty() && self.last_stage.as_ref() != Some(&self.machine.stage)
+    }
+
+    fn stage_told(&mut self, next: Option<NextStage>) -> Vec<Effect> {
+        match next.filter(|next| next.stage != self.machine.stage) {
+            Some(next) => {
+                let text = format!("stage {} follows {}", next.stage, self.machine.stage);
+                let rest = self.enter(Phase::SetStage(next));
+                std::iter::once(Effect::Say(text)).chain(rest).collect()
+            }
+            None => {
+                self.last_stage = Some(self.machine.stage.clone());
+                self.decide(true)
+            }
+        }
+    }
+
+    fn stage_set(&mut self, machine: Machine, then: After) -> Vec<Effect> {
+        self.machine = machine;
+        match then {
+            After::Continue => self.decide(false),
+            After::Stop => self.over(vec![Effect::Say("takes no more jobs".into())]),
+            After::Reboot => self.change_boot_env(),
+            After::PowerOff => self.leave(Power::PowerOff),
+        }
+    }
+
     fn change_boot_env(&mut self) -> Vec<Effect> {
         if self.machine.runnable && self.machine.context.is_empty() {
             return self.enter(Phase::Disarm);
         }
-        self.leave(Power::Reboot)
+        self.prepare_leave()
+    }
+
+    /// Before a restart that nobody has prepared: perhaps the next kernel can be entered at once (engine.md §5.7).
+    fn prepare_leave(&mut self) -> Vec<Effect> {
+        if self.stays(Power::Reboot) {
+            return self.leave(Power::Reboot);
+        }
+        self.enter(Phase::LoadKernel)
     }
 
     fn handed_out(&mut self, job: Option<Job>) -> Vec<Effect> {
@@ -527,15 +602,19 @@ impl Session {
     // --- ways out ---------------------------------------------------------------------------------
 
     fn leave(&mut self, power: Power) -> Vec<Effect> {
-        let installing = self.journal.boot_env.ends_with("-install");
-        let changed = self.machine.boot_env != self.journal.boot_env;
-        if self.settings.skip_power || !self.settings.context.is_empty() || (installing && changed) {
+        if self.stays(power) {
             return self.over(vec![Effect::Say("leaving the restart to others".into())]);
         }
         self.journal.run = Run::Leaving(power);
         let mut effects = vec![self.save()];
         effects.extend(self.leave_now(power));
         effects
+    }
+
+    /// True when somebody else restarts or switches off: an installer ends by itself (engine.md §5.6).
+    fn stays(&self, power: Power) -> bool {
+        let installing = power == Power::Reboot && self.journal.boot_env.ends_with("-install");
+        self.settings.skip_power || !self.settings.context.is_empty() || installing
     }
 
     fn leave_now(&mut self, power: Power) -> Vec<Effect> {
@@ -604,6 +683,7 @@ impl Session {
             Phase::Retry(again) => self.enter(*again),
             Phase::Rest if self.journal.uuid.is_empty() => self.enter(Phase::Whoami { created: false }),
             Phase::Rest => self.enter(Phase::Greet),
+            Phase::Lost if self.settings.fetches => self.enter(Phase::Credentials),
             Phase::Lost => self.enter(Phase::Whoami { created: false }),
             other => self.ignore(other),
         }
@@ -629,6 +709,7 @@ impl Session {
         let text = refusal.to_string();
         let unauthorised = matches!(refusal.code, 401 | 403);
         match phase {
+            Phase::Credentials => self.lost_again(&format!("key and token: {text}")),
             Phase::Whoami { created: true } => self.enter(Phase::Greet),
             Phase::Whoami { .. } if unauthorised => self.lost_again(&format!("whoami: {text}")),
             Phase::Whoami { .. } => self.enter(Phase::Search),
@@ -665,8 +746,14 @@ impl Session {
             Phase::DisarmJob { job, outcome } => self.enter(Phase::Result { job, outcome }),
             Phase::Result { job, outcome } => self.enter(Phase::Confirm { job, outcome }),
             Phase::Confirm { job, outcome } => self.confirmed(&job, outcome, None),
-            Phase::Disarm => self.leave(Power::Reboot),
+            Phase::Disarm => self.prepare_leave(),
+            Phase::LoadKernel => self.leave(Power::Reboot),
+            Phase::NextStage => {
+                let rest = self.stage_told(None);
+                std::iter::once(Effect::Say(format!("change-stage/map: {text}"))).chain(rest).collect()
+            }
             Phase::Request
+            | Phase::SetStage(_)
             | Phase::Refresh { .. }
             | Phase::Watch
             | Phase::Refuse { .. }

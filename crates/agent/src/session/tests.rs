@@ -19,6 +19,8 @@ struct World {
     begun: BTreeMap<String, usize>,
     completed: BTreeMap<String, usize>,
     log: Vec<String>,
+    /// The change-stage map.
+    stages: BTreeMap<String, NextStage>,
 }
 
 impl World {
@@ -27,6 +29,7 @@ impl World {
             uuid: "m".into(),
             name: "node".into(),
             boot_env: "discovery".into(),
+            workflow: "w".into(),
             tasks: tasks.iter().map(|(name, _)| (*name).to_owned()).collect(),
             current_task: -1,
             runnable: true,
@@ -42,6 +45,7 @@ impl World {
             begun: BTreeMap::new(),
             completed: BTreeMap::new(),
             log: Vec::new(),
+            stages: BTreeMap::new(),
         }
     }
 
@@ -79,7 +83,22 @@ impl World {
                 self.machine.runnable = false;
                 machine(self)
             }
-            Call::Publish | Call::Flush(_) | Call::LogLine { .. } => Ok(Reply::Nothing),
+            Call::Credentials if self.exists => {
+                Ok(Reply::Credentials { uuid: "m".into(), token: Secret::new("short") })
+            }
+            Call::Credentials => {
+                Ok(Reply::Credentials { uuid: String::new(), token: Secret::new("unknown") })
+            }
+            Call::LoadKernel { .. } => "loadkernel".into(),
+            Call::NextStage { stage, .. } => Ok(Reply::NextStage(self.stages.get(stage).cloned())),
+            Call::SetStage { from, to } => {
+                assert_eq!(*from, self.machine.stage);
+                to.clone_into(&mut self.machine.stage);
+                machine(self)
+            }
+            Call::Publish | Call::Flush(_) | Call::LogLine { .. } | Call::LoadKernel { .. } => {
+                Ok(Reply::Nothing)
+            }
         }
     }
 
@@ -288,6 +307,8 @@ fn name_of(call: &Call) -> String {
         Call::Actions(_) => "actions?".into(),
         Call::Flush(_) => "flush".into(),
         Call::LogLine { text, .. } => format!("log {text}"),
+        Call::NextStage { stage, .. } => format!("after {stage}?"),
+        Call::SetStage { to, .. } => format!("stage {to}"),
         other => format!("{other:?}").to_lowercase(),
     }
 }
@@ -453,6 +474,107 @@ fn a_token_that_no_longer_works_asks_again_who_we_are() {
         "{effects:?}"
     );
     assert_eq!(session.step(Input::Woken), vec![Effect::Call(Call::Whoami)]);
+}
+
+/// The command line names the file that has key and token.
+fn fetching(uuid: &str) -> Settings {
+    Settings { uuid: uuid.into(), token: Secret::default(), fetches: true, ..settings() }
+}
+
+#[test]
+fn key_and_token_are_fetched_first() {
+    let mut lab = Lab::new(World::new(&[]), Vec::new());
+    lab.session = Session::new(fetching(""), Journal::default(), "b");
+    lab.run();
+    let expected =
+        "credentials, whoami, search, create node, whoami, machine, token, publish, check in, watch";
+    assert_eq!(
+        lab.effects.join(", "),
+        expected.replace("check in, watch", "check in, newjob, machine, watch")
+    );
+
+    let mut lab = Lab::new(World { exists: true, ..World::new(&[]) }, Vec::new());
+    lab.session = Session::new(fetching("m"), Journal::default(), "b");
+    lab.run();
+    assert!(lab.effects.join(", ").starts_with("credentials, machine, token, publish"), "{:?}", lab.effects);
+}
+
+#[test]
+fn a_known_machine_that_is_not_believed_is_recognised_like_an_unknown_one() {
+    // The file of the machine was refused, that for unknown machines has no key.
+    let mut session = Session::new(fetching("m"), Journal::default(), "b");
+    assert_eq!(session.step(Input::Start).last(), Some(&Effect::Call(Call::Credentials)));
+    let reply = Reply::Credentials { uuid: String::new(), token: Secret::new("unknown") };
+    let effects = session.step(Input::Answered(reply));
+    assert_eq!(effects.last(), Some(&Effect::Call(Call::Whoami)), "{effects:?}");
+    assert!(effects.contains(&Effect::Identity { uuid: String::new(), token: Secret::new("unknown") }));
+}
+
+#[test]
+fn a_fetched_token_that_no_longer_works_is_fetched_again() {
+    let journal =
+        Journal { boot_id: "b".into(), uuid: "m".into(), token: Secret::new("old"), ..Journal::default() };
+    let mut session = Session::new(fetching("m"), journal, "b");
+    assert_eq!(session.step(Input::Start).last(), Some(&Effect::Call(Call::Machine)));
+    session.step(Input::Failed(Fault::Refused(Refusal { code: 403, ..Refusal::default() })));
+    assert_eq!(session.step(Input::Woken), vec![Effect::Call(Call::Credentials)]);
+}
+
+/// A machine without a workflow, at the end of its stage; what it asks and does.
+fn at_stage_end(boot_env: &str, stages: &[(&str, &str, After)]) -> Lab {
+    let mut world = World::new(&[]);
+    world.exists = true;
+    world.machine.workflow = String::new();
+    world.machine.stage = "one".into();
+    world.machine.boot_env = boot_env.into();
+    world.machine.current_task = 0;
+    world.machine.workflow_complete = true;
+    world.stages = stages
+        .iter()
+        .map(|(from, to, then)| ((*from).to_owned(), NextStage { stage: (*to).to_owned(), then: *then }))
+        .collect();
+    let mut lab = Lab::new(world, Vec::new());
+    lab.run();
+    lab
+}
+
+#[test]
+fn stages_follow_each_other_by_the_map() {
+    let tail = |stages: &[(&str, &str, After)]| {
+        let lab = at_stage_end("discovery", stages);
+        let at = lab.effects.iter().position(|effect| effect == "check in").expect("check in");
+        lab.effects[at + 1..].join(", ")
+    };
+    assert_eq!(tail(&[]), "after one?, watch");
+    assert_eq!(
+        tail(&[("one", "two", After::Continue), ("two", "three", After::Continue)]),
+        "after one?, stage two, after two?, stage three, after three?, watch"
+    );
+    assert_eq!(tail(&[("one", "two", After::Stop)]), "after one?, stage two, exit");
+    assert_eq!(tail(&[("one", "two", After::PowerOff)]), "after one?, stage two, PowerOff");
+    let rebooting = tail(&[("one", "two", After::Reboot)]);
+    assert!(
+        rebooting.starts_with("after one?, stage two, disarm, loadkernel, Reboot, restart"),
+        "{rebooting}"
+    );
+    assert_eq!(tail(&[("one", "one", After::Reboot)]), "after one?, watch", "a stage cannot follow itself");
+}
+
+#[test]
+fn an_installer_never_restarts_by_the_map() {
+    let lab = at_stage_end("debian-install", &[("one", "local", After::Reboot)]);
+    assert_eq!(lab.effects.last().map(String::as_str), Some("exit"));
+    assert!(!lab.effects.contains(&"Reboot".to_owned()), "{:?}", lab.effects);
+}
+
+#[test]
+fn a_kernel_is_looked_for_when_the_boot_environment_changes_and_not_when_a_task_restarts() {
+    let mut lab = Lab::new(World::new(&[("bootenv:local", DONE)]), Vec::new());
+    lab.run();
+    assert!(lab.effects.join(", ").contains("loadkernel, Reboot, restart"), "{:?}", lab.effects);
+    let mut lab = Lab::new(World::new(&[("a", &[Outcome::Finished(After::Reboot)])]), Vec::new());
+    lab.run();
+    assert!(!lab.effects.contains(&"loadkernel".to_owned()), "{:?}", lab.effects);
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn config(api: &Api, dir: &TempDir) -> Config {
     Config {
         endpoint: Endpoint { url: api.server.url(), pin: None },
         settings: Settings { token: Secret::new("unknown"), oneshot: true, ..Settings::default() },
+        credentials: String::new(),
         mode: Mode::Service,
         state_dir: dir.path().join("state"),
         runner_dir: dir.path().join("jobs"),

@@ -160,3 +160,65 @@ fn sealed_values_stay_sealed_in_files() {
         "map[Key:k Nonce:n Payload:p]"
     );
 }
+
+/// What [`render`] gives whoever asks from `client`.
+fn boot_token_for(view: &gantry_model::View, client: Option<&str>) -> Result<String, String> {
+    use gantry_boot::{File, Renderer, Server};
+    let env = json!({"Name": "try", "OS": {"Name": "try"}, "Templates": [
+        {"Name": "try", "Path": "{{.Machine.Path}}/gantry.json", "Contents": "{{.GenerateBootToken}}"}]});
+    let mut machine = crate::support::machine();
+    machine["BootEnv"] = "try".into();
+    let view = with(view, &[(Kind::BootEnv, env), (Kind::Machine, machine)]);
+    let client = client.map(|text| text.parse().unwrap());
+    let server = std::sync::Arc::new(Server { client, ..(*crate::support::server()).clone() });
+    let path = format!("machines/{}/gantry.json", crate::support::id(1));
+    match Renderer::new().file(&view, &path, &server, &crate::support::host()) {
+        Ok(File::Rendered(rendered)) => Ok(String::from_utf8(rendered.bytes).unwrap()),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn a_boot_token_is_for_the_machines_own_addresses() {
+    let lease = |address: &str, token: &str, state: &str, until: &str| {
+        (
+            Kind::Lease,
+            json!({"Addr": address, "Token": token, "Strategy": "MAC", "State": state, "ExpireTime": until}),
+        )
+    };
+    // The host's clock shows 22:13:20 (1,700,000,000 s).
+    let (past, future) = ("2023-11-14T22:13:19Z", "2023-11-14T22:14:20Z");
+    let view = with(
+        &furnished(),
+        &[
+            lease("10.0.0.80", "52:54:00:00:00:02", "ACK", future),
+            lease("10.0.0.81", "52:54:00:00:00:02", "ACK", past),
+            lease("10.0.0.82", "52:54:00:00:00:02", "OFFER", future),
+            lease("10.0.0.83", "52:54:00:00:00:09", "ACK", future),
+        ],
+    );
+    let token = "token-of-rack7-u3.example.org-for-3600";
+    for own in ["10.0.0.77", "::ffff:10.0.0.77", "10.0.0.80"] {
+        assert_eq!(boot_token_for(&view, Some(own)).as_deref(), Ok(token), "{own}");
+    }
+    for other in ["10.0.0.81", "10.0.0.82", "10.0.0.83", "10.0.0.99", "0.0.0.0", "fd77::1"] {
+        let error = boot_token_for(&view, Some(other)).unwrap_err();
+        assert!(error.contains(&format!("is not for {other}")), "{error}");
+    }
+    assert!(boot_token_for(&view, None).is_err());
+}
+
+#[test]
+fn an_unknown_machine_gets_the_token_to_register() {
+    let discovery = json!({"Name": "discovery", "OnlyUnknown": true, "OS": {"Name": "d"}, "Templates": [
+        {"Name": "j", "Path": "gantry.json", "Contents": "{{.GenerateBootToken}}"}]});
+    let view = with(
+        &crate::support::view(&[]),
+        &[
+            (Kind::BootEnv, discovery),
+            (Kind::Preference, json!({"Name": "unknownBootEnv", "Val": "discovery"})),
+        ],
+    );
+    assert_eq!(crate::support::file(&view, "gantry.json").unwrap(), "unknown-for-600");
+}

@@ -9,6 +9,8 @@
 mod crash;
 mod deploy;
 mod discover;
+mod hardware;
+mod jobs;
 mod user;
 
 use std::env;

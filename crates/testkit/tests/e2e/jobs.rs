@@ -1,0 +1,141 @@
+//! Jobs on real machines whose server or agent is killed in the middle: nothing is lost, nothing runs twice.
+
+use std::time::{Duration, Instant};
+
+use gantry_lab::{Machine, MachineSpec};
+use gantry_testkit::{Options, Scenario};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::{DEADLINE, artifacts, ok};
+
+/// A workflow of its own for machines that register: one stage in the discovery OS with these tasks.
+fn offer(scenario: &Scenario, tasks: &[(&str, &str)]) {
+    let post = |path: &str, object: &Value| ok(scenario.call(Method::POST, path, &[], object));
+    for (name, text) in tasks {
+        let script = json!({"Name": "script", "Contents": format!("#!/bin/sh\n{text}\n")});
+        post("/tasks", &json!({"Name": name, "Templates": [script]}));
+    }
+    let names: Vec<&str> = tasks.iter().map(|(name, _)| *name).collect();
+    post("/stages", &json!({"Name": "trial", "BootEnv": "sledgehammer", "Tasks": names}));
+    post("/workflows", &json!({"Name": "trial", "Stages": ["trial"]}));
+    post("/prefs", &json!({"defaultWorkflow": "trial"}));
+}
+
+/// A machine without a disk.
+fn power_on(scenario: &Scenario) -> Machine {
+    let machine = scenario.lab().machine(MachineSpec { memory_mib: 512, ..MachineSpec::new("m1") }).unwrap();
+    machine.power_on().unwrap();
+    machine
+}
+
+/// Looks until there is an answer; fails with the console's end.
+fn until<T>(machine: &Machine, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        if began.elapsed() > DEADLINE {
+            let console = machine.serial().unwrap().text().unwrap();
+            let end: Vec<&str> = console.lines().rev().take(40).collect();
+            panic!("never: {what}\n{}", end.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn is_complete(scenario: &Scenario, key: &str) -> Option<()> {
+    let machine = ok(scenario.get(&format!("/machines/{key}"), &[]));
+    (machine["WorkflowComplete"] == true).then_some(())
+}
+
+/// `task=state` of every job but markers, oldest first.
+fn told(scenario: &Scenario, key: &str) -> Vec<String> {
+    let mut jobs = ok(scenario.jobs(key));
+    jobs.retain(|job| !job["Task"].as_str().unwrap().contains(':'));
+    jobs.sort_by_key(|job| job["StartTime"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
+    let text = |job: &Value, field: &str| job[field].as_str().unwrap().to_owned();
+    jobs.iter().map(|job| format!("{}={}", text(job, "Task"), text(job, "State"))).collect()
+}
+
+fn logs(scenario: &Scenario, key: &str, task: &str) -> String {
+    ok(scenario.task_log(key, task))
+}
+
+#[test]
+fn server_killed_while_a_job_runs() {
+    let Some(artifacts) = artifacts("server_killed_while_a_job_runs") else { return };
+    let scenario = ok(Scenario::start(&artifacts, &Options::default()));
+    let long = r#"echo run >> /run/runs
+echo "run $(wc -l < /run/runs)"
+drpcli machines set "$RS_UUID" param started to true > /dev/null || exit 1
+n=0
+until [ "$(drpcli machines get "$RS_UUID" param go 2> /dev/null)" = true ]; do n=$((n+1)); echo "line $n"; sleep 0.1; done
+echo "lines $n""#;
+    offer(&scenario, &[("before", "echo before"), ("long", long), ("after", "echo after")]);
+    let machine = power_on(&scenario);
+    let key = ok(scenario.wait_registered(&machine, DEADLINE));
+    until(&machine, "the job runs", || {
+        scenario.get(&format!("/machines/{key}/params/started"), &[]).ok().filter(|value| *value == true)
+    });
+    ok(scenario.kill_server());
+    ok(scenario.start_server());
+    ok(scenario.call(Method::POST, &format!("/machines/{key}/params/go"), &[], &json!(true)));
+    until(&machine, "the workflow is complete", || is_complete(&scenario, &key));
+
+    assert_eq!(told(&scenario, &key), ["before=finished", "long=finished", "after=finished"]);
+    let log = logs(&scenario, &key, "long");
+    assert_eq!(log.matches("run 1\n").count(), 1, "{log}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("line ")).collect();
+    let expected: Vec<String> = (1..=lines.len()).map(|n| format!("line {n}")).collect();
+    assert_eq!(lines, expected, "each line once and in order");
+    assert!(log.contains(&format!("\nlines {}\n", lines.len())), "{log}");
+    ok(scenario.stop());
+}
+
+/// Also: a task that restarts the machine (exit code 64) is done once, and no boot, as unknown or as known machine,
+/// carries a token on its kernel command line.
+#[test]
+fn agent_killed_while_a_job_runs() {
+    let Some(artifacts) = artifacts("agent_killed_while_a_job_runs") else { return };
+    let scenario = ok(Scenario::start(&artifacts, &Options::default()));
+    // The script's parent is the agent's session; process 1 starts another one.
+    let victim = r#"echo run >> /run/runs
+runs=$(wc -l < /run/runs)
+echo "run $runs"
+[ "$runs" = 1 ] || exit 0
+kill -9 $PPID
+sleep 600"#;
+    let cmdline = "cat /proc/cmdline; dmesg | grep 'Command line'; ls -l /run/gantry";
+    let tasks =
+        [("unknown", cmdline), ("victim", victim), ("restart", "echo restart; exit 64"), ("known", cmdline)];
+    offer(&scenario, &tasks);
+    let machine = power_on(&scenario);
+    let key = ok(scenario.wait_registered(&machine, DEADLINE));
+    until(&machine, "the workflow is complete", || is_complete(&scenario, &key));
+
+    assert_eq!(
+        told(&scenario, &key),
+        ["unknown=finished", "victim=failed", "victim=finished", "restart=finished", "known=finished"]
+    );
+    let log = logs(&scenario, &key, "victim");
+    assert!(log.contains("run 1\n") && log.contains("run 2\n") && !log.contains("run 3"), "{log}");
+    assert_eq!(logs(&scenario, &key, "restart").matches("\nrestart\n").count(), 1);
+    let console = machine.serial().unwrap().text().unwrap();
+    assert!(console.contains("session ended (killed), starting it again"), "{console}");
+    assert_eq!(console.matches("SeaBIOS").count(), 2, "one restart, by the task:\n{console}");
+
+    let (first, second) = (logs(&scenario, &key, "unknown"), logs(&scenario, &key, "known"));
+    for log in [&first, &second] {
+        assert!(!log.contains("token") && log.contains("gantry.config=https://"), "{log}");
+    }
+    assert!(second.contains(&format!("machines/{key}/gantry.json")), "{second}");
+    // The file of the known machine is not for others: this asks from the server's own address.
+    let files = ok(scenario.get("/info", &[]))["FilePort"].as_u64().unwrap();
+    let url = format!("http://192.168.124.1:{files}/machines/{key}/gantry.json");
+    let curl = gantry_lab::Program::new("curl").args(["--silent", "--show-error", "--fail", &url]);
+    let end = scenario.lab().spawn(&curl).unwrap().wait(DEADLINE).unwrap().unwrap();
+    assert!(!end.is_success(), "{url} was given to somebody else");
+    ok(scenario.stop());
+}
