@@ -28,7 +28,12 @@ const GRACE: Duration = Duration::from_secs(3);
 enum Role {
     Session,
     Shell,
+    /// What layers of the image want to have started, such as an SSH server.
+    Services,
 }
+
+/// Runs the executables that layers of the image bring, in order of name.
+const SERVICES: &str = r#"for file in /etc/gantry/start.d/*; do if [ -x "$file" ]; then "$file"; fi; done"#;
 
 /// Starts the session and stays with it until the machine ends.
 pub(super) fn run(boot: &Boot) {
@@ -67,7 +72,7 @@ pub(super) fn run(boot: &Boot) {
                     next = Some((Instant::now() + PAUSE * deaths, Role::Session));
                 }
                 Some(Role::Shell) => adopt_shell(&mut children),
-                None => {}
+                Some(Role::Services) | None => {}
             }
         }
     }
@@ -95,6 +100,11 @@ fn start(role: Role) -> io::Result<i32> {
         Role::Session => {
             let mut command = Command::new(std::env::current_exe()?);
             command.args(["run", "--handover", HANDOVER]);
+            command
+        }
+        Role::Services => {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", SERVICES]);
             command
         }
         Role::Shell => {
@@ -125,6 +135,14 @@ fn start(role: Role) -> io::Result<i32> {
     }
     // The value is dropped without waiting: PID 1 reaps every child in one place.
     Ok(command.spawn()?.id() as i32)
+}
+
+/// Starts what `/etc/gantry/start.d` has; nobody waits for it.
+pub(super) fn start_services() {
+    let some = fs::read_dir("/etc/gantry/start.d").is_ok_and(|mut entries| entries.next().is_some());
+    if let Some(Err(error)) = some.then(|| start(Role::Services)) {
+        say(&format!("/etc/gantry/start.d: {error}"));
+    }
 }
 
 /// A shell before there is anything else, for someone who looks for the reason.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! identify: (Credentials) → Whoami → (Search) → Create → Whoami → Greet → Renew
-//! settle:   Inspect the last job (finish reporting it, or fail what died) → Publish → CheckIn
+//! settle:   Inspect the last job (finish reporting it, or send its log and fail it if it died) → Publish → CheckIn
 //! work:     Decide ⇄ Watch;  Request → Prepare(task, running, actions) → Execute → Report(log, runnable, result)
 //! onward:   (NextStage → SetStage) when a machine without a workflow has no task left
 //! leave:    Disarm → LoadKernel → Power

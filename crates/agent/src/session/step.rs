@@ -41,6 +41,10 @@ enum Phase {
     Greet,
     Renew,
     Inspect,
+    /// What a job that died had written.
+    Salvage {
+        job: Job,
+    },
     Abandon {
         job: Job,
     },
@@ -232,6 +236,7 @@ impl Session {
             Phase::Greet | Phase::Refresh { .. } => Call::Machine,
             Phase::Renew => Call::Token,
             Phase::Inspect => Call::Job(self.machine.current_job.clone()),
+            Phase::Salvage { job } => Call::Flush(job.uuid.clone()),
             Phase::Abandon { job } => Call::JobState {
                 job: job.uuid.clone(),
                 from: known_state(&job.state),
@@ -317,6 +322,7 @@ impl Session {
                 self.settle(effects)
             }
             (Phase::Inspect, Reply::Job(job)) => self.inspected(job),
+            (Phase::Salvage { job }, _) => self.enter(Phase::Abandon { job }),
             (Phase::Abandon { .. }, _) => self.introduce(),
             (Phase::Publish, _) => self.enter(Phase::CheckIn { bare: false }),
             (Phase::CheckIn { .. }, Reply::Machine(machine)) => self.checked_in(*machine),
@@ -405,7 +411,7 @@ impl Session {
         };
         if job.state == "running" {
             let text = format!("job {} ({}) died with the agent: it will run again", job.uuid, job.task);
-            let rest = self.enter(Phase::Abandon { job });
+            let rest = self.enter(Phase::Salvage { job });
             return std::iter::once(Effect::Say(text)).chain(rest).collect();
         }
         if job.state == "created" && self.journal.checked_in && self.machine.runnable {
@@ -723,6 +729,7 @@ impl Session {
                 self.journal.renewed = true;
                 self.settle(vec![Effect::Say(format!("no lasting token: {text}"))])
             }
+            Phase::Salvage { job } => self.enter(Phase::Abandon { job }),
             Phase::Inspect | Phase::Abandon { .. } => {
                 let rest = self.introduce();
                 std::iter::once(Effect::Say(format!("last job: {text}"))).chain(rest).collect()

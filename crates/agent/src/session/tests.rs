@@ -89,7 +89,6 @@ impl World {
             Call::Credentials => {
                 Ok(Reply::Credentials { uuid: String::new(), token: Secret::new("unknown") })
             }
-            Call::LoadKernel { .. } => "loadkernel".into(),
             Call::NextStage { stage, .. } => Ok(Reply::NextStage(self.stages.get(stage).cloned())),
             Call::SetStage { from, to } => {
                 assert_eq!(*from, self.machine.stage);
@@ -307,6 +306,7 @@ fn name_of(call: &Call) -> String {
         Call::Actions(_) => "actions?".into(),
         Call::Flush(_) => "flush".into(),
         Call::LogLine { text, .. } => format!("log {text}"),
+        Call::LoadKernel { .. } => "loadkernel".into(),
         Call::NextStage { stage, .. } => format!("after {stage}?"),
         Call::SetStage { to, .. } => format!("stage {to}"),
         other => format!("{other:?}").to_lowercase(),
@@ -342,7 +342,7 @@ fn an_interrupted_job_is_failed_and_runs_again_as_a_new_one() {
         World::new(&[("a", DONE)]),
         &mishaps,
         "whoami, search, create node, whoami, machine, token, publish, check in, newjob, task?, job running, actions?, \
-         restart, machine, job?, job failed, newjob, task?, job running, actions?, execute a, flush, job finished, newjob, machine, watch",
+         restart, machine, job?, flush, job failed, newjob, task?, job running, actions?, execute a, flush, job finished, newjob, machine, watch",
     );
     assert_eq!(lab.world.log, ["a=running", "a=failed", "a=running", "a=finished/complete"]);
     assert_eq!((lab.world.begun["a"], lab.world.completed["a"]), (2, 1));

@@ -13,7 +13,12 @@ struct Deployed {
     console: String,
 }
 
-fn deploy(artifacts: &Artifacts, firmware: Firmware, bus: DiskBus, params: &[(&str, serde_json::Value)]) -> Deployed {
+fn deploy(
+    artifacts: &Artifacts,
+    firmware: Firmware,
+    bus: DiskBus,
+    params: &[(&str, serde_json::Value)],
+) -> Deployed {
     let mut options = ok(Options::deploying(artifacts));
     options.params.extend(params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let scenario = ok(Scenario::start(artifacts, &options));
