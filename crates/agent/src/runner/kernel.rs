@@ -86,7 +86,7 @@ fn try_load(config: &Config, client: &Client, uuid: &str) -> Result<Option<Strin
 /// Files are served beside the API, on a port of their own.
 fn files_url(client: &Client) -> String {
     let info = client.get("info").map(|answer| answer.body).unwrap_or_default();
-    let port = info.get("FilePort").and_then(Value::as_u64).unwrap_or(FILE_PORT);
+    let port = info.get("file_port").and_then(Value::as_u64).unwrap_or(FILE_PORT);
     let host = http::host(&client.endpoint().url);
     format!("http://{host}:{port}")
 }
@@ -108,8 +108,8 @@ fn parse(text: &str) -> Result<Recipe, String> {
 }
 
 fn boot_card(cmdline: &str) -> Option<String> {
-    let cards = cmdline.split_whitespace().filter_map(|word| word.strip_prefix("BOOTIF="));
-    cards.last().map(str::to_owned)
+    let mut cards = cmdline.split_whitespace().filter_map(|word| word.strip_prefix("BOOTIF="));
+    cards.next_back().map(str::to_owned)
 }
 
 /// Written by the agent of the last network boot, in the same form.

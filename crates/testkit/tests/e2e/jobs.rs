@@ -132,7 +132,7 @@ sleep 600"#;
     }
     assert!(second.contains(&format!("machines/{key}/gantry.json")), "{second}");
     // The file of the known machine is not for others: this asks from the server's own address.
-    let files = ok(scenario.get("/info", &[]))["FilePort"].as_u64().unwrap();
+    let files = ok(scenario.get("/info", &[]))["file_port"].as_u64().unwrap();
     let url = format!("http://192.168.124.1:{files}/machines/{key}/gantry.json");
     let curl = gantry_lab::Program::new("curl").args(["--silent", "--show-error", "--fail", &url]);
     let end = scenario.lab().spawn(&curl).unwrap().wait(DEADLINE).unwrap().unwrap();
