@@ -139,3 +139,34 @@ sleep 600"#;
     assert!(!end.is_success(), "{url} was given to somebody else");
     ok(scenario.stop());
 }
+
+/// A change of the boot environment needs no firmware where the next one says how its kernel is entered.
+#[test]
+fn boot_environment_entered_by_kexec() {
+    let Some(artifacts) = artifacts("boot_environment_entered_by_kexec") else { return };
+    let scenario = ok(Scenario::start(&artifacts, &Options::default()));
+    let mut other = ok(scenario.get("/bootenvs/sledgehammer", &[]));
+    other["Name"] = json!("other");
+    ok(scenario.call(Method::POST, "/bootenvs", &[], &other));
+    offer(&scenario, &[("first", "cat /proc/sys/kernel/random/boot_id")]);
+    let script = json!({"Name": "script", "Contents": "#!/bin/sh\ncat /proc/cmdline\n"});
+    ok(scenario.call(Method::POST, "/tasks", &[], &json!({"Name": "second", "Templates": [script]})));
+    let stage = json!({"Name": "there", "BootEnv": "other", "Tasks": ["second"]});
+    ok(scenario.call(Method::POST, "/stages", &[], &stage));
+    ok(scenario.call(
+        Method::PUT,
+        "/workflows/trial",
+        &[],
+        &json!({"Name": "trial", "Stages": ["trial", "there"]}),
+    ));
+    let machine = power_on(&scenario);
+    let key = ok(scenario.wait_registered(&machine, DEADLINE));
+    until(&machine, "the workflow is complete", || is_complete(&scenario, &key));
+    assert_eq!(told(&scenario, &key), ["first=finished", "second=finished"]);
+    let console = machine.serial().unwrap().text().unwrap();
+    assert!(console.contains("kexec: loaded http://"), "{console}");
+    assert_eq!(console.matches("SeaBIOS").count(), 1, "the firmware ran again:\n{console}");
+    let cmdline = logs(&scenario, &key, "second");
+    assert!(cmdline.contains("BOOTIF=01-") && !cmdline.contains("token"), "{cmdline}");
+    ok(scenario.stop());
+}
