@@ -154,7 +154,9 @@ impl Agent {
         };
         let (inputs, inbox) = mpsc::channel();
         let own = inputs.clone();
-        let thread = std::thread::spawn(move || drop(run_with(&config, own, &inbox)));
+        let thread = std::thread::spawn(move || {
+            let _ = run_with(&config, own, &inbox);
+        });
         Self { inputs, thread: Some(thread), folder }
     }
 }

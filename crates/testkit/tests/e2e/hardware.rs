@@ -1,4 +1,6 @@
-//! Image deploy on firmware and disks other than the plain ones: UEFI, NVMe, SATA, and the way to the disk without kexec.
+//! Image deploy on firmware and disks other than the plain ones: UEFI, NVMe, and the way to the disk without kexec.
+//!
+//! Left out: SATA. The kernel that these tests boot (`--kernel cloud`) has no driver for it.
 
 use gantry_lab::{Disk, DiskBus, Firmware, MachineSpec};
 use gantry_testkit::{Artifacts, Options, Scenario};
@@ -61,11 +63,11 @@ fn uefi_nvme_deploy_kexec() {
 
 /// The network stays first in the firmware's order; `BootNext` leads to the disk once.
 #[test]
-fn uefi_ahci_deploy_restarts_to_the_disk() {
-    let Some(artifacts) = with_image("uefi_ahci_deploy_restarts_to_the_disk") else { return };
+fn uefi_deploy_restarts_to_the_disk() {
+    let Some(artifacts) = with_image("uefi_deploy_restarts_to_the_disk") else { return };
     let no_kexec = [("kexec-ok", json!(false))];
-    let deployed = deploy(&artifacts, Firmware::UefiPxe, DiskBus::Ahci, &no_kexec);
-    assert!(deployed.log.contains("target disk /dev/sda"), "{}", deployed.log);
+    let deployed = deploy(&artifacts, Firmware::UefiPxe, DiskBus::Virtio, &no_kexec);
+    assert!(deployed.log.contains("target disk /dev/vda"), "{}", deployed.log);
     assert!(!deployed.log.contains("kexec: loaded"), "{}", deployed.log);
     assert!(deployed.console.contains("the firmware boots the disk next"), "{}", deployed.console);
     assert!(deployed.console.contains("restarting the machine"), "{}", deployed.console);
