@@ -7,7 +7,7 @@ TARGET  = $(or $(CARGO_TARGET_DIR),target)
 MUSL   := x86_64-unknown-linux-musl
 AGENT   = $(TARGET)/$(MUSL)/agent/gantry-agent
 
-.PHONY: help demo test check test-unit test-e2e bench-boot agent fmt deny clean
+.PHONY: help demo test check test-unit test-e2e bench bench-boot agent fmt deny clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ bench-boot: ## Seconds from power-on to the running system, by firmware (ROUNDS=
 	@scripts/setup.sh demo
 	@scripts/artifacts.sh
 	$(BUILD)/gantry-demo --artifacts $(BUILD) --measure $(or $(ROUNDS),3)
+
+bench: ## Rates, times and memory of the server by size of the fleet (SIZES=0,1000 DATA=/folder/on/a/disk ROUNDS=3 TIME=2)
+	@scripts/setup.sh build
+	@SIZES=$(SIZES) DATA=$(DATA) ROUNDS=$(ROUNDS) TIME=$(TIME) ONLY=$(ONLY) scripts/bench.sh
 
 agent: ## The static agent that travels to machines
 	$(CARGO) build --locked --profile agent --target $(MUSL) -p gantry-agent-app

@@ -1,4 +1,4 @@
-//! The rows of the table.
+//! One round at one size: start, writes, reads, events, jobs, files, and the disk beside them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,204 +6,171 @@ use std::time::{Duration, Instant};
 
 use gantry_client::Client;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::load::{self, Took, spread};
+use crate::fleet::{self, WORKERS, any, create, delete, patch, worker};
+use crate::load::{Load, Took, spread};
 use crate::server::{Result, Server};
+use crate::table::{Row, median, row};
+use crate::{disk, files};
 
-/// Name and value of every row.
-pub(crate) type Column = Vec<(&'static str, String)>;
+const START: Row = row("start to serving, s", "10,000: 1; 100,000: 10");
+const MEMORY: Row = row("resident memory after start, MB", "30 + 6 for each 1,000");
+const MEMORY_END: Row = row("resident memory at the end, MB", "");
+const CREATES: [[Row; 2]; 2] = [
+    [row("creates/s, 1 client", ""), row("  ms CPU each (1 client)", "the same at all sizes")],
+    [row("creates/s, 8 clients", "thousands"), row("  ms CPU each (8 clients)", "the same at all sizes")],
+];
+const PATCHES: [[Row; 2]; 2] = [
+    [row("patches/s, 1 client", ""), row("  ms CPU each (patch, 1)", "the same at all sizes")],
+    [row("patches/s, 8 clients", "thousands"), row("  ms CPU each (patch, 8)", "the same at all sizes")],
+];
+const LIST: [Row; 2] = [row("list of all machines, ms", "10,000: 60"), row("  ms CPU each (list)", "")];
+const LIST_SIZE: Row = row("  MB", "");
+const BY_NAME: [Row; 2] = [row("get by Name, ms", ""), row("  ms CPU each (get)", "")];
+const BY_PARAM: [Row; 2] = [row("list by a param's value, ms", ""), row("  ms CPU each (param)", "")];
+const BY_NUMBER: [Row; 2] =
+    [row("list by a numeric param's value, ms", ""), row("  ms CPU each (numeric param)", "")];
+const EVENT: Row = row("event after its patch's answer, ms", "2");
+const JOBS: [Row; 2] =
+    [row("jobs/s, 8 clients (ask, run, finish)", "thousands"), row("  ms CPU each (job)", "")];
 
-/// Operations of one measurement of writes.
-const WRITES: usize = 400;
-/// A kickstart of 145 lines with the lookups that real ones have.
-const KICKSTART_LINES: usize = 145;
+/// One round at one size.
+pub(crate) struct Round<'a> {
+    pub(crate) number: usize,
+    pub(crate) size: usize,
+    /// How long each rate is measured.
+    pub(crate) time: Duration,
+    /// The parts to measure; all when empty.
+    pub(crate) only: &'a [String],
+}
 
-/// Fills a server with `size` machines, starts it anew, and measures.
-pub(crate) async fn at(gantry: &Path, size: usize, rounds: usize) -> Result<Column> {
-    let folder = tempfile::tempdir()?;
-    let server = Server::start(gantry, folder.path()).await?;
-    prepare(&server).await?;
-    spread(&server, 8, size, |client, number| load::create(client, format!("seed-{number:06}"), number))
-        .await?;
-    server.stop().await?;
+type Add<'a> = &'a mut dyn FnMut(Row, f64);
 
-    let server = Server::start(gantry, folder.path()).await?;
-    let mut column = vec![
-        ("start to serving, ms", format!("{:.0}", millis(server.start))),
-        ("resident memory after start, MiB", format!("{:.0}", server.memory()?)),
-    ];
-    let mut taken: Vec<(&'static str, Vec<f64>)> = Vec::new();
-    let mut add = |name: &'static str, value: f64| match taken.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, values)) => values.push(value),
-        None => taken.push((name, vec![value])),
-    };
-    // What is compared is interleaved: the speed of such machines changes from minute to minute.
-    for round in 0..rounds {
-        writes(&server, round, &mut add).await?;
-        reads(&server, size, &mut add).await?;
-        event(&server, &mut add).await?;
-        jobs(&server, round, &mut add).await?;
-        kickstarts(&server, &mut add).await?;
+impl Round<'_> {
+    pub(crate) async fn run(&self, gantry: &Path, folder: &Path, add: Add<'_>) -> Result<()> {
+        let server = Server::start(gantry, folder).await?;
+        add(START, server.start.as_secs_f64());
+        add(MEMORY, server.memory()?);
+        if self.wants("writes") {
+            self.writes(&server, add).await?;
+        }
+        if self.wants("reads") {
+            self.reads(&server, add).await?;
+        }
+        if self.wants("event") {
+            event(&server, self.size, add).await?;
+        }
+        if self.wants("jobs") {
+            self.jobs(&server, add).await?;
+        }
+        if self.wants("files") {
+            files::kickstarts(&server, self.time, add).await?;
+            files::download(&server, add).await?;
+        }
+        add(MEMORY_END, server.memory()?);
+        server.stop().await?;
+        if self.wants("disk") { self.disk(folder, add).await } else { Ok(()) }
     }
-    column.extend(taken.into_iter().map(|(name, values)| (name, shown(median(values)))));
-    column.push(("resident memory at the end, MiB", format!("{:.0}", server.memory()?)));
-    server.stop().await?;
-    Ok(column)
-}
 
-async fn prepare(server: &Server) -> Result<()> {
-    let client = server.client()?;
-    let post = async |path: &str, body: Value| client.call(Method::POST, path, &[], Some(&body)).await;
-    for (name, schema) in [("rack", "string"), ("row", "integer"), ("unit", "integer")] {
-        post("/params", json!({ "Name": name, "Schema": { "type": schema } })).await?;
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
     }
-    post("/tasks", json!({ "Name": "bench-task" })).await?;
-    let template =
-        json!([{ "Name": "kickstart", "Path": "{{.Machine.Path}}/bench.ks", "Contents": kickstart() }]);
-    post("/stages", json!({ "Name": "bench-stage", "Templates": template })).await?;
-    for number in 0..200 {
-        let body = json!({ "Name": format!("worker-{number:03}"), "Stage": "bench-stage", "Params": { "rack": "workers" } });
-        post("/machines", body).await?;
+
+    async fn disk(&self, folder: &Path, add: Add<'_>) -> Result<()> {
+        let (folder, time) = (folder.to_owned(), self.time / 2);
+        let rows = tokio::task::spawn_blocking(move || {
+            let mut rows = Vec::new();
+            disk::compare(&folder, time, &mut |row, value| rows.push((row, value))).map(|()| rows)
+        });
+        rows.await??.into_iter().for_each(|(row, value)| add(row, value));
+        Ok(())
     }
-    Ok(())
-}
 
-fn kickstart() -> String {
-    let lines = (0..KICKSTART_LINES).map(|line| match line % 12 {
-        0 => "url --url {{.ProvisionerURL}}/{{.Machine.Name}}/install\n".to_owned(),
-        3 => "{{if .ParamExists \"rack\"}}# rack {{.Param \"rack\"}}{{else}}# no rack{{end}}\n".to_owned(),
-        6 => "network --hostname={{.Machine.Name}} --bootproto=dhcp\n".to_owned(),
-        9 => "{{range $i, $mac := .Machine.HardwareAddrs}}# card {{$i}} {{$mac}} {{end}}# cards\n".to_owned(),
-        _ => format!("part /data{line} --fstype=xfs --size={}\n", 1000 + line),
-    });
-    lines.collect()
-}
-
-async fn writes(server: &Server, round: usize, add: &mut impl FnMut(&'static str, f64)) -> Result<()> {
-    let rows = [
-        (1, "creates/s, 1 client", "create, ms CPU each", "patches/s, 1 client", "patch, ms CPU each"),
-        (
-            8,
-            "creates/s, 8 clients",
-            "create of 8, ms CPU each",
-            "patches/s, 8 clients",
-            "patch of 8, ms CPU each",
-        ),
-    ];
-    for (clients, creates, create_cpu, patches, patch_cpu) in rows {
-        let count = WRITES * clients / 2;
-        let name = move |number: usize| format!("fresh-{round}-{clients}-{number}");
-        let made =
-            spread(server, clients, count, |client, number| load::create(client, name(number), number))
-                .await?;
-        add(creates, made.per_second());
-        add(create_cpu, made.cpu_ms_each());
-        let patched =
-            spread(server, clients, count, |client, number| patch(client, name(number), number)).await?;
-        add(patches, patched.per_second());
-        add(patch_cpu, patched.cpu_ms_each());
-        spread(server, 8, count, |client, number| delete(client, name(number))).await?;
+    /// What is created is deleted again, so the fleet keeps its size.
+    async fn writes(&self, server: &Server, add: Add<'_>) -> Result<()> {
+        for (index, clients) in [1, 8].into_iter().enumerate() {
+            let load = Load { clients, most: usize::MAX, time: self.time };
+            let round = self.number;
+            let name = move |number: usize| format!("fresh-{round}-{clients}-{number}.example.com");
+            let made =
+                spread(server, load, move |client, number| create(client, name(number), number)).await?;
+            rates(CREATES[index], &made, add);
+            let size = self.size;
+            let patched =
+                spread(server, load, move |client, number| patch(client, any(size, number), number)).await?;
+            rates(PATCHES[index], &patched, add);
+            let made = Arc::new(made.done);
+            let load = Load { clients: 8, most: made.len(), time: Duration::MAX };
+            spread(server, load, move |client, number| delete(client, name(made[number]))).await?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-async fn patch(client: Client, name: String, number: usize) -> Result<()> {
-    let body = json!([{ "op": "replace", "path": "/Description", "value": format!("number {number}") }]);
-    client.call(Method::PATCH, &format!("/machines/Name:{name}"), &[], Some(&body)).await?;
-    Ok(())
-}
-
-async fn delete(client: Client, name: String) -> Result<()> {
-    client.call(Method::DELETE, &format!("/machines/Name:{name}"), &[], None).await?;
-    Ok(())
-}
-
-async fn reads(server: &Server, size: usize, add: &mut impl FnMut(&'static str, f64)) -> Result<()> {
-    let client = server.client()?;
-    client.get("/objects", &[]).await?;
-    let began = Instant::now();
-    let reply = client.send(client.request(Method::GET, "/machines", &[])).await?;
-    let bytes = reply.bytes().await?.len();
-    add("list of all machines, ms", millis(began.elapsed()));
-    add("list of all machines, MiB", bytes as f64 / 1_048_576.0);
-    let name = if size == 0 { "worker-000".to_owned() } else { format!("seed-{:06}", size / 2) };
-    add("get by Name, ms", best(&client, &format!("/machines/Name:{name}"), &[]).await?);
-    add("list by a parameter's value, ms", best(&client, "/machines", &[("rack", "rack-7")]).await?);
-    add("list by a numeric parameter, ms", best(&client, "/machines", &[("row", "7")]).await?);
-    Ok(())
-}
-
-/// The median of a few calls.
-async fn best(client: &Client, path: &str, query: &[(&str, &str)]) -> Result<f64> {
-    let mut times = Vec::new();
-    for _ in 0..9 {
-        let began = Instant::now();
-        client.send(client.request(Method::GET, path, query)).await?.bytes().await?;
-        times.push(millis(began.elapsed()));
+    async fn reads(&self, server: &Server, add: Add<'_>) -> Result<()> {
+        let client = server.client()?;
+        let list = client.send(client.request(Method::GET, "/machines", &[])).await?.bytes().await?;
+        add(LIST_SIZE, list.len() as f64 / 1e6);
+        drop(list);
+        let size = self.size;
+        let some = move |number: usize| format!("/machines/Name:{}", any(size, number));
+        let all = |_| "/machines".to_owned();
+        self.read(server, LIST, add, all, &[]).await?;
+        self.read(server, BY_NAME, add, some, &[]).await?;
+        self.read(server, BY_PARAM, add, all, &[("rack", "rack-7")]).await?;
+        self.read(server, BY_NUMBER, add, all, &[("row", "7")]).await
     }
-    Ok(median(times))
-}
 
-/// From the answer of a patch to its event.
-async fn event(server: &Server, add: &mut impl FnMut(&'static str, f64)) -> Result<()> {
-    let client = server.client()?;
-    let mut events = client.events(None).await?;
-    events.register("machines.*.*").await?;
-    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let listener = {
-        let heard = heard.clone();
-        tokio::spawn(async move {
-            while let Ok(event) = events.next().await {
-                let at = Instant::now();
-                let text = event.object["Description"].as_str().unwrap_or_default().to_owned();
-                heard.lock().map(|mut heard| heard.push((text, at))).unwrap_or_default();
+    async fn read(
+        &self,
+        server: &Server,
+        rows: [Row; 2],
+        add: Add<'_>,
+        path: impl Fn(usize) -> String + Clone + Send + 'static,
+        query: &'static [(&'static str, &'static str)],
+    ) -> Result<()> {
+        let load = Load { clients: 1, most: usize::MAX, time: self.time };
+        let took = spread(server, load, move |client, number| {
+            let path = path(number);
+            async move {
+                client.send(client.request(Method::GET, &path, query)).await?.bytes().await?;
+                Ok(())
             }
-        })
-    };
-    let mut delays = Vec::new();
-    for number in 0..20 {
-        patch(client.clone(), "worker-000".into(), 1_000_000 + number).await?;
-        let answered = Instant::now();
-        let wanted = format!("number {}", 1_000_000 + number);
-        let at = loop {
-            let found =
-                heard.lock().ok().and_then(|h| h.iter().find(|(text, _)| *text == wanted).map(|(_, at)| *at));
-            match found {
-                Some(at) => break at,
-                None => tokio::time::sleep(Duration::from_micros(100)).await,
-            }
-        };
-        delays.push(millis(at.saturating_duration_since(answered)));
+        });
+        let took = took.await?;
+        add(rows[0], took.ms_each());
+        add(rows[1], took.cpu_ms_each());
+        Ok(())
     }
-    listener.abort();
-    add("event after its patch's answer, ms", median(delays));
-    Ok(())
+
+    async fn jobs(&self, server: &Server, add: Add<'_>) -> Result<()> {
+        let client = server.client()?;
+        let mut keys = Vec::new();
+        for number in 0..WORKERS {
+            let path = format!("/machines/Name:{}", worker(number));
+            // Ten jobs for each machine; the list begins anew in each round.
+            let body = json!([
+                { "op": "replace", "path": "/Tasks", "value": vec!["bench-task"; 10] },
+                { "op": "replace", "path": "/CurrentTask", "value": -1 },
+            ]);
+            let machine = client.call(Method::PATCH, &path, &[], Some(&body)).await?;
+            keys.push(machine["Uuid"].as_str().unwrap_or_default().to_owned());
+        }
+        let keys = Arc::new(keys);
+        let load = Load { clients: 8, most: 10 * WORKERS, time: self.time };
+        let done = spread(server, load, move |client, number| job(client, keys.clone(), number)).await?;
+        rates(JOBS, &done, add);
+        Ok(())
+    }
 }
 
-async fn jobs(server: &Server, round: usize, add: &mut impl FnMut(&'static str, f64)) -> Result<()> {
-    let client = server.client()?;
-    let mut keys = Vec::new();
-    for number in 0..200 {
-        let machine = client.get(&format!("/machines/Name:worker-{number:03}"), &[]).await?;
-        keys.push(machine["Uuid"].as_str().unwrap_or_default().to_owned());
-    }
-    // A fresh list for each round, and a job for each machine.
-    let tasks = json!([{ "op": "replace", "path": "/Tasks", "value": ["bench-task"] }]);
-    let rewind = json!([{ "op": "replace", "path": "/CurrentTask", "value": -1 }]);
-    for key in &keys {
-        let body = if round == 0 { &tasks } else { &rewind };
-        client.call(Method::PATCH, &format!("/machines/{key}"), &[], Some(body)).await?;
-    }
-    let keys = Arc::new(keys);
-    let done = spread(server, 8, keys.len(), |client, number| job(client, keys.clone(), number)).await?;
-    add("jobs/s, 8 clients (ask, run, finish)", done.per_second());
-    add("job, ms CPU each", done.cpu_ms_each());
-    Ok(())
+fn rates(rows: [Row; 2], took: &Took, add: Add<'_>) {
+    add(rows[0], took.per_second());
+    add(rows[1], took.cpu_ms_each());
 }
 
 async fn job(client: Client, keys: Arc<Vec<String>>, number: usize) -> Result<()> {
-    let body = json!({ "Machine": keys[number] });
+    let body = json!({ "Machine": keys[number % keys.len()] });
     let job = client.call(Method::POST, "/jobs", &[], Some(&body)).await?;
     let path = format!("/jobs/{}", job["Uuid"].as_str().ok_or("no job")?);
     for state in ["running", "finished"] {
@@ -213,50 +180,38 @@ async fn job(client: Client, keys: Arc<Vec<String>>, number: usize) -> Result<()
     Ok(())
 }
 
-async fn kickstarts(server: &Server, add: &mut impl FnMut(&'static str, f64)) -> Result<()> {
+/// From the answer of a patch to the arrival of its event; 0 when the event came first.
+async fn event(server: &Server, size: usize, add: Add<'_>) -> Result<()> {
     let client = server.client()?;
-    let mut urls = Vec::new();
-    for number in 0..50 {
-        let machine = client.get(&format!("/machines/Name:worker-{number:03}"), &[]).await?;
-        urls.push(format!(
-            "{}/machines/{}/bench.ks",
-            server.files,
-            machine["Uuid"].as_str().unwrap_or_default()
-        ));
-    }
-    let urls = Arc::new(urls);
-    let http: Vec<reqwest::Client> =
-        (0..8).map(|_| gantry_client::http()).collect::<std::result::Result<_, _>>()?;
-    let http = Arc::new(http);
-    let took: Took = spread(server, 8, 800, |_, number| {
-        let (urls, http) = (urls.clone(), http.clone());
-        async move {
-            let reply = http[number % 8].get(&urls[number % urls.len()]).send().await?.error_for_status()?;
-            match reply.text().await?.lines().count() {
-                KICKSTART_LINES => Ok(()),
-                other => Err(format!("a kickstart of {other} lines").into()),
+    let mut events = client.events(None).await?;
+    events.register("machines.update.*").await?;
+    let (heard, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let listener = tokio::spawn(async move {
+        while let Ok(event) = events.next().await {
+            let text = event.object["Description"].as_str().unwrap_or_default().to_owned();
+            if heard.send((text, Instant::now())).is_err() {
+                break;
             }
         }
-    })
-    .await?;
-    add("kickstarts/s (145 lines), 8 clients", took.per_second());
-    add("kickstart, ms CPU each", took.cpu_ms_each());
-    Ok(())
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-fn shown(value: f64) -> String {
-    match value {
-        value if value >= 100.0 => format!("{value:.0}"),
-        value if value >= 1.0 => format!("{value:.1}"),
-        value => format!("{value:.3}"),
+    });
+    let mut delays = Vec::new();
+    for number in 0..50 {
+        let name = fleet::any(size, number);
+        patch(client.clone(), name, 1_000_000 + number).await?;
+        let answered = Instant::now();
+        let wanted = format!("number {}", 1_000_000 + number);
+        let arrived = async {
+            while let Some((text, at)) = arrivals.recv().await {
+                if text == wanted {
+                    return Ok(at);
+                }
+            }
+            Err("the event stream ended")
+        };
+        let at = tokio::time::timeout(Duration::from_secs(10), arrived).await??;
+        delays.push(at.saturating_duration_since(answered).as_secs_f64() * 1000.0);
     }
+    listener.abort();
+    add(EVENT, median(delays));
+    Ok(())
 }

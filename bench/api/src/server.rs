@@ -61,11 +61,11 @@ impl Server {
         Ok(ticks / 100.0)
     }
 
-    /// Resident memory in MiB.
+    /// Resident memory in MB.
     pub(crate) fn memory(&self) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? / 1024.0)
+        Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? * 1024.0 / 1e6)
     }
 
     fn pid(&self) -> Result<u32> {

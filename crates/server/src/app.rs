@@ -314,6 +314,7 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
         secure: keys,
         files: Arc::new(Blobs::open(&config.file_root)?),
         job_logs: JobLogs::new(Blobs::open(&config.log_root)?),
+        info: crate::api::info::Infos::default(),
         digests: crate::digests::Digests::default(),
         trace: Arc::new(Trace::new((!memory).then(|| config.trace_root.clone()))),
         log: Log::new(bus.clone()),

@@ -9,6 +9,7 @@ use gantry_state::{Audit, Failure, State};
 use gantry_store::blobs::Blobs;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::info::Infos;
 use crate::api::joblog::JobLogs;
 use crate::api::secure::Keys;
 use crate::auth::{Caller, Passwords};
@@ -38,6 +39,8 @@ pub struct Core {
     pub files: Arc<Blobs>,
     /// Job logs.
     pub job_logs: JobLogs,
+    /// What the server says about itself.
+    pub info: Infos,
     /// Remembered digests of files.
     pub digests: Digests,
     /// Boot traces.

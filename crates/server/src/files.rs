@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::core::Core;
 use crate::net::{Boxed, FileSource, Found, Served, ServedSink, Wanted};
-use crate::{clock, render};
+use crate::{clock, incident, render};
 
 /// The folder of `store::blobs` for its own files.
 const PRIVATE: &str = ".gantry";
@@ -46,10 +46,8 @@ impl FileSource for Tree {
             let (core, replace, root, wanted) =
                 (self.core.clone(), self.replace.clone(), self.root.clone(), wanted.clone());
             let work = move || Self::find(&core, &replace, &root, &wanted);
-            match tokio::task::spawn_blocking(work).await {
-                Ok(found) => found,
-                Err(_) => Found::Failed("the server is stopping".into()),
-            }
+            let joined = tokio::task::spawn_blocking(work).await;
+            joined.unwrap_or_else(|error| Found::Failed(incident::why_not(error)))
         })
     }
 }

@@ -6,10 +6,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{FromRawFd as _, RawFd};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,10 +25,16 @@ use tokio_util::sync::CancellationToken;
 use tower_http::compression::predicate::Predicate;
 use tower_http::compression::{Compression, CompressionLevel};
 
+use crate::incident::Incident;
+use crate::patient::Patient;
+
 /// A client that has not finished its TLS handshake by then is let go.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A client that has not sent its request's head by then is let go.
 const HEAD: Duration = Duration::from_secs(30);
+/// Bytes that a client must send before the protocol's own timers run: the preface of HTTP/2 (RFC 9113 section 3.4), which
+/// no real request is shorter than.
+const OPENING: usize = 24;
 /// Connections that are still busy so long after the server was told to stop are cut.
 const DRAIN: Duration = Duration::from_secs(10);
 /// After a failed accept (no file handles left) the next try waits, so as not to spin.
@@ -45,8 +53,14 @@ pub struct Peer {
 
 /// What answers the requests of a listener.
 pub trait Handler: Clone + Send + Sync + 'static {
+    /// A client that takes no byte of an answer for so long is let go.
+    const PATIENCE: Duration = Duration::from_secs(600);
+
     /// Answers one request.
     fn answer(self, peer: Peer, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// The answer when [`Handler::answer`] panicked.
+    fn broken(&self, incident: &Incident) -> Response<Body>;
 }
 
 /// Binds a TCP port on `address`.
@@ -81,10 +95,10 @@ pub fn inherited(env: impl Fn(&str) -> Option<String>) -> io::Result<Vec<(String
 }
 
 /// Accepts connections until `stop`, then drains them.
-pub async fn serve(
+pub async fn serve<H: Handler>(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
-    handler: impl Handler,
+    handler: H,
     stop: CancellationToken,
 ) {
     let graceful = GracefulShutdown::new();
@@ -137,12 +151,13 @@ async fn shake_hands(
     }
 }
 
-async fn connection(
+async fn connection<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
-    handler: impl Handler,
+    handler: H,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
+    let stream = Patient::new(stream, H::PATIENCE).opened_within(OPENING, HEAD);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD).max_concurrent_streams(256);
@@ -186,7 +201,14 @@ impl<H: Handler> tower_service::Service<Request<Incoming>> for Service<H> {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let answer = self.handler.clone().answer(self.peer, request.map(Body::new));
-        Box::pin(async move { Ok(answer.await) })
+        let (peer, handler) = (self.peer, self.handler.clone());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let answer = AssertUnwindSafe(self.handler.clone().answer(peer, request.map(Body::new)));
+        Box::pin(async move {
+            let answer = answer.catch_unwind().await;
+            Ok(answer.unwrap_or_else(|panic| {
+                handler.broken(&Incident::note(&*panic, &format!("{method} {}", uri.path()), peer))
+            }))
+        })
     }
 }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::incident::Incident;
 use crate::listen::{Handler, Peer};
 use crate::net::Counters;
 
@@ -24,6 +25,8 @@ pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<Label, Counter>,
     refused_logins: Counter,
+    /// Handlers that panicked.
+    pub incidents: Counter,
     /// Open websockets.
     pub websockets: Gauge,
     /// Events that a websocket reader lost because it was too slow.
@@ -55,6 +58,8 @@ impl Default for Metrics {
             "Requests with wrong or missing credentials",
             refused_logins.clone(),
         );
+        let incidents = Counter::default();
+        registry.register("incidents", "Requests that failed in the program itself", incidents.clone());
         let websockets = Gauge::default();
         registry.register("api_websockets", "Open websockets", websockets.clone());
         let lost_events = Counter::default();
@@ -68,6 +73,7 @@ impl Default for Metrics {
             boot_services,
             requests,
             refused_logins,
+            incidents,
             websockets,
             lost_events,
             uploaded,
@@ -115,6 +121,13 @@ impl Handler for Page {
         }
         let mut answer = Response::new(Body::from("metrics are at /metrics\n"));
         *answer.status_mut() = StatusCode::NOT_FOUND;
+        answer
+    }
+
+    fn broken(&self, incident: &Incident) -> Response<Body> {
+        self.0.incidents.inc();
+        let mut answer = Response::new(Body::from(format!("the server failed: {incident}\n")));
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         answer
     }
 }

@@ -11,7 +11,6 @@ use gantry_model::{Job, Kind, Machine, View, params};
 use gantry_template::{Limits, Set};
 use serde_json::Value;
 
-use crate::api::info;
 use crate::core::Core;
 use crate::listen::Peer;
 use crate::net::{Found, Wanted};
@@ -79,7 +78,7 @@ impl gantry_boot::Host for World {
 /// This server as a client at `client` reaches it at `local`.
 fn server(core: &Core, view: &View, local: IpAddr, client: Option<IpAddr>) -> Arc<Server> {
     let address = address(core, local);
-    let info = Arc::new(info::of(core, view, address));
+    let info = core.info.at(core, view, address);
     Arc::new(Server { info, address, client: client.map(|address| address.to_canonical()) })
 }
 

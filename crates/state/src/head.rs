@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use gantry_model::{Action, Catalogue, Change, Edit, View};
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::Stamp;
 use crate::codec::{self, Place};
+use crate::crowd::{Crowd, NAP};
 use crate::events::{Event, Events};
 use crate::job::{Effect, Job, Step, Surroundings};
 use crate::packs::{self, Manifest};
@@ -65,6 +67,7 @@ pub(crate) struct Head {
     head: View,
     flight: Option<Flight>,
     gathered: VecDeque<Ran>,
+    crowd: Crowd,
     /// Somebody else has written since the head was made.
     stale: bool,
     origin: u64,
@@ -95,6 +98,7 @@ impl Head {
             head,
             flight,
             gathered,
+            crowd: Crowd::default(),
             stale,
             origin,
             number,
@@ -179,6 +183,7 @@ impl Head {
         if self.flight.is_some() || self.gathered.is_empty() {
             return;
         }
+        self.wait_for_company();
         let jobs = std::mem::take(&mut self.gathered);
         let mut commits: Vec<Commit> = jobs.iter().filter_map(|ran| self.commit(ran)).collect();
         let base = self.durable.revision();
@@ -187,7 +192,21 @@ impl Head {
         };
         first.compares.push(Compare::Range { range: KeyRange::all(), not_after: Revision(base) });
         let ticket = Some(self.around.store.submit(commits));
+        self.crowd.departed();
         self.flight = Some(Flight { base, jobs, ticket, landed: Vec::new(), last: None });
+    }
+
+    /// Nothing is under way here, so nobody but those who gathered waits for this.
+    fn wait_for_company(&mut self) {
+        let Some((writers, longest)) = self.crowd.pause(self.gathered.len()) else { return };
+        let since = Instant::now();
+        while self.gathered.len() < writers && !self.closing && since.elapsed() < longest {
+            match self.inbox.try_recv() {
+                Ok(message) => self.receive(Some(message)),
+                Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(NAP),
+                Err(mpsc::error::TryRecvError::Disconnected) => self.closing = true,
+            }
+        }
     }
 
     fn commit(&self, ran: &Ran) -> Option<Commit> {
@@ -227,9 +246,11 @@ impl Head {
         let visible = self.durable.revision();
         let all = |flight: &mut Flight| flight.last.is_some_and(|last| last <= visible);
         if let Some(flight) = self.flight.take_if(all) {
+            let answered = flight.landed.len() + flight.jobs.len();
             for ran in flight.landed.into_iter().chain(flight.jobs) {
                 ran.job.answer(Ok(visible));
             }
+            self.crowd.arrived(answered, self.gathered.len());
         }
         if self.flight.is_none() && self.stale {
             let again = std::mem::take(&mut self.gathered);

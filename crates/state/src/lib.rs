@@ -31,6 +31,7 @@
 
 mod audit;
 mod codec;
+mod crowd;
 mod error;
 mod events;
 mod head;

@@ -136,6 +136,7 @@ fn refused(ask: &Ask, failure: Failure<gantry_model::Error>) -> Error {
             error,
             Asked { method: ask.method, key: &ask.route.key, target: Target::Object },
         ),
+        Failure::Failed(gantry_state::Error::Panicked) => crate::incident::write_panicked(),
         Failure::Failed(error) => {
             tracing::error!(%error, "content pack could not be stored");
             Error::unavailable(ask.method, "the store refused the write")

@@ -12,6 +12,7 @@ use gantry_state::Failure;
 use super::Ask;
 use super::body::{PATIENCE, Upload};
 use crate::auth::Subject;
+use crate::incident;
 
 /// What a write came to.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ impl Ask {
         match written.await {
             Ok(written) => Ok(Written { value: written.value, view: written.view }),
             Err(Failure::Refused(error)) => Err(self.refuse(error, target)),
+            Err(Failure::Failed(gantry_state::Error::Panicked)) => incident::write_panicked(),
             Err(Failure::Failed(error)) => {
                 tracing::error!(%error, path = %self.path, "write failed");
                 Err(Error::unavailable(self.method, "the store refused the write"))

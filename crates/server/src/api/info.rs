@@ -1,6 +1,8 @@
 //! `/info`, `/objects` and plugin actions (reference: api.md §19, §9).
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_api::Error;
 use gantry_api::operation::WITH_ACTIONS;
@@ -82,16 +84,44 @@ const SCOPES: &[(&str, &[&str])] = &[
 
 /// `GET /info`
 pub(super) fn info(ask: &Ask) -> Answer {
-    answer::ok(&describe(ask))
+    answer::ok(&*describe(ask))
 }
 
 /// What this server says about itself to this caller.
-pub(super) fn describe(ask: &Ask) -> Info {
-    of(&ask.api, &ask.view, crate::render::address(&ask.api, ask.peer.local.ip()))
+pub(super) fn describe(ask: &Ask) -> Arc<Info> {
+    ask.api.info.at(&ask.api, &ask.view, crate::render::address(&ask.api, ask.peer.local.ip()))
 }
 
-/// What this server says about itself to somebody who reaches it at `address`.
-pub(crate) fn of(core: &Core, view: &View, address: IpAddr) -> Info {
+/// What was said to those who reach the server at an address: every rendered file needs it, and it hardly changes.
+#[derive(Debug, Default)]
+pub struct Infos(Mutex<HashMap<IpAddr, (Counts, Arc<Info>)>>);
+
+/// How many objects there are of the kinds that are counted: all that changes while a server runs.
+type Counts = [usize; COUNTED.len()];
+
+/// Kinds whose number is told.
+const COUNTED: [Kind; 3] = [Kind::Machine, Kind::Subnet, Kind::Context];
+/// Addresses that are remembered; a server has few.
+const ADDRESSES: usize = 64;
+
+impl Infos {
+    /// What this server says about itself to somebody who reaches it at `address`.
+    pub(crate) fn at(&self, core: &Core, view: &View, address: IpAddr) -> Arc<Info> {
+        let counts = COUNTED.map(|kind| view.count(kind));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, info)) = known.get(&address).filter(|(seen, _)| *seen == counts) {
+            return info.clone();
+        }
+        if known.len() >= ADDRESSES {
+            known.clear();
+        }
+        let info = Arc::new(of(core, view, address));
+        known.insert(address, (counts, info.clone()));
+        info
+    }
+}
+
+fn of(core: &Core, view: &View, address: IpAddr) -> Info {
     let (facts, config) = (&core.facts, &core.config);
     let (ports, services) = (facts.ports, config.services);
     Info {
@@ -122,7 +152,7 @@ pub(crate) fn of(core: &Core, view: &View, address: IpAddr) -> Info {
         address: address.into(),
         server_hostname: String::new(),
         manager: false,
-        stats: [Kind::Machine, Kind::Subnet, Kind::Context].map(|kind| stat(view, kind)).into(),
+        stats: COUNTED.map(|kind| stat(view, kind)).into(),
         features: FEATURES.iter().map(|word| (*word).to_owned()).collect(),
         scopes: scopes().into_iter().collect(),
         license: license(&facts.id),

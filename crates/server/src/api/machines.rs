@@ -32,7 +32,7 @@ pub(super) fn token(ask: &Ask) -> Answer {
     let ttl = Duration::from_secs(u64::try_from(ttl).unwrap_or(0));
     let issued = Token::for_machine(&machine.uuid.to_string(), clock::now(), ttl).issue(&ask.view);
     let issued = issued.ok_or_else(|| Error::not_found(ask.method, "machines", &ask.route.key))?;
-    answer::ok(&json!({ "Token": issued, "Info": super::info::describe(ask) }))
+    answer::ok(&json!({ "Token": issued, "Info": *super::info::describe(ask) }))
 }
 
 /// `POST /whoami`

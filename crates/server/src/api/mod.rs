@@ -11,7 +11,7 @@ mod edit;
 mod events;
 mod files;
 mod indexes;
-pub(crate) mod info;
+pub mod info;
 pub(crate) mod interfaces;
 pub mod joblog;
 mod jobs;
@@ -41,6 +41,7 @@ use self::answer::Answer;
 use crate::api::body::Upload;
 use crate::auth::{self, Caller};
 use crate::core::Core;
+use crate::incident::{self, Incident};
 use crate::listen::{Handler, Peer};
 use crate::log::Level;
 
@@ -85,6 +86,12 @@ impl Handler for Api {
             *reply.body_mut() = Body::empty();
         }
         reply
+    }
+
+    fn broken(&self, incident: &Incident) -> Response<Body> {
+        self.0.metrics.incidents.inc();
+        self.0.metrics.request(None, StatusCode::INTERNAL_SERVER_ERROR);
+        answer::refused(&Error::internal("", incident))
     }
 }
 
@@ -194,7 +201,8 @@ async fn handle(op: Op, ask: Ask) -> Answer {
 
 /// Runs something that blocks on a thread made for it.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::unavailable("", "the server is stopping"))
+    let joined = tokio::task::spawn_blocking(work).await;
+    incident::done(joined).ok_or_else(|| Error::unavailable("", "the server is stopping"))
 }
 
 /// What the lack of a claim leads to.

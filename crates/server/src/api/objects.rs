@@ -39,7 +39,7 @@ pub(super) fn list(ask: &Ask) -> Answer {
     let pairs = ask.query.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let pairs = pairs.filter(|(name, _)| !STEERING.contains(name));
     let filter = Filter::parse(&ask.view, kind, pairs).map_err(|error| ask.refuse(error, Target::Object))?;
-    let page = filter.run(&ask.view, &|_| true);
+    let page = filter.run_all(&ask.view);
     let shown = Shown::of(ask)?;
     let (length, matches, total) = (page.records.len(), page.matched, page.total);
     let mut reply =

@@ -34,7 +34,7 @@ pub(super) fn token(ask: &Ask) -> Answer {
     }
     let issued =
         token.issue(&ask.view).ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
-    answer::ok(&json!({ "Token": issued, "Info": super::info::describe(ask) }))
+    answer::ok(&json!({ "Token": issued, "Info": *super::info::describe(ask) }))
 }
 
 /// `ttl` in seconds or as a duration. Negative numbers are taken and make a token that is over already.

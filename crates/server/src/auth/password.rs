@@ -6,6 +6,7 @@
 //! the memory miss by itself. Guesses are never remembered and run a few at a time, so guessing cannot eat all processors.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
@@ -31,6 +32,7 @@ pub struct Passwords {
     key: hmac::Key,
     known: Mutex<Known>,
     slots: Arc<Semaphore>,
+    slow: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ impl Default for Passwords {
             key: hmac::Key::new(hmac::HMAC_SHA256, &clock::random::<32>()),
             known: Mutex::default(),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
+            slow: AtomicU64::new(0),
         }
     }
 }
@@ -57,12 +60,18 @@ impl Passwords {
             return true;
         }
         let Ok(_slot) = self.slots.acquire().await else { return false };
+        self.slow.fetch_add(1, Ordering::Relaxed);
         let (password, stored) = (password.to_owned(), stored.to_owned());
         let right = tokio::task::spawn_blocking(move || verify(&password, &stored)).await.unwrap_or(false);
         if right {
             self.known().remember(digest);
         }
         right
+    }
+
+    /// How many times a slow check was made.
+    pub fn slow_checks(&self) -> u64 {
+        self.slow.load(Ordering::Relaxed)
     }
 
     /// The hash to store for a new password.

@@ -3,31 +3,25 @@
 //! Firmware is particular (boot lab §2): Content-Length is obligatory, `//` in a path is no error, and a 404 carries a short
 //! body and closes the connection, for shim waits for ever on an empty one over keep-alive.
 
-use std::io;
+mod body;
+
 use std::net::IpAddr;
-use std::os::unix::fs::FileExt as _;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
-use bytes::Bytes;
 use gantry_netboot::path;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::body::Body as _;
 use jiff::Timestamp;
-use tokio::task::JoinHandle;
 
+use self::body::{Counted, FileBody};
 use super::{FileSource, Found, Protocol, Reports, Served, Wanted};
 use crate::api::range::{Range, parse};
+use crate::incident::Incident;
 use crate::listen::{Handler, Peer};
 
-/// Read from a file at a time once a client has shown that it reads on, bytes; less at first, so that many who stall
-/// hold little.
-const CHUNK: u64 = 1 << 20;
-const FIRST_CHUNK: u64 = 64 << 10;
 /// Files being sent at once.
 const BUSY: usize = 4_096;
 
@@ -48,6 +42,8 @@ impl Files {
 }
 
 impl Handler for Files {
+    const PATIENCE: Duration = Duration::from_secs(120);
+
     async fn answer(self, peer: Peer, request: Request<Body>) -> Response<Body> {
         let ticket = Ticket::new(&self, peer, request.uri().path());
         if request.method() == Method::OPTIONS {
@@ -79,6 +75,13 @@ impl Handler for Files {
                 answer.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             }
         }
+        answer
+    }
+
+    fn broken(&self, incident: &Incident) -> Response<Body> {
+        let mut answer = Response::new(Body::from(format!("the server failed: {incident}\n")));
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        insert(&mut answer, header::CONNECTION, "close");
         answer
     }
 }
@@ -302,6 +305,10 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.sending.fetch_sub(1, Ordering::Relaxed);
+        if std::thread::panicking() {
+            self.status = StatusCode::INTERNAL_SERVER_ERROR;
+            self.error = Some("the server failed".into());
+        }
         let served = Served {
             wanted: self.wanted.clone(),
             status: self.status.as_str().to_owned(),
@@ -312,112 +319,5 @@ impl Drop for Ticket {
             error: self.error.take(),
         };
         self.reports.file(&served);
-    }
-}
-
-/// A body whose bytes are counted.
-struct Counted {
-    body: Body,
-    ticket: Ticket,
-}
-
-impl hyper::body::Body for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame {
-            self.ticket.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A part of a file, read ahead by one chunk off the threads that serve the network.
-struct FileBody {
-    file: Arc<std::fs::File>,
-    at: u64,
-    end: u64,
-    chunk: u64,
-    reading: Option<JoinHandle<io::Result<Bytes>>>,
-    left: u64,
-    ticket: Ticket,
-}
-
-impl FileBody {
-    fn new(file: std::fs::File, from: u64, length: u64, ticket: Ticket) -> Self {
-        Self {
-            file: Arc::new(file),
-            at: from,
-            end: from + length,
-            chunk: FIRST_CHUNK,
-            reading: None,
-            left: length,
-            ticket,
-        }
-    }
-
-    fn read_on(&mut self) {
-        let (file, at) = (self.file.clone(), self.at);
-        let len = self.chunk.min(self.end - self.at);
-        self.at += len;
-        self.chunk = (self.chunk * 2).min(CHUNK);
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            let mut bytes = vec![0; len as usize];
-            file.read_exact_at(&mut bytes, at)?;
-            Ok(bytes.into())
-        }));
-    }
-}
-
-impl hyper::body::Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        if self.reading.is_none() {
-            self.read_on();
-        }
-        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
-        let read = ready!(Pin::new(reading).poll(cx));
-        self.reading = None;
-        match read.map_err(io::Error::other).and_then(|read| read) {
-            Ok(bytes) => {
-                self.left -= bytes.len() as u64;
-                self.ticket.sent += bytes.len() as u64;
-                if self.at < self.end {
-                    self.read_on();
-                }
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Err(error) => {
-                self.left = 0;
-                self.ticket.error = Some(format!("file cannot be read: {error}"));
-                Poll::Ready(Some(Err(error)))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
     }
 }

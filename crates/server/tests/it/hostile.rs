@@ -117,3 +117,92 @@ async fn nonsense_on_the_wire_is_survived() {
     assert!([414, 431].contains(&refused), "{refused}");
     assert_eq!(server.get("/info").await.status, 200);
 }
+
+/// What is refused is refused by its head: nobody without a login can make the server read.
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_uploads_with_wrong_tokens_are_refused_unread_and_counted() {
+    let server = Server::start().await;
+    let stranger = server.as_token("a.b.c");
+    let refused = async || number(&server, "gantry_api_refused_logins_total").await;
+    let before = refused().await;
+    for path in ["/files/image.raw", "/isos/x.iso", "/profiles", "/contents"] {
+        let (sender, body) = dripping();
+        let request = raw(&stranger, Method::POST, path).header("content-type", "application/octet-stream");
+        let answer = tokio::spawn(send(request.body(body)));
+        let piece = Bytes::from(vec![0; 1 << 20]);
+        let mut sent = 0;
+        while sent < 64 && sender.send(piece.clone()).await.is_ok() {
+            sent += 1;
+        }
+        assert!(sent < 64, "{path}: 64 MiB were taken from a stranger");
+        drop(sender);
+        let answer = answer.await.unwrap();
+        assert_eq!(
+            (answer.status, answer.text().contains("a.b.c")),
+            (403, false),
+            "{path}: {}",
+            answer.text()
+        );
+    }
+    assert_eq!(refused().await - before, 4.0);
+    assert_eq!(number(&server, "gantry_api_uploaded_bytes_total").await, 0.0);
+}
+
+/// What is refused by the file service shows in the metrics of the server, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn climbing_paths_of_the_file_service_are_counted() {
+    let server = Server::start().await;
+    std::fs::write(server.folder().join("secret"), "top secret").unwrap();
+    let address = server.files.strip_prefix("http://").unwrap();
+    for path in ["/../secret", "/%2e%2e/secret", "/files/..%2f..%2fsecret"] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
+        assert!(!answer.contains("top secret"));
+    }
+    let counted = "gantry_file_requests_total{protocol=\"http\",status=\"400\"}";
+    assert_eq!(number(&server, counted).await, 3.0);
+}
+
+static SPACES: Bytes = Bytes::from_static(&[b' '; 1 << 20]);
+
+/// Uploads that are refused or break off, over and over: what they brought does not stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_uploads_do_not_stay_in_memory() {
+    let server = Server::start().await;
+    let assault = async || {
+        for path in ["/profiles", "/machines", "/jobs", "/whoami"] {
+            let (sender, body) = dripping();
+            let giant = raw(&server.client, Method::POST, path).header("content-type", "application/json");
+            let answer = tokio::spawn(send(giant.body(body)));
+            while sender.send(SPACES.clone()).await.is_ok() {}
+            assert_eq!(answer.await.unwrap().status, 413);
+            let deep = raw(&server.client, Method::POST, path).header("content-type", "application/json");
+            assert_eq!(send(deep.body("[".repeat(1 << 20))).await.status, 400);
+        }
+    };
+    assault().await;
+    let before = resident();
+    for _ in 0..8 {
+        assault().await;
+    }
+    // 576 MiB were sent; a server that kept half of it would fail.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 256 << 20, "{} MiB more in memory", grown >> 20);
+}
+
+/// The value of one line of the metrics; 0 when there is none yet.
+async fn number(server: &Server, name: &str) -> f64 {
+    let page = server.plain(&server.metrics).await.text();
+    let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_default()
+}
+
+/// Bytes of memory that this process has. Other tests share it, so what is asserted about it is coarse.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}

@@ -1,8 +1,9 @@
 //! Who am I, and the boot trace.
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::harness::{Server, ask, raw, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_finds_itself_by_mac_uuid_or_hardware() {
@@ -50,4 +51,58 @@ async fn the_trace_tells_what_happened_in_order() {
     for stranger in ["52-54-00-00-00-01", "192.0.2.1"] {
         assert_eq!(server.get(&format!("/machines/{stranger}/trace")).await.json(), json!([]));
     }
+}
+
+/// A rack that is powered on together: each machine registers, asks for work, logs, reports and is traced. Nothing may fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_machines_register_and_work_at_once() {
+    let server = Server::start().await;
+    let template =
+        json!([{ "Name": "t.sh", "Contents": "#!/bin/sh\necho {{.Machine.Name}} {{.Param \"rack\"}}\n" }]);
+    server.create("params", json!({ "Name": "rack", "Schema": { "type": "string" } })).await;
+    server.create("tasks", json!({ "Name": "task1", "Templates": template })).await;
+    server.create("stages", json!({ "Name": "stage1", "Tasks": ["task1"] })).await;
+    server.create("workflows", json!({ "Name": "flow", "Stages": ["stage1"] })).await;
+    server.post("/prefs", json!({ "defaultWorkflow": "flow" })).await;
+    let unknown = gantry_server::tokens::unknown(&server.core().state.view(), 600);
+    let machines = (0..24).map(|number| boot(&server, &unknown, number));
+    futures_util::future::join_all(machines).await;
+    let done = server.get("/machines?WorkflowComplete=true&limit=0").await;
+    assert_eq!(done.header("x-drp-list-filter-count"), "24");
+    assert_eq!(server.core().metrics.incidents.get(), 0);
+}
+
+/// The calls of an agent from its first to the end of its workflow.
+async fn boot(server: &Server, unknown: &str, number: usize) {
+    let call = async |token: &str, method: Method, path: String, body: Option<Value>| {
+        let reply = ask(&server.as_token(token), method.clone(), &path, body).await;
+        assert!(reply.status < 400, "{method} {path}: {} {}", reply.status, reply.text());
+        if reply.bytes.is_empty() { Value::Null } else { reply.json() }
+    };
+    let mac = format!("52:54:00:00:01:{number:02x}");
+    let whoami = json!({ "MacAddrs": [mac] });
+    assert_eq!(
+        call(unknown, Method::POST, "/whoami".into(), Some(whoami.clone())).await["Result"],
+        json!({})
+    );
+    let body = json!({ "Name": format!("m{number}"), "HardwareAddrs": [mac], "Params": { "rack": "r1" } });
+    call(unknown, Method::POST, "/machines".into(), Some(body)).await;
+    let known = call(unknown, Method::POST, "/whoami".into(), Some(whoami)).await;
+    let (uuid, token) =
+        (known["Result"]["Uuid"].clone(), known["Result"]["Token"].as_str().unwrap().to_owned());
+    loop {
+        let job = call(&token, Method::POST, "/jobs".into(), Some(json!({ "Machine": uuid }))).await;
+        let Some(key) = job["Uuid"].as_str() else { break };
+        let actions = call(&token, Method::GET, format!("/jobs/{key}/actions"), None).await;
+        assert_eq!(actions[0]["Content"], format!("#!/bin/sh\necho m{number} r1\n"));
+        let log = raw(&server.as_token(&token), Method::PUT, &format!("/jobs/{key}/log"));
+        let log = log.header("content-type", "application/octet-stream").body("a line\n");
+        assert_eq!(send(log).await.status, 204);
+        for state in ["running", "finished"] {
+            let report = json!([{ "op": "replace", "path": "/State", "value": state }]);
+            call(&token, Method::PATCH, format!("/jobs/{key}"), Some(report)).await;
+        }
+    }
+    let trace = call(&token, Method::GET, format!("/machines/{}/trace", uuid.as_str().unwrap()), None).await;
+    assert!(trace.as_array().unwrap().len() >= 4, "{trace}");
 }

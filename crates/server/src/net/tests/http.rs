@@ -205,3 +205,47 @@ async fn folders_are_listed() {
     assert_eq!(String::from_utf8_lossy(&body), want);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_bug_in_the_program_is_500_and_the_service_goes_on() {
+    let server = Server::start().await;
+    let (head, body) = server.get("/bug", "").await;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    assert!(head.starts_with("http/1.1 500") && body.contains("incident"), "{head} {body}");
+    assert!(!body.contains("a bug"), "what went wrong is for the log: {body}");
+    let served = server.ear.files(1).await;
+    assert_eq!((served[0].status.as_str(), served[0].error.as_deref()), ("500", Some("the server failed")));
+    let (head, _) = server.get("/default.ipxe", "").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    server.stop().await;
+}
+
+/// Time is advanced by the runtime whenever nothing else can happen.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_is_let_go() {
+    let server = Server::start().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    stream.write_all(b"GET /huge HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let served = server.ear.files(1).await;
+    assert!(served[0].bytes < super::HUGE, "{}", served[0].bytes);
+    drop(stream);
+    server.stop().await;
+}
+
+/// Connections that say nothing must not pile up.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_is_let_go() {
+    let server = Server::start().await;
+    for said in ["", "P", "GET / HTTP/1.1\r\nHost"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // How it ends (a reset, a 408, silence) is not what matters.
+        let ended = tokio::time::timeout(Duration::from_secs(300), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{said:?}: still open after five minutes");
+    }
+    server.stop().await;
+}

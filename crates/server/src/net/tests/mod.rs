@@ -146,7 +146,11 @@ pub(super) fn metrics(counters: &Counters) -> String {
 pub(super) struct Shelf {
     files: HashMap<&'static str, &'static [u8]>,
     big: PathBuf,
+    huge: PathBuf,
 }
+
+/// More than the kernel takes for a client that does not read.
+pub(super) const HUGE: u64 = 64 << 20;
 
 pub(super) const BIG: usize = 3_000_017;
 
@@ -158,12 +162,14 @@ impl Shelf {
     pub(super) fn new(folder: &tempfile::TempDir) -> Arc<Self> {
         let path = folder.path().join("big");
         std::fs::write(&path, big()).unwrap();
+        let huge = folder.path().join("huge");
+        std::fs::File::create(&huge).unwrap().set_len(HUGE).unwrap();
         let files = HashMap::from([
             ("default.ipxe", &b"#!ipxe\necho hello\n"[..]),
             ("sb/grubx64.efi", b"MZ"),
             ("empty", b""),
         ]);
-        Arc::new(Self { files, big: path })
+        Arc::new(Self { files, big: path, huge })
     }
 }
 
@@ -171,12 +177,14 @@ impl FileSource for Shelf {
     fn open<'a>(&'a self, wanted: &'a Wanted) -> Boxed<'a, Found> {
         Box::pin(async move {
             match wanted.path.as_str() {
-                "big" => {
-                    let file = std::fs::File::open(&self.big).unwrap();
+                "big" | "huge" => {
+                    let path = if wanted.path == "big" { &self.big } else { &self.huge };
+                    let file = std::fs::File::open(path).unwrap();
                     let meta = file.metadata().unwrap();
                     Found::File { file, size: meta.len(), modified: meta.modified().ok() }
                 }
                 "who" => Found::Bytes(format!("{} {}", wanted.client, wanted.local).into()),
+                "bug" => panic!("a bug"),
                 "broken" => Found::Failed("template: x:1:2: secret".into()),
                 "" => Found::Folder(vec!["a&b".into(), "sb/".into()]),
                 path => match self.files.get(path) {
