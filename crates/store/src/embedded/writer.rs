@@ -114,7 +114,7 @@ impl<'t> Tables<'t> {
 
     /// Judges a group, then applies it. The outer error is the storage's and ends the engine.
     fn apply(&mut self, group: Vec<Commit>) -> Result<Outcome, Error> {
-        if let Some(conflict) = first_conflict(&group, &self.keys, self.newest)? {
+        if let Some(conflict) = first_conflict(&group, self, self.newest)? {
             return Ok(Err(Error::Conflict(conflict)));
         }
         group.into_iter().map(|commit| self.put(commit)).collect::<Result<_, _>>().map(Ok)
@@ -149,16 +149,40 @@ impl<'t> Tables<'t> {
     }
 }
 
-impl Keys for Table<'_, &'static [u8], (u64, &'static [u8])> {
+impl Keys for Tables<'_> {
     fn revision_of(&self, key: &Key) -> Result<Revision, Error> {
-        let found = self.get(&**key).map_err(Error::storage("comparing a key"))?;
+        let found = self.keys.get(&**key).map_err(Error::storage("comparing a key"))?;
         Ok(found.map_or(Revision::ZERO, |found| Revision(found.value().0)))
     }
 
+    /// By the commits since then, as long as the history has them: few, however many keys there are.
     fn put_after(&self, range: &KeyRange, revision: Revision) -> Result<Option<Key>, Error> {
+        let doing = "comparing a range with the history";
+        let since = self.history.range(revision.next().0..).map_err(Error::storage(doing))?;
+        let mut expected = revision;
+        for row in since {
+            let (number, commit) = row.map_err(Error::storage(doing))?;
+            expected = expected.next();
+            if number.value() != expected.0 {
+                return self.search(range, revision);
+            }
+            let commit = codec::decode(expected, commit.value())?;
+            for (key, value) in commit.changes {
+                if value.is_some() && range.contains(&key) && self.revision_of(&key)? > revision {
+                    return Ok(Some(key));
+                }
+            }
+        }
+        if expected == self.newest { Ok(None) } else { self.search(range, revision) }
+    }
+}
+
+impl Tables<'_> {
+    /// [`Keys::put_after`] by a look at every key of the range.
+    fn search(&self, range: &KeyRange, revision: Revision) -> Result<Option<Key>, Error> {
         let doing = "comparing a range";
         let start = Bound::Included(range.start.as_slice());
-        let rows = self.range::<&[u8]>((start, Bound::Unbounded)).map_err(Error::storage(doing))?;
+        let rows = self.keys.range::<&[u8]>((start, Bound::Unbounded)).map_err(Error::storage(doing))?;
         for row in rows {
             let (key, value) = row.map_err(Error::storage(doing))?;
             if !range.contains(key.value()) {
