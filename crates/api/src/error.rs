@@ -97,6 +97,12 @@ impl Error {
         Self::new(403, "AUTH", format!("Cannot access {path}")).and(format!("Requires: {wanted}"))
     }
 
+    /// Whether credentials were refused, as opposed to something that they do not allow.
+    pub fn is_login(&self) -> bool {
+        self.code == 403
+            && (*self == Self::access_denied() || self.model == "system" && self.r#type.is_empty())
+    }
+
     /// 500: a fault of the server. The text says what failed but carries no internals.
     pub fn internal(method: &str, what: impl fmt::Display) -> Self {
         Self::new(500, method, format!("The server failed: {what}"))
@@ -108,19 +114,19 @@ impl Error {
     }
 }
 
-/// `Type: Model/Key: message`, the form in which command lines print it (reference: api.md §21.1).
+/// `Type: Model/Key: message`, the form in which command lines print it (reference: api.md §21.1), without the parts that
+/// are empty.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.r#type)?;
         let subject = [self.model.as_str(), self.key.as_str()];
         let subject: Vec<_> = subject.into_iter().filter(|part| !part.is_empty()).collect();
-        if !subject.is_empty() {
-            write!(f, ": {}", subject.join("/"))?;
-        }
-        match self.messages.as_slice() {
-            [one] => write!(f, ": {one}"),
-            many => many.iter().try_for_each(|message| write!(f, "\n  {message}")),
-        }
+        let subject = subject.join("/");
+        let one = if let [one] = self.messages.as_slice() { one.as_str() } else { "" };
+        let parts = [self.r#type.as_str(), &subject, one];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        f.write_str(&parts.join(": "))?;
+        let many = if one.is_empty() { self.messages.as_slice() } else { &[] };
+        many.iter().try_for_each(|message| write!(f, "\n  {message}"))
     }
 }
 
@@ -137,10 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn refused_credentials_are_told_from_refused_rights() {
+        assert!(Error::access_denied().is_login() && Error::invalid_token("expired").is_login());
+        let wanted = Wanted::new("machines", "delete", "m");
+        assert!(!Error::forbidden("/api/v3/machines/m", &wanted).is_login());
+    }
+
+    #[test]
     fn prints_like_the_command_line() {
         let check = |error: Error, want: &str| assert_eq!(error.to_string(), want);
         check(Error::not_found("GET", "machines", "bob"), "GET: machines/bob: Not Found");
-        check(Error::access_denied(), ": users: Access Denied");
+        check(Error::access_denied(), "users: Access Denied");
         check(Error::new(422, "ValidationError", "a").and("b"), "ValidationError\n  a\n  b");
     }
 }

@@ -10,37 +10,61 @@ use serde_json::{Map, Value, json};
 
 use crate::run::Typed;
 use crate::verb::Do;
-use crate::{Error, input, merge};
+use crate::{Error, input, merge, output};
 
 type Answer = Result<Option<Value>, Error>;
 
 /// A wait without a given time lasts a day, as drpcli's does.
 const WAIT: Duration = Duration::from_secs(86_400);
 
-/// `Field=value`, or the three words `Field Gt value`.
+/// `Field=value`, or the three words `Field Gt value`; how to show is `reverse`, or two words such as `sort Field`.
 fn filters<'a>(words: &[&'a str]) -> Result<Vec<(&'a str, String)>, Error> {
     let mut found = Vec::new();
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if let Some((name, value)) = word.split_once('=') {
-            found.push((name, value.to_owned()));
-            continue;
-        }
-        let (Some(test), Some(value)) = (words.next(), words.next()) else {
-            return Err(Error::Usage(format!("`{word}` is no filter; write Field=value or Field Eq value")));
+    let mut rest = words;
+    while let [word, after @ ..] = rest {
+        rest = match (word.split_once('='), *word, after) {
+            (Some((name, value)), ..) => {
+                found.push((name, value.to_owned()));
+                after
+            }
+            (None, "reverse", _) => {
+                found.push(("reverse", "true".to_owned()));
+                after
+            }
+            (None, "sort" | "limit" | "offset", [value, after @ ..]) => {
+                found.push((word, (*value).to_owned()));
+                after
+            }
+            (None, name, [test, value, after @ ..]) => {
+                found.push((name, format!("{}({value})", capitalized(test))));
+                after
+            }
+            _ => {
+                return Err(Error::Usage(format!(
+                    "`{word}` is no filter; write Field=value or Field Eq value"
+                )));
+            }
         };
-        let mut test: Vec<char> = test.to_lowercase().chars().collect();
-        test[..1].iter_mut().for_each(|first| *first = first.to_ascii_uppercase());
-        found.push((*word, format!("{}({value})", test.into_iter().collect::<String>())));
     }
     Ok(found)
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters.flat_map(char::to_lowercase)).collect()
 }
 
 pub(crate) async fn list(typed: &Typed<'_>) -> Answer {
     let filters = filters(typed.rest())?;
     let mut query: Vec<(&str, &str)> = filters.iter().map(|(name, value)| (*name, value.as_str())).collect();
     query.extend(typed.query().into_iter().filter(|(name, _)| *name != "force"));
-    Ok(Some(typed.get(&format!("/{}", typed.noun), &query).await?))
+    let found = typed.get(&format!("/{}", typed.noun), &query).await?;
+    if typed.session.format.is_table() && found.as_array().is_some_and(Vec::is_empty) {
+        output::say(&format!("no {}", typed.noun));
+        return Ok(None);
+    }
+    Ok(Some(found))
 }
 
 pub(crate) async fn count(typed: &Typed<'_>) -> Answer {
@@ -105,16 +129,50 @@ fn key_field(noun: &str) -> &'static str {
     }
 }
 
+/// The server ignores fields that it does not know, as its clients expect; whoever mistyped one is told here.
+fn warn_of_unknown_fields(noun: &str, object: &Value) {
+    let (Some(kind), Some(object)) = (Kind::from_prefix(noun), object.as_object()) else { return };
+    let shape = kind.spec().shape;
+    for name in
+        object.keys().filter(|name| !shape.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name)))
+    {
+        let meant = similar(name, shape.fields.iter().map(|field| field.name));
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        output::say(&format!("warning: {noun} have no field `{name}`, it is ignored{meant}"));
+    }
+}
+
+/// The known word that differs from `word` in two letters at most.
+fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |known: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase());
+    let near = known.map(|known| (distance(known), known)).filter(|(distance, _)| *distance <= 2);
+    near.min().map(|(_, known)| known)
+}
+
 pub(crate) async fn create(typed: &Typed<'_>) -> Answer {
     let body = match input::scalar(typed.word(0)).await? {
+        Value::String(machine) if typed.noun == "jobs" => job_of(typed, &machine).await?,
         Value::String(name) => json!({ key_field(&typed.noun): name }),
         other => other,
     };
+    warn_of_unknown_fields(&typed.noun, &body);
     Ok(Some(typed.send(Method::POST, &format!("/{}", typed.noun), Some(&body)).await?))
+}
+
+/// A job is asked for by its machine's key or name.
+async fn job_of(typed: &Typed<'_>, machine: &str) -> Result<Value, Error> {
+    let found = match typed.get(&format!("/machines/{machine}"), &[]).await {
+        Err(Error::Client(error)) if error.code() == Some(404) => {
+            typed.get(&format!("/machines/Name:{machine}"), &[]).await?
+        }
+        found => found?,
+    };
+    Ok(json!({ "Machine": found.get("Uuid") }))
 }
 
 pub(crate) async fn update(typed: &Typed<'_>) -> Answer {
     let change = input::value(typed.word(1)).await?;
+    warn_of_unknown_fields(&typed.noun, &change);
     let from = match &typed.session.reference {
         Some(reference) => reference.clone(),
         None => typed.get(&typed.path(), &[]).await?,
@@ -131,7 +189,7 @@ pub(crate) async fn patch(typed: &Typed<'_>) -> Answer {
 pub(crate) async fn destroy(typed: &Typed<'_>) -> Answer {
     typed.send(Method::DELETE, &typed.path(), None).await?;
     let single = typed.noun.strip_suffix('s').unwrap_or(&typed.noun);
-    crate::output::print(&format!("Deleted {single} {}", typed.word(0)));
+    output::print(&format!("Deleted {single} {}", typed.word(0)));
     Ok(None)
 }
 
@@ -154,7 +212,7 @@ pub(crate) async fn wait(typed: &Typed<'_>) -> Answer {
         },
         _ = tokio::signal::ctrl_c() => "interrupt",
     };
-    crate::output::print(word);
+    output::print(word);
     Ok(None)
 }
 
@@ -343,7 +401,19 @@ mod tests {
             got,
             [("Name", "bob".into()), ("Runnable", "Eq(true)".into()), ("Age", "Gt(3)".to_owned())]
         );
+        let got = filters(&["sort", "Name", "reverse", "limit", "3"]).unwrap();
+        assert_eq!(got, [("sort", "Name".into()), ("reverse", "true".into()), ("limit", "3".to_owned())]);
         assert!(filters(&["Name"]).unwrap_err().to_string().contains("`Name` is no filter"));
+    }
+
+    #[test]
+    fn a_mistyped_field_is_recognised() {
+        let check = |word: &str, want: Option<&str>| {
+            assert_eq!(similar(word, ["Name", "Description", "Stage"].into_iter()), want, "{word}");
+        };
+        check("Descripton", Some("Description"));
+        check("nmae", Some("Name"));
+        check("Colour", None);
     }
 
     #[test]

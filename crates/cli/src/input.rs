@@ -35,7 +35,17 @@ pub(crate) async fn text(argument: &str) -> Result<String, Error> {
         let read = tokio::fs::read_to_string(argument).await;
         return read.map_err(|source| Error::File { file: argument.into(), source });
     }
+    if looks_like_a_file(argument) {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(Error::File { file: argument.into(), source });
+    }
     Ok(argument.to_owned())
+}
+
+/// A word that ends like a file of JSON or YAML means one, although it is YAML text, too.
+fn looks_like_a_file(word: &str) -> bool {
+    let ends = [".json", ".yaml", ".yml"].iter().any(|end| word.ends_with(end));
+    ends && !word.contains(|letter: char| letter.is_whitespace() || "{}[]:\"".contains(letter))
 }
 
 /// JSON, else YAML.
@@ -62,6 +72,13 @@ mod tests {
         std::fs::write(&file, "[1]").unwrap();
         assert_eq!(value(file.to_str().unwrap()).await.unwrap(), json!([1]));
         assert!(value("{ broken: [").await.unwrap_err().to_string().starts_with("`{ broken: [` is neither"));
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_named_and_not_taken_for_text() {
+        let error = value("no-such-pack.yaml").await.unwrap_err().to_string();
+        assert!(error.starts_with("no-such-pack.yaml: "), "{error}");
+        assert_eq!(scalar("{name: x.yaml}").await.unwrap(), json!({ "name": "x.yaml" }));
     }
 
     #[tokio::test]

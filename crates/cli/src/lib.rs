@@ -15,6 +15,7 @@ mod output;
 mod run;
 mod session;
 mod special;
+mod subnet;
 mod verb;
 mod watch;
 
@@ -60,14 +61,48 @@ pub fn run(matches: &ArgMatches, environment: &Environment) -> ExitCode {
     };
     match runtime.block_on(run::dispatch(matches, environment)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string()),
+        Err(error) => fail(&match hint(&error) {
+            Some(hint) => format!("{error}\nhint: {hint}"),
+            None => error.to_string(),
+        }),
     }
 }
 
-fn fail(text: &str) -> ExitCode {
-    #[expect(clippy::print_stderr, reason = "this is where the command line talks to people")]
-    {
-        eprintln!("Error: {text}");
+/// What to do about an error that a new user meets.
+fn hint(error: &Error) -> Option<String> {
+    let Error::Client(error) = error else { return None };
+    match error {
+        gantry_client::Error::Unreachable { url, .. } if url.starts_with("http://") => Some(TLS.to_owned()),
+        gantry_client::Error::Unreachable { .. } => Some(START.to_owned()),
+        gantry_client::Error::Unauthorized { .. } => Some(LOG_IN.to_owned()),
+        gantry_client::Error::Refused(refused) if refused.is_login() => Some(LOG_IN.to_owned()),
+        gantry_client::Error::Refused(refused) => by_name(refused).or_else(|| by_filter(refused)),
+        _ => None,
     }
+}
+
+/// Machines are known by UUIDs that nobody remembers; a bare word is a name that lacks its prefix.
+fn by_name(refused: &gantry_api::Error) -> Option<String> {
+    let key = refused.key.as_str();
+    let is_name = gantry_model::Uuid::parse(key).is_err() && !key.contains(':');
+    let missing = refused.code == 404 && refused.model == Kind::Machine.prefix() && !key.is_empty();
+    (missing && is_name).then(|| format!("a machine is found by its UUID, or by its name as `Name:{key}`"))
+}
+
+fn by_filter(refused: &gantry_api::Error) -> Option<String> {
+    let unknown = refused.messages.iter().any(|message| message.starts_with("Filter not found"));
+    unknown.then(|| {
+        format!("`gantry {} indexes` shows what can be filtered by, besides parameters", refused.model)
+    })
+}
+
+const TLS: &str = "the API is spoken over TLS: begin the endpoint with https://";
+const START: &str =
+    "start a server with `gantry serve`, or say where one is with -E https://host:8092 or RS_ENDPOINT";
+const LOG_IN: &str =
+    "say who you are with -U name -P password, RS_KEY=name:password, or a token by -T or RS_TOKEN";
+
+fn fail(text: &str) -> ExitCode {
+    output::say(&format!("Error: {text}"));
     ExitCode::FAILURE
 }

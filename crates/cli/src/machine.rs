@@ -1,9 +1,11 @@
 //! Verbs of machines, their jobs and their boot traces; lists of profiles and tasks also of other kinds.
 
 use gantry_client::Error as ClientError;
+use gantry_model::Kind;
+use gantry_model::shape::Type;
 use http::Method;
 use http::header::CONTENT_TYPE;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::run::Typed;
 use crate::verb::Do;
@@ -14,21 +16,36 @@ type Answer = Result<Option<Value>, Error>;
 /// How long one call for news of a trace waits on the server.
 const NEWS: &str = "30s";
 
-async fn change(typed: &Typed<'_>, change: &Value) -> Answer {
+/// Merges fields into the object; refused if it changes meanwhile.
+pub(crate) async fn change(typed: &Typed<'_>, change: &Value) -> Answer {
     let from = typed.get(&typed.path(), &[]).await?;
     let patch = merge::patch(&from, change);
     Ok(Some(typed.send(Method::PATCH, &typed.path(), Some(&patch)).await?))
 }
 
-/// `field` is a name whose value is typed, or `name=true`.
-pub(crate) async fn set_field(typed: &Typed<'_>, field: &str) -> Answer {
-    match field.split_once('=') {
-        Some((name, value)) => change(typed, &json!({ name: value == "true" })).await,
-        None => change(typed, &json!({ field: typed.word(1) })).await,
+/// Sets fields to the words after the id, each read as what the field is.
+pub(crate) async fn set_fields(typed: &Typed<'_>, fields: &[&str]) -> Answer {
+    let shape = Kind::from_prefix(&typed.noun).map(|kind| kind.spec().shape);
+    let mut values = Map::new();
+    for (index, name) in fields.iter().enumerate() {
+        let ty = shape.and_then(|shape| shape.field(name)).map_or(&Type::Text, |field| field.ty);
+        values.insert((*name).to_owned(), field_value(name, ty, typed.word(index + 1))?);
+    }
+    change(typed, &values.into()).await
+}
+
+fn field_value(name: &str, ty: &Type, word: &str) -> Result<Value, Error> {
+    match ty {
+        Type::Int => {
+            let wrong = |_| Error::Usage(format!("{name} is `{word}`; it must be a whole number"));
+            Ok(word.parse::<i64>().map_err(wrong)?.into())
+        }
+        Type::List(_) => Ok(word.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()),
+        _ => Ok(word.into()),
     }
 }
 
-fn list(object: &Value, field: &str) -> Vec<Value> {
+pub(crate) fn list(object: &Value, field: &str) -> Vec<Value> {
     object.get(field).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
@@ -64,7 +81,7 @@ pub(crate) async fn insert_task(typed: &Typed<'_>) -> Answer {
     replace_list(typed, "Tasks", &from, to).await
 }
 
-async fn replace_list(typed: &Typed<'_>, field: &str, from: &Value, to: Vec<Value>) -> Answer {
+pub(crate) async fn replace_list(typed: &Typed<'_>, field: &str, from: &Value, to: Vec<Value>) -> Answer {
     let path = format!("/{field}");
     let patch = json!([
         { "op": "test", "path": path, "value": from.get(field) },
@@ -211,6 +228,17 @@ fn seconds(text: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_read_as_what_the_field_is() {
+        let fields = Kind::Subnet.spec().shape;
+        let read = |name: &str, word: &str| field_value(name, fields.field(name).unwrap().ty, word);
+        assert_eq!(read("ActiveLeaseTime", "60").unwrap(), json!(60));
+        assert_eq!(read("Pickers", "none, nextFree").unwrap(), json!(["none", "nextFree"]));
+        assert_eq!(read("NextServer", "192.0.2.1").unwrap(), json!("192.0.2.1"));
+        let error = read("ActiveLeaseTime", "an hour").unwrap_err().to_string();
+        assert_eq!(error, "ActiveLeaseTime is `an hour`; it must be a whole number");
+    }
 
     #[test]
     fn a_trace_counts_from_the_first_entry_of_each_boot() {

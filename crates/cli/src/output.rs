@@ -22,20 +22,32 @@ enum Shape {
     Table,
 }
 
-/// Columns when nobody says which: those of them that the objects have.
+/// Columns when nobody says which: those of them in which some object has something to show.
 const COLUMNS: &[&str] = &[
     "Name",
     "Id",
     "ID",
-    "Uuid",
     "Addr",
+    "Uuid",
+    "Token",
+    "Subnet",
+    "Enabled",
+    "ActiveStart",
+    "ActiveEnd",
+    "ExpireTime",
+    "Machine",
+    "Task",
+    "Stages",
     "Stage",
     "Workflow",
     "BootEnv",
-    "Task",
     "State",
     "Runnable",
     "Address",
+    "ActiveAddress",
+    "Provider",
+    "Available",
+    "Bundle",
     "Description",
 ];
 
@@ -64,6 +76,11 @@ impl Format {
             Shape::Yaml => serde_saphyr::to_string(value).unwrap_or_default().trim_end().to_owned(),
             Shape::Text | Shape::Table => self.table(value),
         }
+    }
+
+    /// Whether people read it, rather than programs.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.shape, Shape::Text | Shape::Table)
     }
 
     fn table(&self, value: &Value) -> String {
@@ -96,13 +113,9 @@ impl Format {
         if !self.fields.is_empty() {
             return self.fields.clone();
         }
-        let first = rows.first().copied().unwrap_or(&Value::Null);
-        let known: Vec<String> = COLUMNS
-            .iter()
-            .filter(|name| first.get(**name).is_some())
-            .map(|name| (*name).to_owned())
-            .collect();
-        match (known.is_empty(), first.as_object()) {
+        let shown = |name: &&&str| rows.iter().any(|row| !plain(find(row, name)).is_empty());
+        let known: Vec<String> = COLUMNS.iter().filter(shown).map(|name| (*name).to_owned()).collect();
+        match (known.is_empty(), rows.first().and_then(|row| row.as_object())) {
             (true, Some(object)) => object.keys().cloned().collect(),
             _ => known,
         }
@@ -127,6 +140,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
 }
@@ -136,6 +150,14 @@ pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()));
+}
+
+/// Writes to standard error: what people should know beside the answer.
+pub(crate) fn say(text: &str) {
+    #[expect(clippy::print_stderr, reason = "this is where the command line talks to people")]
+    {
+        eprintln!("{text}");
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +181,15 @@ mod tests {
         let text = format("text", "Name,Meta.x").render(&rows);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines, [vec!["Name", "Meta.x"], vec!["a", "y"], vec!["long", "lo…"]]);
+    }
+
+    #[test]
+    fn columns_in_which_nothing_stands_are_left_out() {
+        let rows =
+            json!([{ "Name": "a", "Stage": "", "Tasks": [] }, { "Name": "b", "Stage": "s", "Workflow": "" }]);
+        let text = format("text", "").render(&rows);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines, [vec!["Name", "Stage"], vec!["a"], vec!["b", "s"]]);
     }
 
     #[test]

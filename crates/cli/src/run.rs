@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::session::{Environment, Session};
 use crate::verb::{Do, Takes, Verb, Word};
-use crate::{Error, blob, generic, machine, special, verb, watch};
+use crate::{Error, blob, generic, machine, special, subnet, verb, watch};
 
 /// A verb with its words, ready to run.
 pub(crate) struct Typed<'a> {
@@ -24,7 +24,7 @@ pub(crate) async fn dispatch(matches: &ArgMatches, environment: &Environment) ->
     let (noun, inner) = matches.subcommand().ok_or_else(|| Error::Usage("say what to do".into()))?;
     let (row, inner) = find(noun, inner)?;
     // Global flags are known at every level, and the innermost has them all.
-    let session = Session::open(inner, environment).await?;
+    let session = Session::open(inner, environment, row.act == Do::List).await?;
     let typed = Typed::new(noun, row, inner, session);
     let answer = act(row.act, &typed).await?;
     if let Some(value) = answer {
@@ -158,7 +158,10 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
             Ok(Some(typed.get(&path, &typed.query()).await?))
         }
         Do::RunAction => generic::run_action(typed).await,
-        Do::SetField(field) => machine::set_field(typed, field).await,
+        Do::SetFields(fields) => machine::set_fields(typed, fields).await,
+        Do::SetRunnable(runnable) => machine::change(typed, &json!({ "Runnable": runnable })).await,
+        Do::OptionGet => subnet::option(typed).await,
+        Do::OptionSet => subnet::set_option(typed).await,
         Do::AddToList(field) => machine::add_to_list(typed, field).await,
         Do::RemoveFromList(field) => machine::remove_from_list(typed, field).await,
         Do::InsertTask => machine::insert_task(typed).await,
@@ -199,6 +202,10 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::ContentShow => Ok(Some(typed.get(&typed.path(), &[]).await?)),
         Do::ContentExists => generic::exists(typed).await,
         Do::ContentUpload => generic::upload_content(typed).await,
+        Do::ContentUpdate => {
+            let pack = crate::input::value(typed.word(1)).await?;
+            Ok(Some(typed.send(Method::PUT, &typed.path(), Some(&pack)).await?))
+        }
         Do::ContentDestroy => generic::destroy(typed).await,
         Do::TemplateUpload => generic::upload_template(typed).await,
         Do::Raw => generic::raw(typed).await,

@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::input;
-use crate::output::Format;
+use crate::output::{self, Format};
 
 /// The process environment, as a value.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: HashMap<String, String>,
+    terminal: bool,
 }
 
 impl Environment {
@@ -30,7 +31,13 @@ impl Environment {
         let pairs = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
         variables
             .extend(pairs.map(|(name, value)| (name.trim().to_owned(), unquote(value.trim()).to_owned())));
-        Self { variables }
+        Self { variables, terminal: false }
+    }
+
+    /// Says whether people read the output: then lists are tables unless something else is asked for.
+    #[must_use]
+    pub fn on_terminal(self, terminal: bool) -> Self {
+        Self { terminal, ..self }
     }
 
     /// The value of a variable, if it is set to something.
@@ -43,8 +50,17 @@ fn unquote(text: &str) -> &str {
     ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(text)
 }
 
-/// The global flags.
+/// The global flags. What few need is in the long help only.
 pub(crate) fn flags() -> Vec<Arg> {
+    let common = ["endpoint", "username", "password", "token", "format", "force"];
+    let rare = |arg: Arg| {
+        let is_rare = !common.contains(&arg.get_id().as_str());
+        arg.hide_short_help(is_rare)
+    };
+    all_flags().into_iter().map(rare).collect()
+}
+
+fn all_flags() -> Vec<Arg> {
     let value = |short, long: &'static str, help: &'static str| {
         Arg::new(long)
             .short(short)
@@ -64,7 +80,11 @@ pub(crate) fn flags() -> Vec<Arg> {
         value('P', "password", "Password [RS_PASSWORD, or RS_KEY=user:password]"),
         value('T', "token", "Token, instead of user name and password [RS_TOKEN]"),
         switch('x', "no-token", "Accepted for drpcli's sake: no token is kept on disk"),
-        value('F', "format", "json, yaml, text or table [RS_FORMAT; default json]"),
+        value(
+            'F',
+            "format",
+            "json, yaml, text or table [RS_FORMAT; default json, but table for lists on a terminal]",
+        ),
         value('J', "print-fields", "Columns of text and table, comma separated [RS_PRINT_FIELDS]"),
         switch('H', "no-header", "Text and table without a head line [RS_NO_HEADER]"),
         value('j', "truncate-length", "Longest text of a table's cell [RS_TRUNCATE_LENGTH; default 40]"),
@@ -95,7 +115,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) async fn open(matches: &ArgMatches, environment: &Environment) -> Result<Self, Error> {
+    /// From what was typed; `list` says that the answer will be a list of objects.
+    pub(crate) async fn open(
+        matches: &ArgMatches,
+        environment: &Environment,
+        list: bool,
+    ) -> Result<Self, Error> {
         let text = |flag: &str, variable: &str| {
             let flag = matches.get_one::<String>(flag).map(String::as_str);
             flag.or_else(|| environment.get(variable)).map(str::to_owned)
@@ -104,8 +129,9 @@ impl Session {
         let longest = number
             .parse()
             .map_err(|_| Error::Usage(format!("--truncate-length is `{number}`; it must be a number")))?;
+        let default = if list && environment.terminal { "table" } else { "json" };
         let format = Format::new(
-            text("format", "RS_FORMAT").as_deref().unwrap_or("json"),
+            text("format", "RS_FORMAT").as_deref().unwrap_or(default),
             text("print-fields", "RS_PRINT_FIELDS").as_deref().unwrap_or_default(),
             matches.get_flag("no-header") || environment.get("RS_NO_HEADER").is_some(),
             longest,
@@ -145,7 +171,9 @@ async fn connect(
     let open = |url: String| {
         let url = if url.contains("://") { url } else { format!("https://{url}") };
         let credentials = credentials.clone();
-        Client::new(Endpoint { url, credentials, proxy: proxy.clone(), headers: headers.clone() })
+        let client =
+            Client::new(Endpoint { url, credentials, proxy: proxy.clone(), headers: headers.clone() });
+        if matches.get_flag("debug") { client.map(|client| client.telling(output::say)) } else { client }
     };
     if let Some(url) = text("endpoint", "RS_ENDPOINT") {
         return Ok(open(url)?);

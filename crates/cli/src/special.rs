@@ -11,11 +11,11 @@ const ID: Word = Needed("id");
 #[rustfmt::skip]
 static VERBS: &[(&str, &[Verb])] = &[
     ("machines", &[
-        verb("bootenv", &[ID, Needed("bootenv")], &[], Do::SetField("BootEnv"), "Change the boot environment"),
-        verb("stage", &[ID, Needed("stage")], &[], Do::SetField("Stage"), "Change the stage"),
-        verb("workflow", &[ID, Needed("workflow")], &[], Do::SetField("Workflow"), "Start a workflow; \"\" clears it"),
-        verb("run", &[ID], &[], Do::SetField("Runnable=true"), "Let jobs run"),
-        verb("pause", &[ID], &[], Do::SetField("Runnable=false"), "Let no more jobs run"),
+        verb("bootenv", &[ID, Needed("bootenv")], &[], Do::SetFields(&["BootEnv"]), "Change the boot environment"),
+        verb("stage", &[ID, Needed("stage")], &[], Do::SetFields(&["Stage"]), "Change the stage"),
+        verb("workflow", &[ID, Needed("workflow")], &[], Do::SetFields(&["Workflow"]), "Start a workflow; \"\" clears it"),
+        verb("run", &[ID], &[], Do::SetRunnable(true), "Let jobs run"),
+        verb("pause", &[ID], &[], Do::SetRunnable(false), "Let no more jobs run"),
         verb("addprofile", &[ID, Rest("profiles")], &[], Do::AddToList("Profiles"), "Add profiles"),
         verb("removeprofile", &[ID, Rest("profiles")], &[], Do::RemoveFromList("Profiles"), "Remove profiles"),
         verb("addtask", &[ID, Rest("tasks")], &[], Do::AddToList("Tasks"), "Append tasks"),
@@ -33,10 +33,19 @@ static VERBS: &[(&str, &[Verb])] = &[
         verb("removeprofile", &[ID, Rest("profiles")], &[], Do::RemoveFromList("Profiles"), "Remove profiles"),
     ]),
     ("stages", &[
+        verb("bootenv", &[ID, Needed("bootenv")], &[], Do::SetFields(&["BootEnv"]), "Change the boot environment"),
         verb("addprofile", &[ID, Rest("profiles")], &[], Do::AddToList("Profiles"), "Add profiles"),
         verb("removeprofile", &[ID, Rest("profiles")], &[], Do::RemoveFromList("Profiles"), "Remove profiles"),
         verb("addtask", &[ID, Rest("tasks")], &[], Do::AddToList("Tasks"), "Append tasks"),
         verb("removetask", &[ID, Rest("tasks")], &[], Do::RemoveFromList("Tasks"), "Remove tasks"),
+    ]),
+    ("subnets", &[
+        verb("range", &[ID, Needed("start"), Needed("end")], &[], Do::SetFields(&["ActiveStart", "ActiveEnd"]), "Set the first and last address that are given to anybody"),
+        verb("leasetimes", &[ID, Needed("active"), Needed("reserved")], &[], Do::SetFields(&["ActiveLeaseTime", "ReservedLeaseTime"]), "Set how long addresses may be kept, in seconds"),
+        verb("nextserver", &[ID, Needed("address")], &[], Do::SetFields(&["NextServer"]), "Set the boot server that clients are told"),
+        verb("pickers", &[ID, Needed("pickers")], &[], Do::SetFields(&["Pickers"]), "Set how a free address is picked (comma list)"),
+        verb("get", &[ID, Literal("option"), Needed("number")], &[], Do::OptionGet, "Show a DHCP option"),
+        verb("set", &[ID, Literal("option"), Needed("number"), Literal("to"), Needed("value")], &[], Do::OptionSet, "Set a DHCP option; `null` removes it"),
     ]),
     ("jobs", &[
         verb("actions", &[ID], &[("for-os", Takes::Value, "For this operating system")], Do::JobActions, "Show the files and scripts of a job"),
@@ -78,6 +87,7 @@ static NOUNS: &[(&str, &str, &[Verb])] = &[
         verb("exists", &[Needed("name")], &[], Do::ContentExists, "Exit with 0 if the pack is there, else with 1"),
         verb("upload", &[Needed("file")], &[], Do::ContentUpload, "Load or replace a pack: JSON, YAML or a file of either"),
         verb("create", &[Needed("file")], &[], Do::ContentUpload, "The same"),
+        verb("update", &[Needed("name"), Needed("file")], &[], Do::ContentUpdate, "Replace a pack that is there"),
         verb("destroy", &[Needed("name")], &[], Do::ContentDestroy, "Remove a pack"),
     ]),
     ("files", "Files that machines can download", BLOBS),
@@ -131,17 +141,19 @@ pub(crate) fn group(name: &str) -> &'static [Verb] {
 
 /// The commands of nouns that are no kind.
 pub(crate) fn nouns() -> impl Iterator<Item = Command> {
-    NOUNS.iter().map(|(name, about, verbs)| grouped(Command::new(*name).about(*about), verbs))
+    NOUNS.iter().map(|(name, about, verbs)| grouped(Command::new(*name).about(*about), name, verbs))
 }
 
 /// Adds `jobs` and `tasks` to the command of machines.
 pub(crate) fn machine_groups(command: Command) -> Command {
-    let jobs = grouped(Command::new("jobs").about("Jobs of one machine"), MACHINE_JOBS);
-    let tasks = grouped(Command::new("tasks").about("The task list of one machine"), MACHINE_TASKS);
+    let jobs = grouped(Command::new("jobs").about("Jobs of one machine"), "machines jobs", MACHINE_JOBS);
+    let tasks =
+        grouped(Command::new("tasks").about("The task list of one machine"), "machines tasks", MACHINE_TASKS);
     command.subcommand(jobs).subcommand(tasks)
 }
 
-fn grouped(command: Command, verbs: &[Verb]) -> Command {
+/// `under` is what is typed before the verbs.
+fn grouped(command: Command, under: &str, verbs: &[Verb]) -> Command {
     let command = command.subcommand_required(true).arg_required_else_help(true);
-    verbs.iter().fold(command, |command, verb| command.subcommand(verb.command()))
+    verbs.iter().fold(command, |command, verb| command.subcommand(verb.command(under)))
 }

@@ -56,7 +56,13 @@ pub(crate) enum Do {
     Actions,
     Action,
     RunAction,
-    SetField(&'static str),
+    /// Set these fields to the words that follow the id.
+    SetFields(&'static [&'static str]),
+    /// Let jobs run, or not.
+    SetRunnable(bool),
+    /// One DHCP option of a subnet.
+    OptionGet,
+    OptionSet,
     AddToList(&'static str),
     RemoveFromList(&'static str),
     InsertTask,
@@ -89,6 +95,7 @@ pub(crate) enum Do {
     ContentList,
     ContentShow,
     ContentUpload,
+    ContentUpdate,
     ContentDestroy,
     ContentExists,
     TemplateUpload,
@@ -209,20 +216,31 @@ pub(crate) fn meta() -> &'static [Verb] {
 /// The command of a kind.
 pub(crate) fn noun(kind: Kind) -> Command {
     let spec = kind.spec();
-    let about = spec.shape.doc.trim().lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
-    let command =
-        Command::new(spec.prefix).about(about).subcommand_required(true).arg_required_else_help(true);
-    let command = of_kind(kind).fold(command, |command, verb| command.subcommand(verb.command()));
-    let command = if spec.verbs.update { command.subcommand(meta_command()) } else { command };
-    let command = if kind == Kind::Machine { crate::special::machine_groups(command) } else { command };
-    if spec.verbs.create { command.after_help(fields(spec.shape)) } else { command }
+    let command = Command::new(spec.prefix)
+        .about(first_sentence(spec.shape.doc))
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    let command = of_kind(kind).fold(command, |command, verb| {
+        let takes_fields = matches!(verb.act, Do::Create | Do::Update | Do::Patch);
+        let verb = verb.command(spec.prefix);
+        command.subcommand(if takes_fields { verb.after_help(fields(spec.shape)) } else { verb })
+    });
+    let command = if spec.verbs.update { command.subcommand(meta_command(spec.prefix)) } else { command };
+    if kind == Kind::Machine { crate::special::machine_groups(command) } else { command }
 }
 
-fn meta_command() -> Command {
+/// What a list of commands says about one of them.
+fn first_sentence(doc: &str) -> String {
+    let line = doc.trim().lines().next().unwrap_or_default();
+    line.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned()
+}
+
+fn meta_command(noun: &str) -> Command {
     let command =
         Command::new("meta").about("Show or change the Meta map").args_conflicts_with_subcommands(true);
-    let command = command.arg(Arg::new("id").required(true));
-    META.iter().fold(command, |command, verb| command.subcommand(verb.command()))
+    let command = command.arg(Arg::new("id").required(true).help(word_help("id")));
+    let under = format!("{noun} meta");
+    META.iter().fold(command, |command, verb| command.subcommand(verb.command(&under)))
 }
 
 /// The fields of a kind, for the foot of its help.
@@ -234,19 +252,61 @@ fn fields(shape: &shape::Shape) -> String {
     format!("Fields:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
+/// What the words of the rows stand for.
+const WORDS: &[(&str, &str)] = &[
+    ("id", "Its key, or `Index:value`, such as `Name:rack7-u3`"),
+    ("key", "Its name"),
+    ("field", "The name of a field, as `show` prints it"),
+    ("value", "The value, as text"),
+    ("json", "JSON or YAML: the text itself, a file, a URL, or - for standard input"),
+    ("patch", "A JSON Patch (RFC 6902): the text itself, a file, a URL, or - for standard input"),
+    (
+        "filters",
+        "`Field=value`, `Field=Gt(value)` or the three words `Field Gt value`; tests are Eq Ne Lt Lte Gt Gte Re Between Except In Nin",
+    ),
+    ("timeout", "How long to wait: seconds, or a duration such as 10m; a day when not given"),
+    ("file", "A file, or - for standard input"),
+    ("filter", "`type.action.key`; * stands for anything, a comma separates alternatives"),
+];
+
+fn word_help(name: &str) -> &'static str {
+    WORDS.iter().find(|(known, _)| *known == name).map_or("", |(_, help)| help)
+}
+
+impl Word {
+    /// The word in a line of usage.
+    fn usage(self) -> String {
+        match self {
+            Needed(name) => format!("<{name}>"),
+            Literal(word) => word.to_owned(),
+            Optional(name) => format!("[{name}]"),
+            Rest(name) => format!("[{name}]..."),
+        }
+    }
+}
+
 impl Verb {
-    /// The row as a command.
-    pub(crate) fn command(&self) -> Command {
-        let command = Command::new(self.name).about(self.doc);
+    /// The row as a command below `under`, the words before it.
+    pub(crate) fn command(&self, under: &str) -> Command {
+        let words: String = self.words.iter().map(|word| format!(" {}", word.usage())).collect();
+        let options = if self.flags.is_empty() { "" } else { " [OPTIONS]" };
+        let command = Command::new(self.name)
+            .about(self.doc)
+            .override_usage(format!("gantry {under} {}{options}{words}", self.name));
         let command = self.words.iter().enumerate().fold(command, |command, (index, word)| {
             let arg = Arg::new(format!("w{index}")).index(index + 1).allow_hyphen_values(true);
             command.arg(match word {
-                Needed(name) => arg.required(true).value_name(*name),
-                Literal(word) => {
-                    arg.required(true).value_name(*word).value_parser([*word]).hide_possible_values(true)
+                Needed(name) => arg.required(true).value_name(*name).help(word_help(name)),
+                Literal(word) => arg
+                    .required(true)
+                    .value_name(*word)
+                    .value_parser([*word])
+                    .hide_possible_values(true)
+                    .hide(true),
+                Optional(name) => arg.value_name(*name).help(word_help(name)),
+                Rest(name) => {
+                    arg.num_args(0..).value_name(*name).allow_hyphen_values(false).help(word_help(name))
                 }
-                Optional(name) => arg.value_name(*name),
-                Rest(name) => arg.num_args(0..).value_name(*name).allow_hyphen_values(false),
             })
         });
         self.flags.iter().fold(command, |command, (name, takes, help)| {

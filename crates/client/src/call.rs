@@ -50,6 +50,7 @@ impl std::fmt::Debug for Credentials {
 pub struct Client {
     pub(crate) endpoint: Arc<Endpoint>,
     http: reqwest::Client,
+    tell: Option<fn(&str)>,
 }
 
 impl Client {
@@ -64,7 +65,13 @@ impl Client {
             return Err(unusable("it must begin with https://".into()));
         }
         let http = http().map_err(unusable)?;
-        Ok(Self { endpoint: Arc::new(endpoint), http })
+        Ok(Self { endpoint: Arc::new(endpoint), http, tell: None })
+    }
+
+    /// The same client, which tells method and URL of every call before it is made.
+    #[must_use]
+    pub fn telling(self, tell: fn(&str)) -> Self {
+        Self { tell: Some(tell), ..self }
     }
 
     /// The URL of `path` (below the API's base) with its query.
@@ -96,10 +103,16 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        let response = request.send().await.map_err(|error| Error::Unreachable {
+        let unreachable = |error: reqwest::Error| Error::Unreachable {
             url: error.url().map_or_else(|| self.endpoint.url.clone(), ToString::to_string),
             reason: innermost(&error),
-        })?;
+        };
+        let (http, request) = request.build_split();
+        let request = request.map_err(unreachable)?;
+        if let Some(tell) = self.tell {
+            tell(&format!("{} {}", request.method(), request.url()));
+        }
+        let response = http.execute(request).await.map_err(unreachable)?;
         let status = response.status().as_u16();
         if status < 400 {
             return Ok(response);
