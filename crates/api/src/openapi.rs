@@ -3,6 +3,8 @@
 //! Generic rows are written out per kind, so that code generators see `/machines` and `/machines/{key}`. Texts are the doc
 //! comments of rows, types and fields; nothing is described twice.
 
+use std::collections::HashSet;
+
 use gantry_model::{Kind, shape};
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
@@ -27,13 +29,21 @@ pub fn document(version: &str) -> Value {
 
 fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
+    let mut ids = HashSet::new();
     for operation in OPERATIONS {
         for (path, kind) in spelled_out(operation) {
             let item = paths.entry(path).or_insert_with(|| json!({}));
             let method = operation.method.as_str().to_ascii_lowercase();
             // A special row stands before the generic one that has the same place.
             if item.get(&method).is_none() {
-                item[method] = one(operation, kind.as_deref());
+                let mut row = one(operation, kind.as_deref());
+                // An operation in several places is told apart by its path: generators make a function of each id.
+                if !ids.insert(row["operationId"].to_string()) {
+                    let words = operation.path.split(['/', '{', '}', '*']).filter(|word| !word.is_empty());
+                    let words = words.collect::<Vec<_>>().join("_");
+                    row["operationId"] = format!("{}_{words}", operation.op.name()).into();
+                }
+                item[method] = row;
             }
         }
     }
@@ -179,6 +189,20 @@ mod tests {
         }
         for kind in Kind::ALL.iter().filter(|kind| kind.spec().verbs.read) {
             assert!(text.contains(&format!("\"/{}\"", kind.prefix())), "{kind}");
+        }
+    }
+
+    #[test]
+    fn no_two_operations_share_an_id() {
+        let document = document("4.8.0");
+        let mut seen = HashSet::new();
+        let items = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values());
+        for row in items {
+            assert!(seen.insert(row["operationId"].as_str().unwrap()), "{}", row["operationId"]);
         }
     }
 

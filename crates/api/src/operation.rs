@@ -226,6 +226,13 @@ pub static OPERATIONS: &[Operation] = &[
     row(Op::ActionRun, Post, "/jobs/{key}/plugin_actions/{command}", NONE, need("jobs", "action:{command}"), Map, Json("the plugin's answer"),
         "Run an action on a job."),
 
+    row(Op::ActionList, Get, "/system/actions", NONE, need("system", "actions"), Nothing, Json("array of actions"),
+        "Actions that plugins offer for the server as a whole."),
+    row(Op::ActionRead, Get, "/system/actions/{command}", NONE, need("system", "actions"), Nothing, Json("action"),
+        "One action that a plugin offers for the server as a whole."),
+    row(Op::ActionRun, Post, "/system/actions/{command}", NONE, need("system", "action:{command}"), Map, Json("the plugin's answer"),
+        "Run an action on the server as a whole."),
+
     row(Op::BlobList, Get, "/{kind}", BLOBS, need("{kind}", "list"), Nothing, Json("array of names"),
         "Names in the directory `path`, directories with a slash at the end; `all=true` lists everything below it."),
     row(Op::BlobRead, Get, "/{kind}/{*path}", BLOBS, hidden("{kind}", "get"), Nothing, Bytes,

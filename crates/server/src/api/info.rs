@@ -78,7 +78,7 @@ const SCOPES: &[(&str, &[&str])] = &[
     ("preferences", &["list", "post"]),
     ("profiles", &["getSecure", "updateSecure"]),
     ("stages", &["getSecure", "updateSecure"]),
-    ("system", &["active", "passive", "replicate", "upgrade"]),
+    ("system", &["action", "actions", "active", "passive", "replicate", "upgrade"]),
     ("users", &["password", "token"]),
 ];
 
@@ -246,20 +246,27 @@ pub(super) fn actions(ask: &Ask) -> Answer {
 /// `GET …/actions/<command>`
 pub(super) fn action(ask: &Ask) -> Answer {
     exists(ask)?;
-    let text = format!("{}: Not Found", ask.route.rest);
-    Err(Error::new(404, ask.method, text).about(&ask.route.kind, &ask.route.key))
+    let (model, key) =
+        if of_system(ask) { ("profiles", "global") } else { (&*ask.route.kind, &*ask.route.key) };
+    Err(Error::new(404, ask.method, format!("{}: Not Found", ask.route.rest)).about(model, key))
 }
 
 /// `POST …/actions/<command>`
 pub(super) fn run_action(ask: &Ask) -> Answer {
     exists(ask)?;
     let text = format!("Action {} on {}: Not Found", ask.route.rest, ask.route.kind);
-    Err(Error::new(400, "INVOKE", text).about(&ask.route.kind, &ask.route.key))
+    let key = if of_system(ask) { "global" } else { &ask.route.key };
+    Err(Error::new(400, "INVOKE", text).about(&ask.route.kind, key))
+}
+
+/// The server as a whole, whose actions belong to no object (reference: api.md §9).
+fn of_system(ask: &Ask) -> bool {
+    ask.route.kind == "system"
 }
 
 fn exists(ask: &Ask) -> Result<(), Error> {
-    match ask.view.lookup(ask.kind()?, &ask.route.key) {
-        Some(_) => Ok(()),
-        None => Err(Error::not_found(ask.method, &ask.route.kind, &ask.route.key)),
+    if of_system(ask) || ask.view.lookup(ask.kind()?, &ask.route.key).is_some() {
+        return Ok(());
     }
+    Err(Error::not_found(ask.method, &ask.route.kind, &ask.route.key))
 }

@@ -34,7 +34,8 @@ const STEERING: &[&str] = &["slim", "params", "decode", "token", "Token"];
 pub(super) fn list(ask: &Ask) -> Answer {
     let kind = ask.kind()?;
     if kind == Kind::Interface {
-        return answer::ok(&super::interfaces::all());
+        let all = super::interfaces::all();
+        return Ok(counted(answer::ok(&all)?, all.len(), all.len(), all.len()));
     }
     let pairs = ask.query.pairs().iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let pairs = pairs.filter(|(name, _)| !STEERING.contains(name));
@@ -42,20 +43,22 @@ pub(super) fn list(ask: &Ask) -> Answer {
     let page = filter.run_all(&ask.view);
     let shown = Shown::of(ask)?;
     let (length, matches, total) = (page.records.len(), page.matched, page.total);
-    let mut reply =
-        if ask.head { Response::new(Body::empty()) } else { write_list(ask, page.records, shown)? };
+    let reply = if ask.head { Response::new(Body::empty()) } else { write_list(ask, page.records, shown)? };
+    Ok(counted(reply, length, total, matches))
+}
+
+/// The answer with its counts: what is in it, what the kind has, what passed the filters. The command line of v4 crashes
+/// on a list without them.
+fn counted(mut reply: Response<Body>, length: usize, total: usize, matches: usize) -> Response<Body> {
     for (name, count) in [(COUNT, length), (TOTAL, total), (MATCHES, matches)] {
         answer::header(&mut reply, name, &count.to_string());
     }
-    Ok(reply)
+    reply
 }
 
 /// The counts of a list that the caller may not see.
-pub(super) fn no_counts(mut reply: Response<Body>) -> Response<Body> {
-    for name in [COUNT, TOTAL, MATCHES] {
-        answer::header(&mut reply, name, "0");
-    }
-    reply
+pub(super) fn no_counts(reply: Response<Body>) -> Response<Body> {
+    counted(reply, 0, 0, 0)
 }
 
 /// Canonical JSON is concatenated; only what a caller wants changed is parsed.

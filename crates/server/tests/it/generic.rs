@@ -284,3 +284,26 @@ async fn info_and_indexes_describe_the_server() {
     );
     assert!(server.get("/objects").await.json().as_array().unwrap().contains(&json!("machines")));
 }
+
+/// The command line of v4 crashes on a list whose answer lacks the counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_has_its_counts() {
+    let server = Server::start().await;
+    for kind in Kind::ALL.iter().filter(|kind| kind.spec().verbs.read) {
+        let reply = server.get(&format!("/{kind}")).await;
+        let length = reply.json().as_array().unwrap().len().to_string();
+        for header in ["x-drp-list-count", "x-drp-list-total-count", "x-drp-list-filter-count"] {
+            assert_eq!(reply.header(header), length, "{kind} {header}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_as_a_whole_has_actions_too() {
+    let server = Server::start().await;
+    assert_eq!(server.get("/system/actions").await.json(), json!([]));
+    let one = server.get("/system/actions/x").await;
+    assert_eq!(one.error(), "404 GET: profiles/global: x: Not Found");
+    let run = server.post("/system/actions/x", json!({})).await;
+    assert_eq!(run.error(), "400 INVOKE: system/global: Action x on system: Not Found");
+}
