@@ -7,7 +7,7 @@ TARGET  = $(or $(CARGO_TARGET_DIR),target)
 MUSL   := x86_64-unknown-linux-musl
 AGENT   = $(TARGET)/$(MUSL)/agent/gantry-agent
 
-.PHONY: help demo test check test-unit test-e2e bench bench-boot agent fmt deny clean
+.PHONY: help demo test check test-unit test-e2e bench bench-boot agent docs fmt deny clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ bench: ## Rates, times and memory of the server by size of the fleet (SIZES=0,10
 
 agent: ## The static agent that travels to machines
 	$(CARGO) build --locked --profile agent --target $(MUSL) -p gantry-agent-app
+
+docs: ## Write the generated pages of docs/reference
+	$(CARGO) run --locked -p gantry-app -- docs docs/reference
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all

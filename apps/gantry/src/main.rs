@@ -4,50 +4,76 @@
 //! server. Called as `dr-provision` the program is the server, called as `drpcli` it is the client, so that scripts written
 //! for those work. Only this file reads the process environment.
 
+mod docs;
 mod serve;
 
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Command;
 use gantry_cli::Environment;
 
+/// What the program is, by the name that it was called by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// All of it.
+    Gantry,
+    /// `dr-provision`: `gantry serve` without saying so.
+    Server,
+    /// `drpcli`: what talks to a server.
+    Client,
+}
+
 fn main() -> ExitCode {
     let mut args: Vec<_> = std::env::args_os().collect();
-    let called =
-        args.first().map(|name| Path::new(name).file_name().unwrap_or(name).to_string_lossy().into_owned());
-    match called.as_deref() {
-        Some("dr-provision") => {
-            args.insert(1, "serve".into());
-            run(args, &["serve"])
-        }
-        Some("drpcli") => run(args, &["client"]),
-        _ => run(args, &["serve", "tools", "client"]),
+    let role = role(args.first());
+    if role == Role::Server {
+        args.insert(1, "serve".into());
+    }
+    run(args, role)
+}
+
+fn role(called: Option<&OsString>) -> Role {
+    match called.and_then(|path| Path::new(path).file_name()?.to_str()) {
+        Some("dr-provision") => Role::Server,
+        Some("drpcli") => Role::Client,
+        _ => Role::Gantry,
     }
 }
 
-/// Parses and runs; `parts` says which commands this call offers.
-fn run(args: Vec<std::ffi::OsString>, parts: &[&str]) -> ExitCode {
-    let mut command = Command::new("gantry")
-        .about("Provision physical machines")
-        .version(env!("CARGO_PKG_VERSION"))
-        .subcommand_required(true)
-        .arg_required_else_help(true);
-    if parts.contains(&"serve") {
-        command = command.subcommand(gantry_server::config::command("serve"));
-    }
-    if parts.contains(&"tools") {
-        command = command.subcommand(gantry_lab::cli::command()).subcommand(gantry_image::command());
-    }
-    if parts.contains(&"client") {
-        command = gantry_cli::mount(command);
-    }
-    let matches = command.get_matches_from(args);
+fn run(args: Vec<OsString>, role: Role) -> ExitCode {
+    let matches = program(role).get_matches_from(args);
     match matches.subcommand() {
         Some(("serve", inner)) => serve::run(inner),
         Some(("lab", inner)) => gantry_lab::cli::run(inner),
         Some(("image", inner)) => image(inner),
-        _ => gantry_cli::run(&matches, &Environment::new(std::env::vars())),
+        Some(("docs", inner)) => docs::run(inner, program(Role::Gantry)),
+        _ => {
+            // Scripts written for drpcli get what drpcli prints, whatever they print to.
+            let for_people = role == Role::Gantry && std::io::stdout().is_terminal();
+            let environment = Environment::new(std::env::vars()).on_terminal(for_people);
+            gantry_cli::run(&matches, &environment)
+        }
+    }
+}
+
+/// Everything that can be typed.
+fn program(role: Role) -> Command {
+    let command = Command::new("gantry")
+        .about("Provision physical machines")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    let serve = || gantry_server::config::command("serve");
+    match role {
+        Role::Server => command.subcommand(serve()),
+        Role::Client => gantry_cli::mount(command),
+        Role::Gantry => {
+            let tools = [serve(), gantry_lab::cli::command(), gantry_image::command(), docs::command()];
+            gantry_cli::mount(command.subcommands(tools))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod builtin;
 pub mod catalogue;
 pub mod check;
 pub mod decode;
+mod defaults;
 mod error;
 pub mod filter;
 pub mod go;

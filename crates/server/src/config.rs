@@ -128,7 +128,7 @@ const ONE_STORE: &str =
     "objects live in one file below --data-root; leave the flag out, or use --backend memory";
 const CONTENT: &str = "use --content DIR for packs on disk, or upload them with `gantry contents upload`";
 const CLUSTER: &str = "this server stands alone; leave the flag out";
-const PUSH: &str = "let Prometheus read http://<server>:<--metrics-port>/metrics";
+const PUSH: &str = "let Prometheus read `http://SERVER:8080/metrics` (--metrics-port)";
 
 /// Every flag, in the order of the help text.
 #[rustfmt::skip]
@@ -242,6 +242,45 @@ pub fn command(name: &'static str) -> Command {
         }
     });
     Command::new(name).about("Run the server: DHCP, TFTP, files and the API").args(args)
+}
+
+/// What can be given to the server, for the reference page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Described {
+    /// A flag and its variable.
+    Works {
+        /// Without its dashes.
+        flag: &'static str,
+        /// The environment variable.
+        env: &'static str,
+        /// The value when none is given; empty for none.
+        default: &'static str,
+        /// What it is for.
+        doc: &'static str,
+    },
+    /// A flag or variable that the server refuses to start with.
+    Refused {
+        /// Without its dashes; none for what is a variable alone.
+        flag: Option<&'static str>,
+        /// The environment variable.
+        env: &'static str,
+        /// What to use.
+        instead: &'static str,
+    },
+}
+
+/// Every flag and variable in the order of the help text, then those that are refused.
+pub fn described() -> impl Iterator<Item = Described> {
+    let flags = FLAGS.iter().map(|flag| match flag.takes {
+        Missing(instead) => Described::Refused { flag: Some(flag.name), env: flag.env, instead },
+        Value(default) => Described::Works { flag: flag.name, env: flag.env, default, doc: flag.doc },
+        Switch | Values => Described::Works { flag: flag.name, env: flag.env, default: "", doc: flag.doc },
+    });
+    flags.chain(MISSING_VARIABLES.iter().map(|(env, instead)| Described::Refused {
+        flag: None,
+        env,
+        instead,
+    }))
 }
 
 fn help(flag: &Flag) -> String {

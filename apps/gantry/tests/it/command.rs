@@ -103,9 +103,97 @@ fn wrong_words_and_places_are_explained() {
         "{}",
         nowhere.err
     );
+    assert!(nowhere.err.contains("hint: start a server with `gantry serve`"), "{}", nowhere.err);
     let server = Serving::start();
     let denied = server.ask(&["-P", "wrong", "info", "get"]);
-    assert_eq!((denied.status, denied.err.trim()), (1, "Error: : users: Access Denied"));
+    assert_eq!(denied.status, 1);
+    assert!(
+        denied.err.starts_with("Error: users: Access Denied\nhint: say who you are with -U name"),
+        "{}",
+        denied.err
+    );
     let word = server.ask(&["machines", "frobnicate"]);
     assert!(word.err.contains("unrecognized subcommand 'frobnicate'"), "{}", word.err);
+    let bare = server.ask(&["machines", "show", "rack7"]);
+    assert!(
+        bare.err.contains("Not Found\nhint: a machine is found by its UUID, or by its name as `Name:rack7`"),
+        "{}",
+        bare.err
+    );
+    let filter = server.ask(&["machines", "list", "Nam=5"]);
+    assert!(filter.err.contains("hint: `gantry machines indexes` shows"), "{}", filter.err);
+    let plain = server.ask(&["-E", &server.endpoint.replace("https", "http"), "info", "get"]);
+    assert!(plain.err.contains("hint: the API is spoken over TLS"), "{}", plain.err);
+    let kind = server.ask(&["machinez", "list"]);
+    assert!(kind.err.contains("a similar subcommand exists: 'machines'"), "{}", kind.err);
+}
+
+#[test]
+fn a_mistyped_field_is_told_and_ignored() {
+    let server = Serving::start();
+    let made = server.ask(&["machines", "create", r#"{"Name": "m1", "Descripton": "x"}"#]);
+    assert_eq!(made.status, 0, "{}", made.err);
+    let warning = "warning: machines have no field `Descripton`, it is ignored; did you mean `Description`?";
+    assert_eq!(made.err.trim(), warning);
+    let changed = server.ask(&["machines", "update", "Name:m1", "description: lower case is fine"]);
+    assert_eq!((changed.status, changed.err.as_str()), (0, ""));
+}
+
+#[test]
+fn tables_show_what_there_is() {
+    let server = Serving::start();
+    let none = server.ask(&["machines", "list", "-F", "table"]);
+    assert_eq!((none.out.as_str(), none.err.as_str()), ("", "no machines\n"));
+    server.tell(&["machines", "create", "m1"]);
+    let text = server.tell(&["machines", "list", "-F", "text"]);
+    let head: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(head, ["Name", "Uuid", "Stage", "BootEnv", "Runnable", "Available"]);
+    assert!(server.tell(&["machines", "list"]).starts_with('['), "no terminal, no table");
+}
+
+#[test]
+fn debug_tells_each_call_beside_the_answer() {
+    let server = Serving::start();
+    let shown = server.ask(&["-d", "prefs", "list"]);
+    assert_eq!(shown.err.trim(), format!("GET {}/api/v3/prefs", server.endpoint));
+    assert_eq!(value(&shown.out)["defaultStage"], "none");
+}
+
+#[test]
+fn help_spells_the_words_in_the_middle() {
+    let help = run(GANTRY.as_ref(), &["machines", "set", "--help"], &[]);
+    assert!(help.out.contains("Usage: gantry machines set <id> param <key> to <json>"), "{}", help.out);
+    let short = run(GANTRY.as_ref(), &["machines", "list", "-h"], &[]);
+    assert!(short.out.contains("--endpoint") && !short.out.contains("--trace-token"), "{}", short.out);
+    let fields = run(GANTRY.as_ref(), &["subnets", "create", "--help"], &[]);
+    assert!(fields.out.contains("ActiveStart"), "{}", fields.out);
+}
+
+#[test]
+fn subnets_have_words_of_their_own() {
+    let server = Serving::start();
+    let subnet =
+        r#"{"Name": "s1", "Subnet": "192.0.2.0/24", "ActiveStart": "192.0.2.10", "ActiveEnd": "192.0.2.20"}"#;
+    server.tell(&["subnets", "create", subnet]);
+    server.tell(&["subnets", "range", "s1", "192.0.2.30", "192.0.2.60"]);
+    server.tell(&["subnets", "leasetimes", "s1", "120", "7300"]);
+    server.tell(&["subnets", "pickers", "s1", "none,nextFree"]);
+    let options = |args: &[&str]| value(&server.tell(args))["Options"].as_array().unwrap().len();
+    let before = options(&["subnets", "show", "s1"]);
+    assert_eq!(options(&["subnets", "set", "s1", "option", "6", "to", "192.0.2.53"]), before + 1);
+    assert_eq!(server.tell(&["subnets", "get", "s1", "option", "6"]).trim(), "Option 6: 192.0.2.53");
+    assert_eq!(options(&["subnets", "set", "s1", "option", "6", "to", "null"]), before);
+    assert!(server.ask(&["subnets", "get", "s1", "option", "6"]).err.contains("subnet s1 has no option 6"));
+    let shown = value(&server.tell(&["subnets", "show", "s1"]));
+    assert_eq!((&shown["ActiveEnd"], &shown["ActiveLeaseTime"]), (&json!("192.0.2.60"), &json!(120)));
+    assert_eq!(shown["Pickers"], json!(["none", "nextFree"]));
+}
+
+#[test]
+fn a_job_is_asked_for_by_the_name_of_its_machine() {
+    let server = Serving::start();
+    server.tell(&["tasks", "create", "task1"]);
+    server.tell(&["machines", "create", r#"{"Name": "m1", "Tasks": ["task1"]}"#]);
+    assert_eq!(value(&server.tell(&["jobs", "create", "m1"]))["Task"], "task1");
+    assert!(server.ask(&["jobs", "create", "m2"]).err.contains("machines/Name:m2: Not Found"));
 }

@@ -4,5 +4,7 @@
 
 mod agent;
 mod command;
+mod docs;
+mod drpcli;
 mod program;
 mod serve;
