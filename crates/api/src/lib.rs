@@ -15,6 +15,7 @@ mod error;
 mod event;
 pub mod openapi;
 pub mod operation;
+pub mod parameter;
 pub mod query;
 pub mod refusal;
 pub mod route;

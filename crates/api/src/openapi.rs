@@ -9,7 +9,7 @@ use gantry_model::{Kind, shape};
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use crate::operation::{BASE, Body, Kinds, Need, OPERATIONS, Operation};
+use crate::operation::{BASE, Body, Kinds, Need, OPERATIONS, Op, Operation};
 use crate::{Error, Event, types};
 
 /// The whole document.
@@ -70,17 +70,12 @@ fn spelled_out(operation: &Operation) -> Vec<(String, Option<String>)> {
 fn one(operation: &Operation, kind: Option<&str>) -> Value {
     let name = operation.op.name();
     let id = kind.map_or_else(|| name.to_owned(), |kind| format!("{name}_{kind}"));
-    let parameters: Vec<Value> = operation
-        .path
-        .split(['{', '}'])
-        .skip(1)
-        .step_by(2)
-        .filter(|name| *name != "kind")
-        .map(|name| {
+    let of_path =
+        operation.path.split(['{', '}']).skip(1).step_by(2).filter(|name| *name != "kind").map(|name| {
             let name = name.trim_start_matches('*');
             json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
-        })
-        .collect();
+        });
+    let parameters: Vec<Value> = of_path.chain(query(operation, kind)).collect();
     let mut row = json!({
         "operationId": id,
         "summary": operation.doc,
@@ -98,6 +93,24 @@ fn one(operation: &Operation, kind: Option<&str>) -> Value {
         row["x-claim"] = json!(format!("{} {action}", scope.replace("{kind}", kind.unwrap_or(scope))));
     }
     row
+}
+
+/// The query parameters of an operation; those of a list include its filters.
+fn query(operation: &Operation, kind: Option<&str>) -> impl Iterator<Item = Value> {
+    let one = |name: &str, doc: String| json!({ "name": name, "in": "query", "description": doc, "schema": { "type": "string" } });
+    let named = operation
+        .op
+        .parameters()
+        .iter()
+        .copied()
+        .flatten()
+        .map(move |(name, doc)| one(name, (*doc).to_owned()));
+    let kind = kind.and_then(Kind::from_prefix).filter(|_| operation.op == Op::List);
+    let indexes = kind.into_iter().flat_map(|kind| kind.spec().all_indexes()).filter(|index| index.listed);
+    let filters = indexes.map(move |index| {
+        one(index.name, format!("Filter ({}): a value, or a test such as `Ne(value)`.", index.type_word()))
+    });
+    named.chain(filters)
 }
 
 fn content(body: Body, kind: Option<&str>) -> Value {
@@ -179,7 +192,6 @@ fn of_type(ty: &shape::Type) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::Op;
 
     #[test]
     fn every_operation_and_every_kind_is_in_the_document() {
@@ -204,6 +216,27 @@ mod tests {
         for row in items {
             assert!(seen.insert(row["operationId"].as_str().unwrap()), "{}", row["operationId"]);
         }
+    }
+
+    #[test]
+    fn lists_name_their_filters_and_no_parameter_twice() {
+        let document = document("4.8.0");
+        let names = |path: &str| -> Vec<String> {
+            let rows = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+            rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let machines = names("/machines");
+        assert!(
+            ["sort", "slim", "Name", "Available"]
+                .iter()
+                .all(|name| machines.iter().any(|found| found == name))
+        );
+        for kind in Kind::ALL.iter().filter(|kind| kind.spec().verbs.read) {
+            let names = names(&format!("/{kind}"));
+            let unique: HashSet<&String> = names.iter().collect();
+            assert_eq!(unique.len(), names.len(), "{kind}: {names:?}");
+        }
+        assert_eq!(names("/machines/{key}/trace"), ["key", "boot", "since", "wait"]);
     }
 
     #[test]

@@ -40,10 +40,8 @@ impl Ask {
         target: Target,
         work: impl Fn(&mut Tx) -> Result<T, gantry_model::Error> + Send + Sync + 'static,
     ) -> Result<Written<T>, Error> {
-        let how = How {
-            force: self.query.flag("force") && self.query.get("force").is_some(),
-            locks: matches!(self.caller.subject, Subject::User(_)),
-        };
+        let how =
+            How { force: self.query.flag("force"), locks: matches!(self.caller.subject, Subject::User(_)) };
         let written = self.api.write(&self.caller.principal, action, move |tx| {
             tx.set_how(how);
             work(tx)

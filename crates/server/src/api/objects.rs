@@ -103,7 +103,7 @@ pub(super) struct Shown {
 impl Shown {
     /// Reads the query; decoding needs a claim of its own.
     pub(super) fn of(ask: &Ask) -> Result<Self, Error> {
-        let decode = ask.query.flag("decode") && ask.query.get("decode").is_some();
+        let decode = ask.query.flag("decode");
         if decode {
             ask.require("getSecure")?;
         }

@@ -58,7 +58,7 @@ async fn patch_map(mut ask: Ask, field: &'static str) -> Answer {
 pub(super) fn read_all(ask: &Ask) -> Answer {
     let (kind, record) = record(ask)?;
     let decode = decode(ask)?;
-    let aggregate = ask.query.flag("aggregate") && ask.query.get("aggregate").is_some();
+    let aggregate = ask.query.flag("aggregate");
     let count = if aggregate { usize::MAX } else { 1 };
     let mut found = Map::new();
     for Source { mut params, kind, key } in sources(ask, kind, record).into_iter().take(count) {
@@ -80,7 +80,7 @@ pub(super) fn read_all(ask: &Ask) -> Answer {
 pub(super) fn read(ask: &Ask) -> Answer {
     let (kind, record) = record(ask)?;
     let (name, decode) = (&ask.route.rest, decode(ask)?);
-    let flag = |flag| ask.query.flag(flag) && ask.query.get(flag).is_some();
+    let flag = |flag| ask.query.flag(flag);
     let deep = flag("aggregate") || flag("compose");
     let mut composed: Option<Value> = None;
     for Source { mut params, kind, key } in
@@ -156,7 +156,7 @@ fn sources(ask: &Ask, kind: Kind, record: &Record) -> Vec<Source> {
 }
 
 fn decode(ask: &Ask) -> Result<bool, Error> {
-    let decode = ask.query.flag("decode") && ask.query.get("decode").is_some();
+    let decode = ask.query.flag("decode");
     if decode {
         ask.require("getSecure")?;
     }

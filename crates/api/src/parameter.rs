@@ -1,0 +1,53 @@
+//! What may stand behind the question mark of each operation, for OpenAPI. Filters of lists are the kind's indexes and are added there.
+
+use crate::operation::Op;
+
+/// A query parameter: its name, and what it does.
+pub type Parameter = (&'static str, &'static str);
+
+const SLIM: &[Parameter] = &[("slim", "Leave out `Params`, `Meta` or both (comma list).")];
+const ONLY: &[Parameter] = &[("params", "Show only these parameters (comma list).")];
+const DECODE: &[Parameter] = &[("decode", "`true` opens secure parameters; needs the right `getSecure`.")];
+const PAGED: &[Parameter] = &[
+    ("sort", "Sort by this index."),
+    ("reverse", "Its presence turns the order round."),
+    ("limit", "Show at most so many."),
+    ("offset", "Leave out so many first."),
+];
+const FORCED: &[Parameter] = &[("force", "`true` skips the soft checks.")];
+const INHERITED: &[Parameter] = &[("aggregate", "`true` looks also where values are inherited from.")];
+const COMPOSED: &[Parameter] = &[("compose", "`true` merges maps and lists of all levels.")];
+const TTL: &[Parameter] = &[("ttl", "How long the token lasts: seconds, or a duration such as `10m`.")];
+const CLAIM: &[Parameter] = &[
+    ("roles", "Only these roles of the user (comma list)."),
+    ("scope", "With `action` and `specific`: only this one right."),
+    ("action", "See `scope`."),
+    ("specific", "See `scope`."),
+];
+const TRACE: &[Parameter] = &[
+    ("boot", "`all`, or how many boots to go back."),
+    ("since", "Only entries after this sequence number."),
+    ("wait", "Wait so long for something newer (duration)."),
+];
+
+impl Op {
+    /// The query parameters of the operation, in groups.
+    pub fn parameters(self) -> &'static [&'static [Parameter]] {
+        match self {
+            Self::List => &[PAGED, SLIM, ONLY, DECODE],
+            Self::Read => &[SLIM, ONLY, DECODE],
+            Self::Create | Self::Replace | Self::Patch => &[FORCED, SLIM, ONLY, DECODE],
+            Self::Delete => &[FORCED],
+            Self::ParamsRead => &[INHERITED, ONLY, DECODE],
+            Self::ParamRead => &[INHERITED, COMPOSED, DECODE],
+            Self::ParamsReplace | Self::ParamsPatch | Self::ParamWrite | Self::ParamDelete => &[FORCED],
+            Self::UserToken => &[TTL, CLAIM],
+            Self::MachineToken => &[TTL],
+            Self::MachineTrace => &[TRACE],
+            Self::JobActions => &[&[("os", "Only those for this operating system.")]],
+            Self::BlobList => &[&[("path", "The directory."), ("all", "`true` lists everything below it.")]],
+            Self::EventStream => &[&[("from", "Deliver what happened after this revision first.")]],
+            _ => &[],
+        }
+    }
+}
