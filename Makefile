@@ -7,7 +7,7 @@ TARGET  = $(or $(CARGO_TARGET_DIR),target)
 MUSL   := x86_64-unknown-linux-musl
 AGENT   = $(TARGET)/$(MUSL)/agent/gantry-agent
 
-.PHONY: help demo test check test-unit test-e2e bench bench-boot agent docs fmt deny clean
+.PHONY: help demo test check test-unit test-e2e bench bench-boot agent test-nightly oracle bench-render docs fmt deny clean
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,16 @@ bench-boot: ## Seconds from power-on to the running system, by firmware (ROUNDS=
 bench: ## Rates, times and memory of the server by size of the fleet (SIZES=0,1000 DATA=/folder/on/a/disk ROUNDS=3 TIME=2)
 	@scripts/setup.sh build
 	@SIZES=$(SIZES) DATA=$(DATA) ROUNDS=$(ROUNDS) TIME=$(TIME) ONLY=$(ONLY) scripts/bench.sh
+
+test-nightly: ## Fuzzing (FUZZ_SECONDS=60 each) and a hundred crash rounds of the store; needs a nightly toolchain
+	@scripts/setup.sh nightly
+	@scripts/nightly.sh
+
+oracle: ## Compare the template engine with Go's: CHECKOUTS='…' of content packs, COUNT=1000000 random templates
+	@tools/oracle/run.sh $(CHECKOUTS)
+
+bench-render: ## Rendering beside Go's engine, in turns: CHECKOUTS='…' of content packs
+	@bench/render/run.sh $(CHECKOUTS)
 
 agent: ## The static agent that travels to machines
 	$(CARGO) build --locked --profile agent --target $(MUSL) -p gantry-agent-app

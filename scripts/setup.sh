@@ -4,6 +4,7 @@
 #   scripts/setup.sh build     compilers and Rust targets
 #   scripts/setup.sh demo      build + machines, firmware, loaders, image tools   (the default)
 #   scripts/setup.sh test      demo + the real peers that the tests talk to
+#   scripts/setup.sh nightly   build + the fuzzer (cargo-fuzz, which needs a nightly toolchain of Rust)
 #
 # Packages come from wherever this host's apt is configured to fetch them. Root is needed for apt-get alone: with all
 # packages present nothing here asks for it. Rust itself is a prerequisite that is checked, not installed.
@@ -26,11 +27,13 @@ main() {
     build) ;;
     demo) wanted+=("${demo_packages[@]}") ;;
     test) wanted+=("${demo_packages[@]}" "${test_packages[@]}") ;;
-    *) die "unknown set '$1': build, demo or test" ;;
+    nightly) ;;
+    *) die "unknown set '$1': build, demo, test or nightly" ;;
   esac
   require_rust
   install_missing "${wanted[@]}"
   add_targets
+  [ "${1:-}" != nightly ] || add_fuzzer
 }
 
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -62,6 +65,15 @@ add_targets() {
   [ -d "$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-musl" ] && return
   command -v rustup >/dev/null || die "the Rust target x86_64-unknown-linux-musl is missing and there is no rustup to add it"
   rustup target add x86_64-unknown-linux-musl
+}
+
+# libFuzzer's instrumentation is not in the stable compiler.
+add_fuzzer() {
+  cargo +nightly --version >/dev/null 2>&1 ||
+    die "no nightly toolchain of Rust found, which the fuzzer needs: rustup toolchain install nightly --profile minimal"
+  cargo fuzz --version >/dev/null 2>&1 && return
+  echo "setup: installing cargo-fuzz"
+  cargo install --locked --quiet cargo-fuzz
 }
 
 main "$@"

@@ -5,10 +5,39 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"regexp"
+	"slices"
+	"strings"
 )
 
-// A random map order, the address of something, or exhaustion of the machine is no difference.
+// excuses are the differences that are there on purpose, with the reason: the list of
+// the README of crates/template as far as questions can meet it.
+var excuses = []struct {
+	reason string
+	holds  func(want, got string) bool
+}{
+	{"limit: Go works on where ours ends a render", func(_, got string) bool {
+		return strings.HasPrefix(got, "error") && strings.Contains(got, "exceeded")
+	}},
+	{"limit: too much output for the oracle's buffer", func(want, _ string) bool { return want == "error  too much output" }},
+	{"the zone of a time, by a verb that times do not have", func(want, got string) bool {
+		return zone.ReplaceAllString(want, "$1}") == zone.ReplaceAllString(got, "$1}")
+	}},
+}
+
+// zone finds the third private field of a time behind the first two.
+var zone = regexp.MustCompile(`(\{[^{} ]+ [^{} ]+) +(?:&\{.*?\}|[^{}]*)\}`)
+
+func excuse(want, got string) string {
+	for _, e := range excuses {
+		if e.holds(want, got) {
+			return e.reason
+		}
+	}
+	return ""
+}
 
 type pair struct{ question, want, got *bufio.Scanner }
 
@@ -52,6 +81,7 @@ func compare(questions, want, got string, out io.Writer) error {
 		}
 	}
 	total, failed, differ := 0, 0, 0
+	excused := map[string]int{}
 	for p.question.Scan() {
 		if !p.want.Scan() || !p.got.Scan() {
 			return fmt.Errorf("fewer answers than questions, after %d", total)
@@ -67,12 +97,20 @@ func compare(questions, want, got string, out io.Writer) error {
 		if a.Error != nil {
 			failed++
 		}
-		if !same(&a, &b) {
+		if same(&a, &b) {
+			continue
+		}
+		if reason := excuse(show(&a), show(&b)); reason != "" {
+			excused[reason]++
+		} else {
 			differ++
 			fmt.Fprintf(out, "--- %s\n%s\nwant %s\ngot  %s\n", a.Name, p.question.Bytes(), show(&a), show(&b))
 		}
 	}
-	fmt.Fprintf(out, "%d questions, %d errors expected, %d differences\n", total, failed, differ)
+	for _, reason := range slices.Sorted(maps.Keys(excused)) {
+		fmt.Fprintf(out, "%d differ on purpose (%s)\n", excused[reason], reason)
+	}
+	fmt.Fprintf(out, "%d questions, %d outputs and %d errors expected, %d differences without a reason\n", total, total-failed, failed, differ)
 	if differ > 0 {
 		return fmt.Errorf("%d differences", differ)
 	}

@@ -5,163 +5,71 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
-	"text/template"
-	"text/template/parse"
-
-	"gopkg.in/yaml.v2"
 )
 
-// Content packs become questions: every string with an action in it, twice. Once as it is, which
-// compares the parsers and the way to the first method call; and once with the method calls of Digital
-// Rebar's render data rewritten to look-ups in plain data, under several made-up sets of parameters.
+// Content packs become questions: every string with an action in it, several times. Once as it is, which compares the parsers
+// and the way to the first method call; and rewritten to plain data, under several made-up sets of parameters.
 
-// source is a template of a pack.
-type source struct{ name, text string }
+// Variants of made-up data: in the first ones a parameter has any kind, also wrong ones, so that each variant has every kind
+// somewhere; in the typed ones it has a value that its schema allows, so that templates get to their end.
+const (
+	untyped    = 7
+	defaults   = 7  // the schema's default, else a value
+	values     = 8  // a value
+	others     = 9  // another value, booleans turned
+	onlyGiven  = 10 // the schema's default, else no value
+	everyOther = 11 // a value for every other parameter
+	variants   = 12
+)
 
-// strings found in a YAML document, however deep.
-func yamlStrings(prefix string, value any, found *[]source) {
-	switch v := value.(type) {
-	case string:
-		if strings.Contains(v, "{{") {
-			*found = append(*found, source{prefix, v})
+// bySchema makes up a value for a schema. Of what it allows, n selects.
+func bySchema(schema map[string]any, n, variant, depth int) any {
+	if value, ok := schema["default"]; ok && (variant == defaults || variant == onlyGiven) {
+		return value
+	}
+	if variant == onlyGiven {
+		return nil
+	}
+	if enum, ok := schema["enum"].([]any); ok && len(enum) > 0 {
+		return enum[n%len(enum)]
+	}
+	kind, _ := schema["type"].(string)
+	if list, ok := schema["type"].([]any); ok && len(list) > 0 {
+		kind = fmt.Sprint(list[n%len(list)])
+	}
+	sub := func(of any, n int) any {
+		if s, ok := of.(map[string]any); ok && depth > 0 {
+			return bySchema(s, n, variant, depth-1)
 		}
-	case []any:
-		for i, item := range v {
-			yamlStrings(fmt.Sprintf("%s.%d", prefix, i), item, found)
+		return fmt.Sprintf("text%d", n)
+	}
+	switch kind {
+	case "boolean":
+		return (variant == others) != (n%2 == 0)
+	case "integer", "number":
+		return float64(n % 5)
+	case "array":
+		return []any{sub(schema["items"], n), sub(schema["items"], n+1)}
+	case "object":
+		object := map[string]any{}
+		properties, _ := schema["properties"].(map[string]any)
+		for i, name := range slices.Sorted(maps.Keys(properties)) {
+			object[name] = sub(properties[name], n+i)
 		}
-	case map[any]any:
-		for key, item := range v {
-			yamlStrings(fmt.Sprintf("%s.%v", prefix, key), item, found)
+		if len(object) == 0 {
+			object["first"], object["second"] = sub(schema["additionalProperties"], n), sub(schema["additionalProperties"], n+1)
 		}
+		return object
 	}
+	return []string{"10.0.0.5", "some text", "/dev/sda", "a,b-c_d", "http://10.0.0.9:8091/x"}[n%5]
 }
 
-func collect(dirs []string) ([]source, error) {
-	var found []source
-	for _, dir := range dirs {
-		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			raw, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			name, _ := filepath.Rel(filepath.Dir(dir), path)
-			switch filepath.Ext(path) {
-			case ".tmpl":
-				found = append(found, source{name, string(raw)})
-			case ".yaml", ".yml", ".json":
-				var document any
-				if yaml.Unmarshal(raw, &document) == nil {
-					yamlStrings(name, document, &found)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	sort.Slice(found, func(i, j int) bool { return found[i].name < found[j].name })
-	return found, nil
-}
-
-// methods that take arguments, by how they are rewritten.
-var lookups = map[string]string{
-	"Param": "index", "ParamExpand": "index", "ComposeParam": "index", "ParamCompose": "index", "ParamComposeExpand": "index",
-	"ParamExists": "hasKey", "ParamAsJSON": "json", "ParamAsYAML": "json",
-}
-
-var printed = map[string]bool{
-	"MacAddr": true, "PathFor": true, "PathForArch": true, "GenerateProfileToken": true, "CallTemplate": true, "KernelFor": true,
-	"InitrdsFor": true, "BootParamsFor": true, "NetmaskToCIDR": true, "JoinInitrds": true, "JoinInitrdsFor": true, "LineFrom": true,
-	"ParseUrl": true, "ParseURL": true, "VersionEq": true, "UrlFor": true, "StringExpand": true, "ObjectExpand": true, "Repos": true,
-}
-
-// rewriter turns method calls into look-ups and notes which parameters are asked for.
-type rewriter struct{ keys map[string]bool }
-
-func (r *rewriter) list(l *parse.ListNode) {
-	if l == nil {
-		return
-	}
-	for _, n := range l.Nodes {
-		switch n := n.(type) {
-		case *parse.ActionNode:
-			r.pipe(n.Pipe)
-		case *parse.IfNode:
-			r.branch(&n.BranchNode)
-		case *parse.RangeNode:
-			r.branch(&n.BranchNode)
-		case *parse.WithNode:
-			r.branch(&n.BranchNode)
-		case *parse.TemplateNode:
-			r.pipe(n.Pipe)
-		}
-	}
-}
-
-func (r *rewriter) branch(b *parse.BranchNode) {
-	r.pipe(b.Pipe)
-	r.list(b.List)
-	r.list(b.ElseList)
-}
-
-func (r *rewriter) pipe(p *parse.PipeNode) {
-	if p == nil {
-		return
-	}
-	for _, c := range p.Cmds {
-		r.command(c)
-	}
-}
-
-func (r *rewriter) command(c *parse.CommandNode) {
-	for _, arg := range c.Args[1:] {
-		if p, ok := arg.(*parse.PipeNode); ok {
-			r.pipe(p)
-		}
-	}
-	var idents []string
-	switch first := c.Args[0].(type) {
-	case *parse.PipeNode:
-		r.pipe(first)
-		return
-	case *parse.FieldNode:
-		idents = first.Ident
-	case *parse.VariableNode:
-		idents = first.Ident[1:]
-	}
-	if len(idents) == 0 {
-		return
-	}
-	method := idents[len(idents)-1]
-	if printed[method] {
-		c.Args = append([]parse.Node{parse.NewIdentifier("print"), &parse.StringNode{NodeType: parse.NodeString, Quoted: `"` + method + ` "`}}, c.Args[1:]...)
-		return
-	}
-	function, ok := lookups[method]
-	if !ok || len(c.Args) < 2 {
-		return
-	}
-	if s, ok := c.Args[1].(*parse.StringNode); ok {
-		r.keys[s.Text] = true
-	}
-	if function == "json" {
-		c.Args = append([]parse.Node{parse.NewIdentifier("toJson")}, c.Args[1:]...)
-		return
-	}
-	idents[len(idents)-1] = "Params"
-	c.Args = append([]parse.Node{parse.NewIdentifier(function), c.Args[0]}, c.Args[1:]...)
-}
-
-// valueFor makes up a parameter, so that each variant has every kind somewhere.
+// valueFor makes up a parameter of any kind.
 func valueFor(n, variant int) any {
 	kinds := []any{
 		nil, "text/with.parts,and more", true, 42.0, 1500000.0, "", false, []any{"a", "b", "c"}, 20.04,
@@ -175,17 +83,31 @@ func valueFor(n, variant int) any {
 	return kinds[(n*7+variant*3)%len(kinds)]
 }
 
-func renderData(keys []string, variant int) any {
-	params := map[string]any{}
+// params makes up the parameters that are asked for.
+func (p *packs) params(keys []string, variant int) map[string]any {
+	made := map[string]any{}
 	for i, key := range keys {
-		if v := valueFor(i, variant); v != nil || variant > 2 {
-			params[key] = v
+		var value any
+		switch {
+		case variant < untyped:
+			value = valueFor(i, variant)
+		case variant == everyOther && i%2 == 0:
+			continue
+		default:
+			value = bySchema(p.schemas[key], i, variant, 4)
+		}
+		if value != nil || variant > 2 && variant < untyped {
+			made[key] = value
 		}
 	}
+	return made
+}
+
+func renderData(params map[string]any, variant int) any {
 	machine := map[string]any{
 		"Name": "m1.example.com", "ShortName": "m1", "Address": "192.168.1.5", "HexAddress": "C0A80105", "Path": "machines/u-1", "UUID": "u-1",
 		"Uuid": "u-1", "Url": "http://10.0.0.1:8091/machines/u-1", "Arch": "amd64", "Profiles": []any{"p1", "p2"}, "Tasks": []any{"t1", "stage:x"},
-		"CurrentTask": 3.0, "BootEnv": "local", "Stage": "none", "Context": "", "CurrentJob": "j-1", "Meta": map[string]any{"icon": "x<y"}, "Params": params, "MacAddr": "aa",
+		"CurrentTask": 1.0, "BootEnv": "local", "Stage": "none", "Context": "", "CurrentJob": "j-1", "Meta": map[string]any{"icon": "x<y"}, "Params": params, "MacAddr": "aa",
 	}
 	osMap := map[string]any{"Name": "centos-7", "Family": "centos", "FamilyName": "centos", "FamilyType": "rhel", "Version": "7", "Codename": "core", "FamilyVersion": "7",
 		"SupportedArchitectures": map[string]any{"amd64": map[string]any{"IsoFile": "c.iso"}}}
@@ -201,60 +123,114 @@ func renderData(keys []string, variant int) any {
 	}
 }
 
-// rewritten gives the text of a template after rewriting, or false when it does not parse.
-func rewritten(text string, keys map[string]bool) (string, bool) {
-	t, err := template.New("main").Funcs(funcs).Parse(text)
-	if err != nil || t.Tree == nil {
-		return "", false
+// closure is a rewritten template with all the templates that it calls, and all the parameters that they ask for.
+func closure(main *rewrite, common map[string]*rewrite) (map[string]string, []string) {
+	templates := map[string]string{"main": main.text}
+	keys := maps.Clone(main.keys)
+	for todo := slices.Collect(maps.Keys(main.calls)); len(todo) > 0; todo = todo[1:] {
+		called, ok := common[todo[0]]
+		if _, have := templates[todo[0]]; have || !ok {
+			continue
+		}
+		templates[todo[0]] = called.text
+		maps.Copy(keys, called.keys)
+		todo = append(todo, slices.Collect(maps.Keys(called.calls))...)
 	}
-	r := &rewriter{keys: keys}
-	r.list(t.Root)
-	return t.Root.String(), true
+	return templates, slices.Sorted(maps.Keys(keys))
 }
 
-func content(dirs []string, out io.Writer) error {
-	sources, err := collect(dirs)
+// ask calls back with every question that checkouts of content packs give.
+func ask(dirs []string, yield func(*question) error) error {
+	found, err := collect(dirs)
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriter(out)
-	defer w.Flush()
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	common := map[string]string{}
-	for _, s := range sources {
+	common := map[string]*rewrite{}
+	for _, s := range found.sources {
 		if strings.HasSuffix(s.name, ".tmpl") {
-			if text, ok := rewritten(s.text, map[string]bool{}); ok {
-				common[filepath.Base(s.name)] = text
+			if r, ok := rewritten(s.text); ok {
+				common[filepath.Base(s.name)] = r
 			}
 		}
 	}
-	for _, s := range sources {
-		q := question{Name: s.name, Main: "main", Templates: map[string]string{"main": s.text}, Data: renderData(nil, 0)}
-		if err := enc.Encode(q); err != nil {
+	for _, s := range found.sources {
+		bare := renderData(map[string]any{}, 0)
+		if err := yield(&question{Name: s.name, Main: "main", Templates: map[string]string{"main": s.text}, Data: bare}); err != nil {
 			return err
 		}
-		asked := map[string]bool{}
-		text, ok := rewritten(s.text, asked)
+		r, ok := rewritten(s.text)
 		if !ok {
 			continue
 		}
-		keys := make([]string, 0, len(asked))
-		for key := range asked {
-			keys = append(keys, key)
-		}
-		sort.Strings(keys)
-		for variant := range 7 {
-			q := question{Name: fmt.Sprint(s.name, "#", variant), Main: "main", Templates: map[string]string{"main": text}, Data: renderData(keys, variant)}
-			for name, text := range common {
-				if strings.Contains(q.Templates["main"], fmt.Sprintf("template %q", name)) {
-					q.Templates[name] = text
-				}
-			}
-			if err := enc.Encode(q); err != nil {
+		templates, keys := closure(r, common)
+		for variant := range variants {
+			data := renderData(found.params(keys, variant), variant)
+			q := &question{Name: fmt.Sprint(s.name, "#", variant), Main: "main", Templates: templates, Data: data}
+			if err := yield(q); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func content(dirs []string, out io.Writer) error {
+	w := bufio.NewWriter(out)
+	defer w.Flush()
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return ask(dirs, func(q *question) error { return enc.Encode(q) })
+}
+
+// hard asks about the demanding templates named in a file, one question for each: the longest text of a file of several, under
+// the first typed variant with which it renders.
+func hard(list string, dirs []string, out io.Writer) error {
+	raw, err := os.ReadFile(list)
+	if err != nil {
+		return err
+	}
+	wanted := strings.Fields(string(raw))
+	best := map[string]*question{}
+	err = ask(dirs, func(q *question) error {
+		name, variant, _ := strings.Cut(q.Name, "#")
+		at := slices.IndexFunc(wanted, func(suffix string) bool {
+			return strings.HasSuffix(name, "/"+suffix) || strings.Contains(name, "/"+suffix+".")
+		})
+		if at < 0 || len(variant) == 0 || variant < "7" && len(variant) == 1 {
+			return nil
+		}
+		have := best[wanted[at]]
+		if have != nil && len(have.Templates["main"]) >= len(q.Templates["main"]) || !renders(q) {
+			return nil
+		}
+		q.Name = name
+		best[wanted[at]] = q
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	for _, suffix := range wanted {
+		q := best[suffix]
+		if q == nil {
+			fmt.Fprintln(os.Stderr, "no question about", suffix)
+			continue
+		}
+		if err := enc.Encode(q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renders tells whether Go answers with output. The data go through JSON first, as an answer's do.
+func renders(q *question) bool {
+	raw, err := json.Marshal(q)
+	if err != nil {
+		return false
+	}
+	var again question
+	return json.Unmarshal(raw, &again) == nil && answerOf(&again).Error == nil
 }

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand"
+	"slices"
 	"strings"
 )
 
 // The generator makes templates from a grammar: mostly well typed, so that they get far, and wrong
-// often enough to see how they fail. One in four texts is damaged afterwards, for the parser.
+// often enough to see how they fail. Half of them are careful: kinds fit, so that they get to their end.
+// Of the others one in four is damaged afterwards, for the parser, and half have data of other kinds.
 
 // signature lists a function's parameters and result by letters: s string, i int, n any number,
 // f float, b bool, l list, m map, a anything, r regular expression, p printf format, t time,
@@ -19,7 +22,7 @@ import (
 type signature struct{ name, params, result string }
 
 // Functions that are no function of their input are left out: uuidv4, rand*, gen*, shuffle, htpasswd,
-// encryptAES, getHostByName, and keys and values unless sorted. So is derivePassword, which is slow.
+// encryptAES, getHostByName. So is derivePassword, which is slow.
 var signatures = []signature{
 	{"and", "aa*", "a"}, {"or", "aa*", "a"}, {"not", "a", "b"}, {"len", "a", "i"},
 	{"len", "l", "i"}, {"len", "m", "i"}, {"index", "la*", "a"}, {"index", "li", "a"}, {"index", "ms", "a"},
@@ -44,7 +47,7 @@ var signatures = []signature{
 	{"mustHas", "al", "b"}, {"slice", "lnn", "l"}, {"slice", "ln*", "l"}, {"mustSlice", "ln*", "l"},
 	{"concat", "l*", "l"}, {"sortAlpha", "a", "l"}, {"toStrings", "a", "l"}, {"join", "sa", "s"}, {"join", "sl", "s"},
 	{"split", "ss", "m"}, {"splitn", "sis", "m"}, {"splitList", "ss", "l"}, {"dict", "sa*", "m"}, {"dict", "sasa", "m"},
-	{"get", "ms", "a"}, {"set", "Msk", "m"}, {"unset", "Ms", "m"}, {"hasKey", "ms", "b"}, {"pluck", "sm*", "l"},
+	{"get", "ms", "a"}, {"set", "Msk", "m"}, {"unset", "Ms", "m"}, {"hasKey", "ms", "b"}, {"keys", "m*", "l"}, {"values", "m", "l"}, {"pluck", "sm*", "l"},
 	{"pick", "ms*", "m"}, {"omit", "ms*", "m"}, {"merge", "DD*", "m"}, {"mustMerge", "DD*", "m"},
 	{"mergeOverwrite", "DD*", "m"}, {"mustMergeOverwrite", "DD*", "m"}, {"deepCopy", "a", "a"},
 	{"mustDeepCopy", "m", "m"}, {"deepEqual", "aa", "b"}, {"atoi", "s", "i"}, {"int", "a", "i"}, {"int64", "a", "n"},
@@ -106,9 +109,14 @@ var (
 	typed = map[byte][]string{
 		's': {`.s`, `.m.x`, `.u`, `.es`, `$.s`, `.m.nested.k`}, 'f': {`.f`, `.i`, `.big`, `.neg`, `.zero`, `.tiny`},
 		'n': {`.f`, `.i`, `.big`, `.neg`}, 'b': {`.b`, `.f0`}, 'l': {`.l`, `.ll`, `.lm`, `.el`, `.ls`, `.mixed`, `.m.list`, `$.l`},
-		'm': {`.m`, `.m.nested`, `.em`, `$.m`, `.`, `$`},
+		'm': {`.m`, `.m.nested`, `.em`, `$.m`, `.m.nested.deep`, `$`},
 	}
-	words = []string{"text ", "\n", "a\n", "  b  ", "\tx\n", "{", "}", "é", "\r\n", " "}
+	// safe are the fields that the sample data has.
+	safe = []string{
+		`.s`, `.i`, `.f`, `.big`, `.b`, `.f0`, `.nil`, `.l`, `.m`, `.ll`, `.lm`, `.el`, `.em`, `.m.x`, `.m.nested.k`, `.ls`, `.mixed`, `.neg`,
+		`.zero`, `.es`, `.u`, `$.s`, `$.m.nested`, `$.l`, `$`, `.tiny`, `.m.list`, `$.m.empty`, `$.m.nested.deep.z`,
+	}
+	words = []string{"text ", "\n", "a\n", "  b  ", "\tx\n", "{ ", "}", "é", "\r\n", " "}
 )
 
 type generator struct {
@@ -117,6 +125,8 @@ type generator struct {
 	next int
 	// inRange says whether break and continue are allowed.
 	inRange int
+	// careful makes arguments of the right kinds only, so that more of the text is rendered.
+	careful bool
 }
 
 func pick[T any](g *generator, from []T) T { return from[g.r.Intn(len(from))] }
@@ -181,19 +191,19 @@ func (g *generator) operand(kind byte, depth int) string {
 		return pick(g, []string{"(dict)", `(dict "k" 1 "l" (list 1))`, "(deepCopy .m)", `(dict "x" "" "nested" (dict "k" 0 "q" 5) "list" (list) "n" nil)`,
 			`(dict "m" .s "nested" 3 "list" (list 4))`, "(deepCopy $)", ".s", "nil", "(dict \"nested\" (deepCopy .m))"})
 	}
-	if g.r.Intn(60) == 0 {
+	if !g.careful && g.r.Intn(60) == 0 {
 		kind = pick(g, []byte("sinfblma"))
 	}
 	switch n := g.r.Intn(100); {
+	case g.careful && n >= 35 && n < 54:
+		return g.carefulOperand(kind)
 	case n < 35 || depth <= 0:
 		if fs := typed[kind]; fs != nil && g.r.Intn(2) == 0 {
-			return pick(g, fs)
+			return g.rooted(pick(g, fs))
 		}
 		return g.constant(kind)
-	case n < 40 && kind == 'a':
-		return pick(g, fields)
-	case n < 41:
-		return pick(g, fields)
+	case n < 40 && kind == 'a', n < 41:
+		return g.rooted(pick(g, fields))
 	case n < 42 || n < 45 && kind == 'a':
 		return "nil"
 	case n < 52 && len(g.vars) > 0:
@@ -207,6 +217,27 @@ func (g *generator) operand(kind byte, depth int) string {
 	default:
 		return "(" + g.call(kind, depth-1) + ")"
 	}
+}
+
+// carefulOperand is a field or variable of the kind; a variable can be anything.
+func (g *generator) carefulOperand(kind byte) string {
+	switch fs := typed[kind]; {
+	case fs != nil:
+		return g.rooted(pick(g, fs))
+	case kind == 'a' && len(g.vars) > 0 && g.r.Intn(2) == 0:
+		return pick(g, g.vars)
+	case kind == 'a':
+		return g.rooted(pick(g, safe))
+	}
+	return g.constant(kind)
+}
+
+// rooted makes a field one of the data, whatever dot is.
+func (g *generator) rooted(field string) string {
+	if len(field) > 1 && field[0] == '.' && (g.careful || g.r.Intn(4) == 0) {
+		return "$" + field
+	}
+	return field
 }
 
 func (g *generator) call(kind byte, depth int) string {
@@ -238,7 +269,7 @@ func (g *generator) arguments(params string, depth int) string {
 			b.WriteString(" " + g.operand(params[i], depth))
 		}
 	}
-	if g.r.Intn(60) == 0 {
+	if !g.careful && g.r.Intn(60) == 0 {
 		b.WriteString(" " + g.operand('a', depth))
 	}
 	return b.String()
@@ -259,6 +290,9 @@ func (g *generator) piped(depth int) string {
 }
 
 func (g *generator) pipeline(depth int) string {
+	if g.careful {
+		return g.carefulPipeline(depth)
+	}
 	p := ""
 	switch g.r.Intn(4) {
 	case 0:
@@ -268,6 +302,20 @@ func (g *generator) pipeline(depth int) string {
 	}
 	for g.r.Intn(3) == 0 {
 		p += " | " + g.piped(depth-1)
+	}
+	return p
+}
+
+// carefulPipeline pipes values only into functions that take anything.
+func (g *generator) carefulPipeline(depth int) string {
+	p := g.call('a', depth)
+	for g.r.Intn(3) == 0 {
+		sig := pick(g, signatures)
+		for !strings.HasSuffix(strings.TrimSuffix(sig.params, "*"), "a") {
+			sig = pick(g, signatures)
+		}
+		params := strings.TrimSuffix(sig.params, "*")
+		p += " | " + sig.name + g.arguments(params[:len(params)-1], depth-1)
 	}
 	return p
 }
@@ -316,7 +364,11 @@ func (g *generator) statement(depth int) string {
 	case n < 90:
 		return g.loop(depth)
 	case n < 94:
-		return g.action(fmt.Sprintf("template %q%s", pick(g, []string{"one", "two", "none"}), pick(g, []string{"", " .", " .m", " $", " .l"})))
+		names := []string{"one", "two", "one", "two", "none"}
+		if g.careful {
+			names = names[:2]
+		}
+		return g.action(fmt.Sprintf("template %q%s", pick(g, names), pick(g, []string{"", " .", " .m", " $", " .l"})))
 	case n < 95:
 		return g.open() + "/* comment */" + g.close()
 	case n < 97 && g.inRange > 0:
@@ -349,7 +401,10 @@ func (g *generator) condition(depth int) string {
 }
 
 func (g *generator) operandOrPipe() string {
-	if g.r.Intn(2) == 0 {
+	if g.careful && g.r.Intn(2) == 0 {
+		return g.rooted(pick(g, safe))
+	}
+	if !g.careful && g.r.Intn(2) == 0 {
 		return pick(g, fields)
 	}
 	return g.pipeline(2)
@@ -357,7 +412,11 @@ func (g *generator) operandOrPipe() string {
 
 func (g *generator) loop(depth int) string {
 	mark := len(g.vars)
-	over := g.operand(pick(g, []byte("lllmmia")), 2)
+	kinds := []byte("lllmmia")
+	if g.careful {
+		kinds = kinds[:5]
+	}
+	over := g.operand(pick(g, kinds), 2)
 	head := "range "
 	switch g.r.Intn(5) {
 	case 0:
@@ -411,12 +470,67 @@ const sampleData = `{"s":"hello world","i":42,"f":3.75,"big":1234567,"b":true,"f
 "lm":[{"x":1,"k":"a"},{"x":2},{"k":null}],"el":[],"em":{},"ls":["c","a","b","a"],"mixed":[1,1,"1",[1],[1],{"a":1},{"a":1},null],
 "neg":-2.5,"zero":0,"es":"","u":"Grüße, 世界 <&>","tiny":1e-7}`
 
-func (g *generator) question(n int) question {
-	g.vars, g.next, g.inRange = nil, 0, 0
-	var data any
+// numerals are numbers as JSON writes them, from the smallest to the largest and across the changes of Go's format.
+var numerals = []string{
+	`0`, `1`, `-1`, `2`, `7`, `10`, `255`, `0.1`, `-0.5`, `3.14159`, `100`, `1e5`, `999999`, `1e6`, `1000001`, `123456789`, `1e20`,
+	`1e21`, `123456789012345678`, `9007199254740993`, `-9223372036854775808`, `9223372036854775807`, `1.5e-5`, `1e-7`, `5e-324`,
+	`1.7976931348623157e308`, `-0.0`, `20.04`, `1e100`,
+}
+
+// value makes up data of any kind.
+func (g *generator) value(depth int) any {
+	switch n := g.r.Intn(14); {
+	case n < 1:
+		return nil
+	case n < 3:
+		return g.r.Intn(2) == 0
+	case n < 6:
+		var number float64
+		if err := json.Unmarshal([]byte(pick(g, numerals)), &number); err != nil {
+			panic(err)
+		}
+		return number
+	case n < 10 || depth <= 0:
+		return pick(g, strs)
+	case n < 12:
+		list := make([]any, g.r.Intn(5))
+		for i := range list {
+			list[i] = g.value(depth - 1)
+		}
+		return list
+	default:
+		object := map[string]any{}
+		for range g.r.Intn(5) {
+			object[pick(g, []string{"k", "x", "nested", "a b", "é", "", "_0", "list", "0", "deep"})] = g.value(depth - 1)
+		}
+		return object
+	}
+}
+
+// data is the sample; of every other question with values of other kinds here and there.
+func (g *generator) data() any {
+	var data map[string]any
 	if err := json.Unmarshal([]byte(sampleData), &data); err != nil {
 		panic(err)
 	}
+	if g.careful || g.r.Intn(2) == 0 {
+		return data
+	}
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if g.r.Intn(4) == 0 {
+			data[key] = g.value(3)
+		}
+	}
+	if g.r.Intn(30) == 0 {
+		return g.value(2)
+	}
+	return data
+}
+
+func (g *generator) question(n int) question {
+	g.vars, g.next, g.inRange = nil, 0, 0
+	g.careful = g.r.Intn(2) == 0
+	data := g.data()
 	text := func() string {
 		s := ""
 		for k := 1 + g.r.Intn(3); k > 0; k-- {
@@ -432,7 +546,7 @@ func (g *generator) question(n int) question {
 		q.Templates["two"] = "<{{.}}>"
 	}
 	q.MissingKey = pick(g, []string{"default", "default", "default", "zero", "error"})
-	if g.r.Intn(4) == 0 {
+	if !g.careful && g.r.Intn(4) == 0 {
 		q.Templates["main"] = g.damage(q.Templates["main"])
 	}
 	return q

@@ -11,8 +11,10 @@ const usage = `usage:
   oracle generate [-n COUNT] [-seed N]          make random questions
   oracle compare QUESTIONS WANT GOT             show where two files of answers differ
   oracle content DIR...                         make questions of checkouts of content packs
+  oracle hard LIST DIR...                       make one question of each template named in a list
   oracle time < questions                       measure the renders
-  oracle record DATA CASES > GOLDEN             record the answers to crates/template/tests/cases`
+  oracle record DATA CASES > GOLDEN             record the answers to crates/template/tests/cases
+  oracle record-objects CASES > GOLDEN          the same for the cases about structs and methods`
 
 func run(args []string) error {
 	if len(args) == 0 {
@@ -38,11 +40,21 @@ func run(args []string) error {
 		return timeLines(os.Stdin, os.Stdout)
 	case "content":
 		return content(args[1:], os.Stdout)
+	case "hard":
+		if len(args) < 3 {
+			return fmt.Errorf("%s", usage)
+		}
+		return hard(args[1], args[2:], os.Stdout)
 	case "record":
 		if len(args) != 3 {
 			return fmt.Errorf("%s", usage)
 		}
 		return record(args[1], args[2], os.Stdout)
+	case "record-objects":
+		if len(args) != 2 {
+			return fmt.Errorf("%s", usage)
+		}
+		return recordObjects(args[1], os.Stdout)
 	default:
 		return fmt.Errorf("unknown command %q\n%s", args[0], usage)
 	}

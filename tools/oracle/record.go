@@ -46,19 +46,25 @@ func record(data, cases string, out io.Writer) error {
 			return err
 		}
 		a := answerOf(&q)
-		mark, shown := "=", a.Output
-		if a.Error != nil {
-			mark, shown = "!", a.Error
-		}
-		var line strings.Builder
-		enc := json.NewEncoder(&line)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(shown); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprint(out, mark, line.String()); err != nil {
+		if err := writeAnswer(out, a); err != nil {
 			return err
 		}
 	}
 	return scanner.Err()
+}
+
+// writeAnswer writes = and the output, or ! and the error, as a JSON string.
+func writeAnswer(out io.Writer, a answer) error {
+	mark, shown := "=", a.Output
+	if a.Error != nil {
+		mark, shown = "!", a.Error
+	}
+	var line strings.Builder
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(shown); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(out, mark, line.String())
+	return err
 }

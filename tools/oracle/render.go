@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"text/template"
@@ -37,7 +39,25 @@ func functions() template.FuncMap {
 	for _, name := range []string{"env", "expandenv", "now", "ago"} {
 		delete(m, name)
 	}
+	// Go's order is random; ours is sorted.
+	m["keys"], m["values"] = sortedKeys, sortedValues
 	return m
+}
+
+func sortedKeys(dicts ...map[string]any) []string {
+	keys := []string{}
+	for _, dict := range dicts {
+		keys = append(keys, slices.Sorted(maps.Keys(dict))...)
+	}
+	return keys
+}
+
+func sortedValues(dict map[string]any) []any {
+	values := []any{}
+	for _, key := range slices.Sorted(maps.Keys(dict)) {
+		values = append(values, dict[key])
+	}
+	return values
 }
 
 var funcs = functions()

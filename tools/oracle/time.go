@@ -11,7 +11,7 @@ import (
 )
 
 // span is how long one question is measured.
-const span = 100 * time.Millisecond
+const span = 20 * time.Millisecond
 
 // measure gives the median time of a render, or false when it fails.
 func measure(q *question) (time.Duration, bool) {

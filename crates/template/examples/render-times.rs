@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufWriter, Write};
 use std::time::{Duration, Instant};
 
 /// How long one question is measured.
-const SPAN: Duration = Duration::from_millis(100);
+const SPAN: Duration = Duration::from_millis(20);
 
 fn main() -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());

@@ -16,7 +16,7 @@
 //!   methods, [`Func`] adds functions.
 //! - [`Host`] is the world (random, time, names, files, deadline), [`Limits`] ends every render.
 //! - [`Error`] reads as Go's and has the position as data.
-//! - [`functions`] lists every function with its usage.
+//! - [`functions`] lists every function with its usage, [`groups`] does so by subject.
 //!
 //! What is left out on purpose: `env`, `expandenv`, `now` and `ago`, which Digital Rebar removes, and
 //! delimiters other than `{{` and `}}`.
@@ -35,7 +35,7 @@ mod value;
 
 pub use error::{Error, ErrorKind, Fail};
 pub use exec::Scope;
-pub use funcs::{Row, functions};
+pub use funcs::{Group, Row, functions, groups};
 pub use host::{Host, NoHost};
 pub use limits::Limits;
 pub use object::{Body, Func, Object, Signature};

@@ -2,6 +2,7 @@
 //! UTF-8 counts as one U+FFFD. Categories follow Go's `unicode` package (general categories), not
 //! Rust's derived properties; case mapping is the simple, one-to-one mapping.
 
+use std::borrow::Cow;
 use unicode_properties::{GeneralCategory as Cat, GeneralCategoryGroup as Group, UnicodeGeneralCategory};
 
 /// What an undecodable byte becomes.
@@ -49,6 +50,36 @@ pub(crate) fn count(bytes: &[u8]) -> usize {
 /// Appends the UTF-8 form of `rune`.
 pub(crate) fn push(out: &mut Vec<u8>, rune: char) {
     out.extend_from_slice(rune.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// The bytes as text: each byte that is no UTF-8 becomes one U+FFFD, as in Go's JSON.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(runes(bytes).map(|(_, rune, _)| rune).collect()),
+    }
+}
+
+/// The first character of the private range that stands for bytes in [`marked`].
+const MARK: u32 = 0x10_FF00;
+
+/// The bytes as text in which each byte that is no UTF-8 is a private character of its own, to be found again by [`unmarked`].
+pub(crate) fn marked(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            let marks = runes(bytes).map(|(at, rune, width)| match (rune, width) {
+                (ERROR, 1) => char::from_u32(MARK + u32::from(bytes[at])).unwrap_or(ERROR),
+                _ => rune,
+            });
+            Cow::Owned(marks.collect())
+        }
+    }
+}
+
+/// The byte that a character of [`marked`] stands for.
+pub(crate) fn unmarked(rune: char) -> Option<u8> {
+    (rune as u32).checked_sub(MARK).and_then(|byte| u8::try_from(byte).ok())
 }
 
 /// Go's `[]rune(s)`.

@@ -292,7 +292,7 @@ impl<'a> Exec<'a, '_> {
     }
 
     fn cannot_iterate(&self, value: &Value) -> Done<bool> {
-        self.error(format!("range can't iterate over {}", fmt::for_message(value, 'v')))
+        self.error(format!("range can't iterate over {}", fmt::pointee_for_message(value)))
     }
 
     fn count(

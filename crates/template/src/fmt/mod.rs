@@ -126,11 +126,20 @@ pub(crate) fn value(value: &Value, room: usize) -> Result<Vec<u8>, Fail> {
 
 /// A value for an error message, under the given verb; long ones are cut.
 pub(crate) fn for_message(value: &Value, verb: char) -> String {
+    message(value, verb, false)
+}
+
+/// A value for an error message, a pointer as what it points to; long ones are cut.
+pub(crate) fn pointee_for_message(value: &Value) -> String {
+    message(value, 'v', true)
+}
+
+fn message(value: &Value, verb: char, follow: bool) -> String {
     const ROOM: usize = 4096;
     let mut out = Vec::new();
-    Printer::new(&mut out, ROOM).top(value, verb, false);
+    Printer::new(&mut out, ROOM).top(value, verb, follow);
     out.truncate(ROOM);
-    String::from_utf8_lossy(&out).into_owned()
+    crate::rune::lossy(&out).into_owned()
 }
 
 /// Appends a decimal integer.

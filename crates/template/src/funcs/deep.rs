@@ -1,5 +1,6 @@
 //! Deep equality and deep copies, as Go's reflection does them: types count, nil is not empty.
 
+use super::semver;
 use crate::error::Fail;
 use crate::exec::Scope;
 use crate::value::{List, Map, Value};
@@ -111,6 +112,8 @@ fn copy(scope: &mut Scope<'_>, value: &Value, depth: usize) -> Result<Value, Fai
             }
             Map::of(map.elem(), entries).into()
         }
+        // Go copies the exported fields of a struct, and a version has none.
+        Value::Object(object) if object.type_name() == semver::TYPE => semver::zero(),
         _ => value.clone(),
     })
 }

@@ -6,7 +6,7 @@ use super::{Result, Row, row};
 use crate::error::Fail;
 use crate::exec::Scope;
 use crate::object::Signature;
-use crate::value::{Elem, Entries, List, Map, Str, Value, grown_capacity};
+use crate::value::{Elem, Entries, INTERFACE_SIZE, List, Map, Str, Value, grown_capacity};
 
 const MERGE: Signature = Signature::variadic(&[MAP, MAP]);
 
@@ -153,7 +153,7 @@ fn has_key(_: &mut Scope<'_>, args: &[Value]) -> Result {
 fn pluck(_: &mut Scope<'_>, args: &[Value]) -> Result {
     let key = str(&args[0]);
     let items: Vec<Value> = args[1..].iter().filter_map(|arg| map(arg).ok()?.get(key)).collect();
-    let cap = grown_capacity(items.len());
+    let cap = grown_capacity(items.len(), INTERFACE_SIZE);
     Ok(List::with_capacity(Elem::Any, items, cap).into())
 }
 

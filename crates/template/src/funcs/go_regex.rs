@@ -1,7 +1,7 @@
 //! Go's regular expressions. The matching is done by the crate `regex`, whose semantics are the same
 //! (RE2, leftmost-first); the syntax is not quite: Go's classes `\d \w \s \b` are ASCII, it knows `\Q…\E`
 //! and refuses much that the crate takes. So the pattern is parsed as Go parses it, with Go's errors,
-//! and written anew. What is left out: an invalid byte in the text does not match `.`.
+//! and written anew.
 
 use crate::rune;
 use std::fmt::Write;

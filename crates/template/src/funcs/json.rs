@@ -114,7 +114,7 @@ impl Encoder {
         if !x.is_finite() {
             let mut text = Vec::new();
             fmt::append_float(&mut text, x, b'g', None);
-            return Err(Fail::text(format!("json: unsupported value: {}", String::from_utf8_lossy(&text))));
+            return Err(Fail::text(format!("json: unsupported value: {}", crate::rune::lossy(&text))));
         }
         let size = x.abs();
         if size == 0.0 || (1e-6..1e21).contains(&size) {

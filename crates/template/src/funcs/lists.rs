@@ -8,7 +8,7 @@ use crate::error::Fail;
 use crate::exec::Scope;
 use crate::object::Signature;
 use crate::rune;
-use crate::value::{Elem, Entries, List, Map, Str, Value, appended_capacity, grown_capacity};
+use crate::value::{Elem, Entries, INTERFACE_SIZE, List, Map, Str, Value, appended_capacity, grown_capacity};
 
 const LIST: Signature = Signature::exact(&[ANY]);
 const LIST_ITEM: Signature = Signature::exact(&[ANY, ANY]);
@@ -96,7 +96,7 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 fn grown(items: Vec<Value>) -> Value {
-    let cap = grown_capacity(items.len());
+    let cap = grown_capacity(items.len(), INTERFACE_SIZE);
     List::with_capacity(Elem::Any, items, cap).into()
 }
 
@@ -114,14 +114,14 @@ fn append(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     charged(scope, old.len() + 1)?;
     let mut items = old.to_vec();
     items.push(args[1].clone());
-    Ok(List::with_capacity(Elem::Any, items, appended_capacity(old.len(), 1)).into())
+    Ok(List::with_capacity(Elem::Any, items, appended_capacity(old.len(), 1, INTERFACE_SIZE)).into())
 }
 
 fn prepend(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     let old = list(&args[0], "prepend")?;
     charged(scope, old.len() + 1)?;
     let items: Vec<Value> = std::iter::once(&args[1]).chain(old.iter()).cloned().collect();
-    Ok(List::with_capacity(Elem::Any, items, appended_capacity(1, old.len())).into())
+    Ok(List::with_capacity(Elem::Any, items, appended_capacity(1, old.len(), INTERFACE_SIZE)).into())
 }
 
 fn first(_: &mut Scope<'_>, args: &[Value]) -> Result {

@@ -6,7 +6,7 @@ use crate::error::Fail;
 use crate::exec::Scope;
 use crate::fmt;
 use crate::object::Signature;
-use crate::value::{Elem, List, Type, Value};
+use crate::value::{Elem, List, Type, Value, grown_capacity};
 
 const ONE: Signature = Signature::exact(&[ANY]);
 const TWO: Signature = Signature::exact(&[ANY, ANY]);
@@ -83,6 +83,9 @@ pub(super) static ROWS: &[Row] = &[
     ),
 ];
 
+/// Size of an int in Go, in bytes.
+const INT_SIZE: usize = 8;
+
 /// `strconv.ParseInt(text, base, 64)`: the value, clamped when out of range; `None` for no number.
 pub(super) fn parse_clamped(text: &[u8], base: u32) -> Option<(i64, bool)> {
     let (negative, digits) = match text {
@@ -90,15 +93,21 @@ pub(super) fn parse_clamped(text: &[u8], base: u32) -> Option<(i64, bool)> {
         [b'+', rest @ ..] => (false, rest),
         _ => (false, text),
     };
-    if digits.is_empty() || !digits.iter().all(|&b| (b as char).is_digit(base)) {
+    if digits.is_empty() {
         return None;
     }
     let mut n: i128 = 0;
     for &b in digits {
-        n = (n * i128::from(base) + i128::from(b - b'0')).min(1 << 70);
+        if !(b as char).is_digit(base) {
+            return None;
+        }
+        n = n * i128::from(base) + i128::from(b - b'0');
+        if n > i128::from(u64::MAX) {
+            // Go looks no further: what follows need not be digits.
+            break;
+        }
     }
-    let n = if negative { -n } else { n };
-    match i64::try_from(n) {
+    match i64::try_from(if negative { -n } else { n }) {
         Ok(n) => Some((n, true)),
         Err(_) => Some((if negative { i64::MIN } else { i64::MAX }, false)),
     }
@@ -205,8 +214,10 @@ fn steps(scope: &mut Scope<'_>, start: i64, stop: i64, step: i64) -> std::result
     Ok(numbers.take(count).collect())
 }
 
+/// A `[]int` as appending one number at a time makes it.
 fn ints(numbers: Vec<i64>) -> Value {
-    List::of(Elem::Int, numbers.into_iter().map(Value::Int).collect()).into()
+    let cap = grown_capacity(numbers.len(), INT_SIZE);
+    List::with_capacity(Elem::Int, numbers.into_iter().map(Value::Int).collect(), cap).into()
 }
 
 fn until(scope: &mut Scope<'_>, args: &[Value]) -> Result {

@@ -78,39 +78,58 @@ pub(crate) const fn row(
     Row { name, signature, usage, doc, run: Run::Plain(run) }
 }
 
+/// Functions about one subject.
+#[derive(Debug)]
+pub struct Group {
+    /// The subject.
+    pub title: &'static str,
+    /// The functions.
+    pub rows: &'static [Row],
+}
+
+const fn group(title: &'static str, rows: &'static [Row]) -> Group {
+    Group { title, rows }
+}
+
 /// Go's own functions.
-static GO: &[&[Row]] = &[builtin::ROWS, compare::ROWS];
+static GO: &[Group] =
+    &[group("Logic, printing, indexing (Go)", builtin::ROWS), group("Comparison (Go)", compare::ROWS)];
 
 /// Sprig's functions; they win over Go's of the same name (`slice`).
-static SPRIG: &[&[Row]] = &[
-    crypto::ROWS,
-    dicts::ROWS,
-    encoding::ROWS,
-    json::ROWS,
-    lists::ROWS,
-    math::ROWS,
-    paths::ROWS,
-    regexes::ROWS,
-    semver::ROWS,
-    strings::ROWS,
-    time::ROWS,
-    urls::ROWS,
-    values::ROWS,
-    words::ROWS,
+static SPRIG: &[Group] = &[
+    group("Strings", strings::ROWS),
+    group("Words and lines", words::ROWS),
+    group("Regular expressions", regexes::ROWS),
+    group("Numbers", math::ROWS),
+    group("Defaults, types, conversion", values::ROWS),
+    group("Lists", lists::ROWS),
+    group("Maps", dicts::ROWS),
+    group("JSON", json::ROWS),
+    group("Encoding and checksums", encoding::ROWS),
+    group("Dates", time::ROWS),
+    group("Paths", paths::ROWS),
+    group("URLs", urls::ROWS),
+    group("Versions", semver::ROWS),
+    group("Keys, certificates, random", crypto::ROWS),
 ];
 
 type Index = HashMap<&'static str, &'static Row>;
 
-static GO_INDEX: LazyLock<Index> = LazyLock::new(|| index(GO.iter().copied()));
-static INDEX: LazyLock<Index> = LazyLock::new(|| index(GO.iter().chain(SPRIG).copied()));
+static GO_INDEX: LazyLock<Index> = LazyLock::new(|| index(GO.iter()));
+static INDEX: LazyLock<Index> = LazyLock::new(|| index(GO.iter().chain(SPRIG)));
 
-fn index(tables: impl Iterator<Item = &'static [Row]>) -> Index {
-    tables.flatten().map(|row| (row.name, row)).collect()
+fn index(groups: impl Iterator<Item = &'static Group>) -> Index {
+    groups.flat_map(|group| group.rows).map(|row| (row.name, row)).collect()
 }
 
 /// The function `name`; `bare` leaves Sprig out.
 pub(crate) fn lookup(name: &str, bare: bool) -> Option<&'static Row> {
     (if bare { &GO_INDEX } else { &INDEX }).get(name).copied()
+}
+
+/// Every function by subject, Go's own first. Its own `slice` is in the list although Sprig's takes its place.
+pub fn groups() -> impl Iterator<Item = &'static Group> {
+    GO.iter().chain(SPRIG)
 }
 
 /// Every function, sorted by name.

@@ -8,7 +8,8 @@ use crate::error::Fail;
 use crate::exec::Scope;
 use crate::object::Signature;
 use crate::value::{Elem, List, Str, Value};
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Match, Regex, RegexBuilder};
+use std::borrow::Cow;
 
 const TWO: Signature = Signature::exact(&[STR, STR]);
 const COUNT: Signature = Signature::exact(&[STR, STR, INT]);
@@ -100,9 +101,10 @@ type Done<T> = std::result::Result<T, Fail>;
 fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
     const SIZE: usize = 8 << 20;
     scope.work(200 + pattern.len() as u64)?;
-    let text = std::str::from_utf8(pattern).map_err(|_| {
-        format!("error parsing regexp: invalid UTF-8: `{}`", String::from_utf8_lossy(pattern))
-    })?;
+    let text = match std::str::from_utf8(pattern) {
+        Ok(text) => text,
+        Err(error) => return Err(not_utf8(pattern, error.valid_up_to()).into()),
+    };
     let translated = translate(text)?;
     let regex = RegexBuilder::new(&translated.pattern)
         .size_limit(SIZE)
@@ -111,17 +113,25 @@ fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
     Ok(Compiled { regex, names: translated.names })
 }
 
+/// What Go says of a pattern with a bad byte at `at`: an earlier fault counts first, unless it is only that the pattern ends there.
+fn not_utf8(pattern: &[u8], at: usize) -> String {
+    let (before, rest) = pattern.split_at(at);
+    let earlier = std::str::from_utf8(before).ok().and_then(|text| translate(text).err());
+    match earlier {
+        Some(fault) if !fault.contains(": missing closing") && !fault.contains(": trailing") => fault,
+        _ => format!("error parsing regexp: invalid UTF-8: `{}`", crate::rune::lossy(rest)),
+    }
+}
+
 /// Go's `MustCompile`, whose panic has words of its own.
 fn must_compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
     compile(scope, pattern).map_err(|fail| Fail {
         message: if fail.limit {
             fail.message
         } else {
-            let pattern = String::from_utf8_lossy(pattern);
-            let shown = if crate::fmt::quote::can_backquote(pattern.as_bytes()) {
-                format!("`{pattern}`")
-            } else {
-                crate::fmt::quote::text(pattern.as_bytes())
+            let shown = match std::str::from_utf8(pattern) {
+                Ok(text) if crate::fmt::quote::can_backquote(pattern) => format!("`{text}`"),
+                _ => crate::fmt::quote::text(pattern),
             };
             format!("regexp: Compile({shown}): {}", fail.message)
         },
@@ -129,39 +139,87 @@ fn must_compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
     })
 }
 
+/// A text to match in. To Go a byte that is no UTF-8 is the character U+FFFD, one byte long; here such bytes are replaced by
+/// that character before matching, and places found are counted back.
+struct Subject<'t> {
+    original: &'t [u8],
+    text: Cow<'t, [u8]>,
+    /// The place in the original of each byte of the text, and of its end; empty when they are the same.
+    places: Vec<usize>,
+}
+
+impl<'t> Subject<'t> {
+    /// A text as the expressions see it. A replaced one counts towards the limits.
+    fn new(scope: &mut Scope<'_>, original: &'t [u8]) -> Done<Self> {
+        if std::str::from_utf8(original).is_ok() {
+            return Ok(Self { original, text: Cow::Borrowed(original), places: Vec::new() });
+        }
+        scope.produce(original.len() * (1 + size_of::<usize>()) * 3)?;
+        let mut text = Vec::with_capacity(original.len() + 8);
+        let mut places = Vec::with_capacity(original.len() + 9);
+        for (at, rune, _) in crate::rune::runes(original) {
+            crate::rune::push(&mut text, rune);
+            places.resize(text.len(), at);
+        }
+        places.push(original.len());
+        Ok(Self { original, text: Cow::Owned(text), places })
+    }
+
+    /// The place in the original of a place in the text.
+    fn place(&self, at: usize) -> usize {
+        self.places.get(at).copied().unwrap_or(at)
+    }
+
+    /// What was found, in the original's own bytes.
+    fn part(&self, found: Match<'_>) -> &'t [u8] {
+        &self.original[self.place(found.start())..self.place(found.end())]
+    }
+}
+
 fn lenient_match(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     match compile(scope, str(&args[0])) {
-        Ok(compiled) => Ok(compiled.regex.is_match(str(&args[1])).into()),
+        Ok(compiled) => matches_somewhere(scope, &compiled, args),
         Err(fail) if fail.limit => Err(fail),
         Err(_) => Ok(false.into()),
     }
 }
 
 fn regex_match(scope: &mut Scope<'_>, args: &[Value]) -> Result {
-    Ok(compile(scope, str(&args[0]))?.regex.is_match(str(&args[1])).into())
+    let compiled = compile(scope, str(&args[0]))?;
+    matches_somewhere(scope, &compiled, args)
 }
 
-fn first_match(compiled: &Compiled, text: &[u8]) -> Value {
-    compiled.regex.find(text).map_or_else(|| "".into(), |found| found.as_bytes().to_vec().into())
+fn matches_somewhere(scope: &mut Scope<'_>, compiled: &Compiled, args: &[Value]) -> Result {
+    let subject = Subject::new(scope, str(&args[1]))?;
+    Ok(compiled.regex.is_match(&subject.text).into())
+}
+
+fn first_match(scope: &mut Scope<'_>, compiled: &Compiled, args: &[Value]) -> Result {
+    let subject = Subject::new(scope, str(&args[1]))?;
+    let found = compiled.regex.find(&subject.text);
+    Ok(Value::Str(found.map_or_else(Str::default, |found| Str::from(subject.part(found)))))
 }
 
 fn find(scope: &mut Scope<'_>, args: &[Value]) -> Result {
-    Ok(first_match(&must_compile(scope, str(&args[0]))?, str(&args[1])))
+    let compiled = must_compile(scope, str(&args[0]))?;
+    first_match(scope, &compiled, args)
 }
 
 fn must_find(scope: &mut Scope<'_>, args: &[Value]) -> Result {
-    Ok(first_match(&compile(scope, str(&args[0]))?, str(&args[1])))
+    let compiled = compile(scope, str(&args[0]))?;
+    first_match(scope, &compiled, args)
 }
 
 /// Up to `count` matches, all of them for a negative count.
 fn matches(scope: &mut Scope<'_>, compiled: &Compiled, text: &[u8], count: i64) -> Done<Vec<(usize, usize)>> {
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
+    let subject = Subject::new(scope, text)?;
     let mut found = Vec::new();
-    let whole = whole_runes(text);
-    let all = compiled.regex.find_iter(text).map(|one| (one.start(), one.end()));
-    for one in all.filter(|&(from, to)| from != to || whole(from)).take(limit) {
+    let whole = whole_runes(&subject.text);
+    let all = compiled.regex.find_iter(&subject.text).filter(|one| !one.is_empty() || whole(one.start()));
+    for one in all.take(limit) {
         scope.work(1)?;
-        found.push(one);
+        found.push((subject.place(one.start()), subject.place(one.end())));
     }
     Ok(found)
 }
@@ -198,26 +256,39 @@ fn must_find_all(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     all(scope, &compiled, args)
 }
 
+/// The groups of one match.
+struct Groups<'s> {
+    subject: &'s Subject<'s>,
+    captures: &'s Captures<'s>,
+}
+
+impl<'s> Groups<'s> {
+    fn get(&self, index: usize) -> Option<&'s [u8]> {
+        self.captures.get(index).map(|found| self.subject.part(found))
+    }
+}
+
 /// Replaces every match by what `with` appends.
 fn replaced(
     scope: &mut Scope<'_>,
     compiled: &Compiled,
     text: &[u8],
-    mut with: impl FnMut(&mut Vec<u8>, &Captures<'_>),
+    mut with: impl FnMut(&mut Vec<u8>, &Groups<'_>),
 ) -> Result {
+    let subject = Subject::new(scope, text)?;
     let room = scope.room();
-    let whole = whole_runes(text);
+    let whole = whole_runes(&subject.text);
     let mut out = Vec::with_capacity(text.len());
     let mut last = 0;
-    for captures in compiled.regex.captures_iter(text) {
+    for captures in compiled.regex.captures_iter(&subject.text) {
         scope.work(1)?;
         let Some(found) = captures.get(0) else { continue };
         if found.is_empty() && !whole(found.start()) {
             continue;
         }
-        out.extend_from_slice(&text[last..found.start()]);
-        last = found.end();
-        with(&mut out, &captures);
+        out.extend_from_slice(&text[last..subject.place(found.start())]);
+        last = subject.place(found.end());
+        with(&mut out, &Groups { subject: &subject, captures: &captures });
         if out.len() > room {
             scope.produce(out.len())?;
         }
@@ -228,7 +299,7 @@ fn replaced(
 
 fn replace_template(scope: &mut Scope<'_>, compiled: &Compiled, args: &[Value]) -> Result {
     let template = str(&args[2]);
-    replaced(scope, compiled, str(&args[1]), |out, captures| expand(out, template, captures, &compiled.names))
+    replaced(scope, compiled, str(&args[1]), |out, groups| expand(out, template, groups, &compiled.names))
 }
 
 fn replace(scope: &mut Scope<'_>, args: &[Value]) -> Result {
@@ -252,7 +323,7 @@ fn must_replace_literal(scope: &mut Scope<'_>, args: &[Value]) -> Result {
 }
 
 /// Go's `Regexp.Expand`: `$1`, `$name`, `${name}` and `$$`.
-fn expand(out: &mut Vec<u8>, template: &[u8], captures: &Captures<'_>, names: &[String]) {
+fn expand(out: &mut Vec<u8>, template: &[u8], groups: &Groups<'_>, names: &[String]) {
     let mut rest = template;
     while let Some(at) = rest.iter().position(|&b| b == b'$') {
         out.extend_from_slice(&rest[..at]);
@@ -268,14 +339,14 @@ fn expand(out: &mut Vec<u8>, template: &[u8], captures: &Captures<'_>, names: &[
         };
         rest = after;
         let group = match number(name) {
-            Some(index) => captures.get(index),
+            Some(index) => groups.get(index),
             None => names
                 .iter()
                 .enumerate()
                 .filter(|(_, have)| have.as_bytes() == name)
-                .find_map(|(i, _)| captures.get(i + 1)),
+                .find_map(|(i, _)| groups.get(i + 1)),
         };
-        out.extend_from_slice(group.map_or(&[], |group| group.as_bytes()));
+        out.extend_from_slice(group.unwrap_or_default());
     }
     out.extend_from_slice(rest);
 }

@@ -5,13 +5,14 @@ use super::{Result, Row, row};
 use crate::error::Fail;
 use crate::exec::Scope;
 use crate::object::{Object, Signature};
+use crate::rune;
 use crate::value::{Type, Uint, Value};
 use regex::Regex;
 use std::any::Any;
 use std::cmp::Ordering;
 use std::sync::LazyLock;
 
-const TYPE: &str = "*semver.Version";
+pub(super) const TYPE: &str = "*semver.Version";
 
 pub(super) static ROWS: &[Row] = &[
     row(
@@ -30,8 +31,13 @@ pub(super) static ROWS: &[Row] = &[
     ),
 ];
 
+/// The version 0.0.0.
+pub(super) fn zero() -> Value {
+    Value::object(Version::default())
+}
+
 /// A parsed version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Version {
     major: u64,
     minor: u64,
@@ -171,6 +177,17 @@ impl Object for Version {
         Some(format!("\"{self}\""))
     }
 
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("major", Value::Uint(Uint::U64, self.major)),
+            ("minor", Value::Uint(Uint::U64, self.minor)),
+            ("patch", Value::Uint(Uint::U64, self.patch)),
+            ("pre", self.pre.as_str().into()),
+            ("metadata", self.metadata.as_str().into()),
+            ("original", self.original.as_str().into()),
+        ]
+    }
+
     fn as_any(&self) -> Option<&dyn Any> {
         Some(self)
     }
@@ -210,7 +227,7 @@ impl Object for Version {
 
 impl Version {
     fn with_suffix(&self, name: &str, suffix: &Value) -> Result {
-        let suffix = String::from_utf8_lossy(str(suffix)).into_owned();
+        let suffix = rune::lossy(str(suffix)).into_owned();
         let mut next = self.clone();
         if name == "SetPrerelease" {
             check_prerelease(&suffix)?;
@@ -374,7 +391,7 @@ fn parse_range(text: &str) -> std::result::Result<Vec<Vec<Constraint>>, Fail> {
 }
 
 fn text(value: &Value) -> String {
-    String::from_utf8_lossy(str(value)).into_owned()
+    rune::lossy(str(value)).into_owned()
 }
 
 fn semver(_: &mut Scope<'_>, args: &[Value]) -> Result {

@@ -42,7 +42,7 @@ pub(super) static ROWS: &[Row] = &[
     row(
         "fail",
         Signature::exact(&[STR]),
-        |_, a| Err(Fail::text(String::from_utf8_lossy(str(&a[0])))),
+        |_, a| Err(Fail::text(crate::rune::lossy(str(&a[0])))),
         "fail MESSAGE",
         "Ends the render with this error.",
     ),

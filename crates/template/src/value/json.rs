@@ -1,7 +1,7 @@
 //! JSON into values, as Go's decoder does it: objects are `map[string]interface {}`, arrays are
 //! `[]interface {}`, and every number is a `float64`.
 
-use super::{Elem, Entries, List, Map, Value, grown_capacity};
+use super::{Elem, Entries, INTERFACE_SIZE, List, Map, Value, grown_capacity};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn convert(json: &Json, make_map: &dyn Fn(Entries) -> Map) -> Value {
         Json::String(s) => Value::from(s.as_str()),
         Json::Array(items) => {
             let items: Vec<Value> = items.iter().map(|item| convert(item, make_map)).collect();
-            let cap = grown_capacity(items.len());
+            let cap = grown_capacity(items.len(), INTERFACE_SIZE);
             Value::List(List::with_capacity(Elem::Any, items, cap))
         }
         Json::Object(fields) => Value::Map(make_map(

@@ -105,17 +105,17 @@ impl fmt::Debug for List {
     }
 }
 
-/// The capacity that appending one element at a time gives to a Go slice of interfaces.
-pub(crate) fn grown_capacity(len: usize) -> usize {
+/// The capacity that appending one element of `size` bytes at a time gives to a Go slice.
+pub(crate) fn grown_capacity(len: usize, size: usize) -> usize {
     let mut cap = 0;
     while cap < len {
-        cap = appended_capacity(cap, 1);
+        cap = appended_capacity(cap, 1, size);
     }
     cap
 }
 
-/// The capacity after appending `more` elements at once to a full Go slice of `len` interfaces.
-pub(crate) fn appended_capacity(len: usize, more: usize) -> usize {
+/// The capacity after appending `more` elements of `size` bytes at once to a full Go slice of `len`.
+pub(crate) fn appended_capacity(len: usize, more: usize, size: usize) -> usize {
     let need = len + more;
     if more == 0 || need == 0 {
         return need;
@@ -130,17 +130,18 @@ pub(crate) fn appended_capacity(len: usize, more: usize) -> usize {
             cap += (cap + 3 * 256) / 4;
         }
     }
-    round_up(cap * ELEMENT) / ELEMENT
+    round_up(cap * size) / size
 }
 
 /// Size of an interface in Go, in bytes.
-const ELEMENT: usize = 16;
+pub(crate) const INTERFACE_SIZE: usize = 16;
 
-/// Go's allocation sizes that an array of interfaces can get, in bytes.
-const CLASSES: [usize; 56] = [
-    16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384, 416, 448,
-    480, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688, 3072, 3200,
-    3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288, 13568, 14336,
+/// Go's allocation sizes, in bytes.
+const CLASSES: [usize; 68] = [
+    8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384, 416,
+    448, 480, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688, 3072, 3200,
+    3456, 4096, 4864, 5120, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288, 13568,
+    14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768,
 ];
 
 /// Bytes that Go allocates for `size` bytes.

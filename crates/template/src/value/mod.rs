@@ -9,7 +9,7 @@ mod str;
 mod types;
 
 pub use list::List;
-pub(crate) use list::{appended_capacity, grown_capacity};
+pub(crate) use list::{INTERFACE_SIZE, appended_capacity, grown_capacity};
 pub use map::{Entries, Map};
 pub use str::Str;
 pub use types::{Elem, Kind, Type};

@@ -11,9 +11,9 @@ use std::sync::Arc;
 pub struct Str(Arc<[u8]>);
 
 impl Str {
-    /// The bytes as text; bytes that are no UTF-8 become U+FFFD.
+    /// The bytes as text; each byte that is no UTF-8 becomes one U+FFFD.
     pub fn to_text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        crate::rune::lossy(&self.0)
     }
 
     /// The bytes as text if they are valid UTF-8.

@@ -10,14 +10,16 @@ const DATA: &str = include_str!("../cases/data.json");
 /// Cases that differ on purpose, with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[];
 
-fn answer(missing: MissingKey, text: &str, data: &Json) -> String {
+/// Makes the data of one case, which may change them.
+pub(super) type Dot = dyn Fn(&Json) -> Value;
+
+fn answer(missing: MissingKey, text: &str, data: &Value) -> String {
     let mut set = Set::new();
     set.set_missing_key(missing);
     let mut out = Vec::new();
-    let result = set.parse("main", text).and_then(|()| {
-        let data = Value::from_json_live(data);
-        set.render("main", &data, &Limits::default(), &NoHost::default(), &mut out)
-    });
+    let result = set
+        .parse("main", text)
+        .and_then(|()| set.render("main", data, &Limits::default(), &NoHost::default(), &mut out));
     match result {
         Ok(()) => format!("={}", Json::from(lossy(&out))),
         Err(error) => format!("!{}", Json::from(error.to_string())),
@@ -46,43 +48,65 @@ fn parse_case(line: &str) -> (MissingKey, String) {
     (missing, text.replace('⏎', "\n"))
 }
 
-#[track_caller]
-fn check(cases: &str, golden: &str) {
-    let data: Json = serde_json::from_str(DATA).unwrap();
+/// The cases of a file with their recorded answers: `=` and the output, or `!` and the error, as JSON strings.
+pub(super) fn cases(cases: &str, golden: &str) -> Vec<(String, String)> {
     let cases = cases.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let (cases, answers): (Vec<_>, Vec<_>) = (cases.collect(), golden.lines().collect());
+    assert_eq!(cases.len(), answers.len(), "record the goldens anew: as many answers as cases");
+    cases.into_iter().map(str::to_owned).zip(answers.into_iter().map(str::to_owned)).collect()
+}
+
+/// Compares the answers to all cases with the golden ones, over the data that `dot` makes of the recorded ones.
+#[track_caller]
+pub(super) fn check(cases: &str, golden: &str, dot: &Dot) {
+    let data: Json = serde_json::from_str(DATA).unwrap();
     let mut faults = String::new();
     let mut count = 0;
-    let mut answers = golden.lines();
-    for line in cases {
-        let want = answers.next().expect("record the goldens anew: fewer answers than cases");
-        let (missing, text) = parse_case(line);
-        let got = answer(missing, &text, &data);
+    for (line, want) in self::cases(cases, golden) {
+        let (missing, text) = parse_case(&line);
+        let got = answer(missing, &text, &dot(&data));
         count += 1;
         // Compare decoded, so that the way of escaping does not count.
         let decode = |s: &str| (s[..1].to_owned(), serde_json::from_str::<String>(&s[1..]).unwrap());
         if cfg!(not(feature = "keys")) && line.contains("buildCustomCert") {
             continue;
         }
-        if decode(want) != decode(&got) && !EXCEPTIONS.iter().any(|(case, _)| *case == line) {
+        if decode(&want) != decode(&got) && !EXCEPTIONS.iter().any(|(case, _)| *case == line) {
             writeln!(faults, "{line}\n  want {want}\n  got  {got}").unwrap();
         }
     }
-    assert_eq!(answers.next(), None, "record the goldens anew: more answers than cases");
     assert!(count > 40, "only {count} cases");
     assert!(faults.is_empty(), "\n{faults}");
 }
 
 #[test]
 fn the_language_is_gos() {
-    check(include_str!("../cases/language.txt"), include_str!("../cases/language.golden"));
+    check(
+        include_str!("../cases/language.txt"),
+        include_str!("../cases/language.golden"),
+        &Value::from_json_live,
+    );
 }
 
 #[test]
 fn printf_is_gos() {
-    check(include_str!("../cases/printf.txt"), include_str!("../cases/printf.golden"));
+    check(
+        include_str!("../cases/printf.txt"),
+        include_str!("../cases/printf.golden"),
+        &Value::from_json_live,
+    );
 }
 
 #[test]
 fn the_functions_are_sprigs() {
-    check(include_str!("../cases/sprig.txt"), include_str!("../cases/sprig.golden"));
+    check(include_str!("../cases/sprig.txt"), include_str!("../cases/sprig.golden"), &Value::from_json_live);
+}
+
+#[test]
+fn the_examples_of_the_reference_are_gos() {
+    check(
+        include_str!("../cases/examples.txt"),
+        include_str!("../cases/examples.golden"),
+        &Value::from_json_live,
+    );
 }

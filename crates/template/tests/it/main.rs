@@ -3,10 +3,13 @@
 
 mod errors;
 mod goldens;
+mod hostile;
 mod limits;
 mod objects;
 mod random;
+mod reference;
 mod sets;
+mod structs;
 
 use gantry_template::{Error, NoHost, Set, Value};
 use serde_json::Value as Json;

@@ -113,7 +113,7 @@ fn wrong_calls_fail_in_gos_words() {
     fails("{{$m := .m}}{{$m.Nope}}", "can't evaluate field Nope in type *models.Machine");
     fails("{{$t := .m.Task}}{{$t.Name}}", "nil pointer evaluating *models.Task.Name");
     fails("{{trim .m}}", "wrong type for value; expected string; got *models.Machine");
-    fails("{{range .m}}{{end}}", "range can't iterate over &{m1 [a b]}");
+    fails("{{range .m}}{{end}}", "range can't iterate over {m1 [a b]}");
 }
 
 #[test]

@@ -106,33 +106,3 @@ fn without_sprig_slice_is_gos() {
     let error = set.render_to_string("c", &Value::Nil, &NoHost::default()).unwrap_err();
     assert!(error.message.ends_with("error calling slice: index out of range: 9"), "{error}");
 }
-
-#[test]
-fn every_function_is_documented() {
-    let rows = gantry_template::functions();
-    let names: Vec<&str> = rows.iter().map(|row| row.name).collect();
-    let mut want: Vec<&str> = include_str!("../cases/functions.txt").lines().collect();
-    want.sort_unstable();
-    assert_eq!(names, want);
-    for row in rows {
-        assert!(row.usage.starts_with(row.name), "{}", row.name);
-        assert!(row.doc.ends_with('.') || row.doc.ends_with('!') || row.doc.ends_with(')'), "{}", row.name);
-    }
-}
-
-#[test]
-fn the_reference_of_functions_is_current() {
-    let mut want = String::from(
-        "# Functions\n\nMade from the table of functions; `cargo test` says when it is stale.\n\n| usage | what it does |\n|---|---|\n",
-    );
-    for row in gantry_template::functions() {
-        let usage = row.usage.replace('|', "\\|");
-        want.push_str(&format!("| `{usage}` | {} |\n", row.doc.replace('|', "\\|").replace('<', "&lt;")));
-    }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/FUNCTIONS.md");
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        std::fs::write(path, &want).unwrap();
-    }
-    let have = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(have == want, "FUNCTIONS.md is stale: run the tests with UPDATE_GOLDENS=1");
-}

@@ -97,11 +97,15 @@ pub(super) fn days_in(year: i64, month: i64) -> i64 {
 /// The quoting of package `time`, which escapes all but plain ASCII byte by byte.
 pub(super) fn quote(text: &str) -> String {
     let mut out = String::from("\"");
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend(['\\', byte as char]),
-            b' '..=0x7f => out.push(byte as char),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
+    for rune in text.chars() {
+        match rune {
+            '"' | '\\' => out.extend(['\\', rune]),
+            ' '..='\x7f' => out.push(rune),
+            _ => {
+                let byte = crate::rune::unmarked(rune);
+                let bytes = byte.map_or_else(|| rune.to_string().into_bytes(), |byte| vec![byte]);
+                bytes.iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
+            }
         }
     }
     out.push('"');

@@ -10,7 +10,8 @@ use super::{Result, Row, row};
 use crate::error::Fail;
 use crate::exec::Scope;
 use crate::object::{Object, Signature};
-use crate::value::{Type, Value};
+use crate::rune;
+use crate::value::{Type, Uint, Value};
 use calendar::{Civil, DAYS, MONTHS, parse_duration, show_duration};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -222,6 +223,17 @@ impl Object for Time {
         Some(format!("\"{}\"", layout::rfc3339(self)))
     }
 
+    /// The private fields of Go's time, which verbs without a meaning for times print: nanoseconds, seconds since the year 1, and
+    /// the place, which is shown as UTC.
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        const YEAR_1: i64 = 62_135_596_800;
+        vec![
+            ("wall", Value::Uint(Uint::U64, self.nanoseconds.into())),
+            ("ext", Value::Int64(self.seconds.saturating_add(YEAR_1))),
+            ("loc", Value::NilPtr("*time.Location")),
+        ]
+    }
+
     fn as_any(&self) -> Option<&dyn Any> {
         Some(self)
     }
@@ -373,19 +385,19 @@ fn html_date_in_zone(scope: &mut Scope<'_>, args: &[Value]) -> Result {
 }
 
 fn must_modify(_: &mut Scope<'_>, args: &[Value]) -> Result {
-    let by = parse_duration(&String::from_utf8_lossy(str(&args[0])))?;
+    let by = parse_duration(&rune::marked(str(&args[0])))?;
     Ok(Value::object(time(&args[1])?.add(by)))
 }
 
 fn modify(_: &mut Scope<'_>, args: &[Value]) -> Result {
-    match parse_duration(&String::from_utf8_lossy(str(&args[0]))) {
+    match parse_duration(&rune::marked(str(&args[0]))) {
         Ok(by) => Ok(Value::object(time(&args[1])?.add(by))),
         Err(_) => Ok(args[1].clone()),
     }
 }
 
 fn parsed(scope: &Scope<'_>, args: &[Value]) -> std::result::Result<Time, String> {
-    let (layout, value) = (String::from_utf8_lossy(str(&args[0])), String::from_utf8_lossy(str(&args[1])));
+    let (layout, value) = (rune::marked(str(&args[0])), rune::marked(str(&args[1])));
     parse::parse(&layout, &value, &Zone::local(scope))
 }
 
@@ -408,7 +420,7 @@ fn duration(_: &mut Scope<'_>, args: &[Value]) -> Result {
 
 fn duration_round(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     let nanoseconds = match &args[0] {
-        Value::Str(s) => parse_duration(&String::from_utf8_lossy(s)).unwrap_or(0),
+        Value::Str(s) => parse_duration(&rune::marked(s)).unwrap_or(0),
         Value::Int64(n) => *n,
         value => match time(value) {
             Ok(then) => {

@@ -1,0 +1,9 @@
+//! Any text is parsed: see the body.
+
+#![no_main]
+
+#[path = "../../tests/it/hostile/bodies.rs"]
+#[expect(dead_code, reason = "each target runs one of the bodies")]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|text: &str| bodies::parse(text));
