@@ -1,8 +1,8 @@
 //! The Gantry server and command line in one program.
 //!
-//! `gantry serve` is the server, `gantry lab` and `gantry image` are the tools of the house, everything else talks to a
-//! server. Called as `dr-provision` the program is the server, called as `drpcli` it is the client, so that scripts written
-//! for those work. Only this file reads the process environment.
+//! `gantry serve` is the server, `gantry lab`, `gantry image` and `gantry template` are the tools of the house, everything
+//! else talks to a server. Called as `dr-provision` the program is the server, called as `drpcli` it is the client, so that
+//! scripts written for those work. Only this file reads the process environment.
 
 mod docs;
 mod serve;
@@ -49,6 +49,7 @@ fn run(args: Vec<OsString>, role: Role) -> ExitCode {
         Some(("serve", inner)) => serve::run(inner),
         Some(("lab", inner)) => gantry_lab::cli::run(inner),
         Some(("image", inner)) => image(inner),
+        Some(("template", inner)) => gantry_cli::template::run(inner),
         Some(("docs", inner)) => docs::run(inner, program(Role::Gantry)),
         _ => {
             // Scripts written for drpcli get what drpcli prints, whatever they print to.
@@ -71,7 +72,13 @@ fn program(role: Role) -> Command {
         Role::Server => command.subcommand(serve()),
         Role::Client => gantry_cli::mount(command),
         Role::Gantry => {
-            let tools = [serve(), gantry_lab::cli::command(), gantry_image::command(), docs::command()];
+            let tools = [
+                serve(),
+                gantry_lab::cli::command(),
+                gantry_image::command(),
+                gantry_cli::template::command(),
+                docs::command(),
+            ];
             gantry_cli::mount(command.subcommands(tools))
         }
     }

@@ -16,6 +16,7 @@ mod run;
 mod session;
 mod special;
 mod subnet;
+pub mod template;
 mod verb;
 mod watch;
 
@@ -102,7 +103,7 @@ const START: &str =
 const LOG_IN: &str =
     "say who you are with -U name -P password, RS_KEY=name:password, or a token by -T or RS_TOKEN";
 
-fn fail(text: &str) -> ExitCode {
+pub(crate) fn fail(text: &str) -> ExitCode {
     output::say(&format!("Error: {text}"));
     ExitCode::FAILURE
 }

@@ -8,3 +8,4 @@ mod docs;
 mod drpcli;
 mod program;
 mod serve;
+mod template;

@@ -2,7 +2,8 @@
 //!
 //! Blocks carry 16-bit numbers that wrap; inside, blocks are counted in 64 bits, and an acknowledgement is matched against the
 //! window in flight. A window of one is classic TFTP. A repeated acknowledgement never makes a window of one send again (the
-//! sorcerer's apprentice of RFC 1123 §4.2.3.1); with larger windows it means a lost block and is heeded once per window.
+//! sorcerer's apprentice of RFC 1123 §4.2.3.1); with larger windows it means a lost block and is heeded once per window, but not
+//! right behind a window that was sent twice, whose copies the client acknowledges again as well.
 
 use std::time::Duration;
 
@@ -90,8 +91,11 @@ pub struct Session {
     last: Option<u64>,
     /// Bytes of the last block.
     last_len: usize,
-    /// A repeated acknowledgement of `acked` was already heeded.
+    /// A gap behind `acked` was already heeded.
     heeded: bool,
+    /// The last block of the last window that was sent again. Its copies make a client repeat its acknowledgement of this block,
+    /// which then tells of no gap.
+    resent: u64,
     tries: usize,
     retries: u32,
 }
@@ -109,6 +113,7 @@ impl Session {
             last: None,
             last_len: 0,
             heeded: false,
+            resent: 0,
             tries: 0,
             retries: 0,
         };
@@ -182,15 +187,18 @@ impl Session {
             return self.step(Vec::new());
         }
         if ahead == 0 {
-            if self.window == 1 || self.heeded {
+            let is_echo = self.resent > 0 && self.acked == self.resent;
+            if self.window == 1 || self.heeded || is_echo {
                 return self.step(Vec::new());
             }
             self.heeded = true;
             self.retries += 1;
+            self.resent = self.sent;
             return self.send_window(read);
         }
         self.acked += ahead;
-        self.heeded = false;
+        // Inside the window it tells of a gap, which is filled now; the client will repeat it for what came behind the gap.
+        self.heeded = self.acked < self.sent;
         self.tries = 0;
         if self.last == Some(self.acked) {
             return self.end(Ended::Done, Vec::new());
@@ -206,6 +214,7 @@ impl Session {
         }
         self.retries += 1;
         self.heeded = false;
+        self.resent = self.sent;
         match self.option_ack.clone() {
             Some(bytes) => self.step(vec![bytes]),
             None => self.send_window(read),

@@ -5,6 +5,10 @@ mod codec;
 #[cfg(test)]
 mod dhcp;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod lossy;
+#[cfg(test)]
 mod tftp;
 #[cfg(test)]
 mod tftp_clients;

@@ -200,6 +200,9 @@ impl Dhcp {
             }
             if outcome.durability != Durability::BeforeAnswer {
                 memory.apply(outcome.remember.clone(), (self.clock)());
+            } else if !memory.begin_promise(&asked.packet, (self.clock)()) {
+                self.reports.counters.dhcp_result(word(asked.arrival.service), "Repeated");
+                return;
             }
             (outcome, quick)
         };
@@ -216,7 +219,9 @@ impl Dhcp {
         let mut next = Some((asked, outcome));
         while let Some((asked, mut outcome)) = next.take() {
             if outcome.durability == Durability::BeforeAnswer {
-                match self.promise(&asked).await {
+                let promised = self.promise(&asked).await;
+                self.memory().end_promise(&asked.packet);
+                match promised {
                     Ok(durable) => outcome = durable,
                     Err(error) => {
                         self.reports.counters.dhcp_result(word(asked.arrival.service), "Error");

@@ -12,6 +12,7 @@ use gantry_model::Time;
 
 use super::{Arrival, Token};
 use crate::dhcp::Packet;
+use crate::dhcp::option::code;
 use crate::dhcp::packet::Hardware;
 
 /// Offers, probes and shunned addresses held at once; a flood of invented clients stops here.
@@ -19,6 +20,8 @@ pub const MAX_HOLDS: usize = 65_536;
 /// Probes under way at once; above it addresses are offered without a probe, for a whole rack may power on at once.
 pub const MAX_PROBES: usize = 4_096;
 const MAX_HANDED: usize = 65_536;
+/// How long a write is waited for before a retransmission starts another one.
+const PROMISE_SECONDS: i64 = 30;
 /// How long a loader that was handed out explains an iPXE that comes next.
 const HANDED_SECONDS: i64 = 180;
 /// How long a pool that was found full is believed to be full.
@@ -85,9 +88,28 @@ pub struct Handed {
     pub http: bool,
 }
 
+/// A request whose promise is being made durable. Equal ones that arrive meanwhile are retransmissions: the one answer is for all
+/// of them. The way back is part of it, for two relays may forward one broadcast, and each wants its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Promise {
+    client: Hardware,
+    xid: u32,
+    giaddr: Ipv4Addr,
+    ciaddr: Ipv4Addr,
+    wanted: Option<Ipv4Addr>,
+}
+
+impl Promise {
+    fn of(packet: &Packet) -> Self {
+        let Packet { chaddr: client, xid, giaddr, ciaddr, .. } = *packet;
+        Self { client, xid, giaddr, ciaddr, wanted: packet.options.address(code::REQUESTED_ADDRESS) }
+    }
+}
+
 /// The memory.
 #[derive(Debug, Default)]
 pub struct Memory {
+    promises: HashMap<Promise, Time>,
     holds: HashMap<Ipv4Addr, Hold>,
     tokens: HashMap<Token, Vec<Ipv4Addr>>,
     probes: usize,
@@ -161,8 +183,25 @@ impl Memory {
         }
     }
 
+    /// Notes that the promise to a request is about to be made durable; false when the promise to an equal one is on its way, so
+    /// that this one is a retransmission and gets no answer of its own. [`Memory::end_promise`] follows, whatever came of it.
+    pub fn begin_promise(&mut self, packet: &Packet, now: Time) -> bool {
+        let promise = Promise::of(packet);
+        if self.promises.get(&promise).is_some_and(|until| now < *until) {
+            return false;
+        }
+        self.promises.insert(promise, now.plus_seconds(PROMISE_SECONDS));
+        true
+    }
+
+    /// The promise to this request is kept or has failed: the next equal one is answered anew.
+    pub fn end_promise(&mut self, packet: &Packet) {
+        self.promises.remove(&Promise::of(packet));
+    }
+
     /// Drops what has run out.
     pub fn sweep(&mut self, now: Time) {
+        self.promises.retain(|_, until| now < *until);
         let over: Vec<_> = self.holds.iter().filter(|(_, h)| h.until <= now).map(|(a, _)| *a).collect();
         over.into_iter().for_each(|address| self.forget(address));
         self.sweep_handed(now);
@@ -319,6 +358,27 @@ mod tests {
         assert_eq!(memory.held(a, at(1)).unwrap().token, Token::new("y"));
         memory.sweep(at(60));
         assert!(memory.is_empty());
+    }
+
+    #[test]
+    fn retransmissions_share_a_promise() {
+        let mut memory = Memory::new();
+        let mut request = Packet { xid: 7, chaddr: Hardware::new(&[1, 2, 3, 4, 5, 6]), ..Packet::default() };
+        request.options.push(code::REQUESTED_ADDRESS, [10, 0, 0, 1]);
+        assert!(memory.begin_promise(&request, at(0)));
+        let again = Packet { secs: 4, ..request.clone() };
+        assert!(!memory.begin_promise(&again, at(1)), "the seconds since boot make no other request");
+        let through_another_relay = Packet { giaddr: Ipv4Addr::new(10, 0, 0, 2), ..request.clone() };
+        assert!(memory.begin_promise(&through_another_relay, at(1)));
+        assert!(memory.begin_promise(&Packet { xid: 8, ..request.clone() }, at(1)));
+        memory.end_promise(&request);
+        assert!(memory.begin_promise(&again, at(2)), "when it is over the next one is answered");
+        assert!(
+            memory.begin_promise(&again, at(32)),
+            "a write that never ended does not silence a client for ever"
+        );
+        memory.sweep(at(100));
+        assert!(memory.promises.is_empty());
     }
 
     #[test]

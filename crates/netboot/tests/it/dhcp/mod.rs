@@ -2,6 +2,7 @@
 
 mod addresses;
 mod corpus;
+mod lossy;
 mod netboot;
 mod promises;
 mod proxy;

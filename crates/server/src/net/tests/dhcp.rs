@@ -136,6 +136,30 @@ async fn no_ack_leaves_before_the_lease_is_durable() {
 }
 
 #[tokio::test]
+async fn a_repeated_request_is_answered_once_while_its_lease_is_being_written() {
+    let server = Server::start();
+    let client = Client::new().await;
+    client.send(&Client::packet(Message::Discover, 1), server.address).await;
+    let offer = client.receive().await;
+    let held = server.objects.gate.acquire_many(1000).await.unwrap();
+    for secs in [0, 4, 8] {
+        client.send(&Packet { secs, ..request(1, offer.yiaddr) }, server.address).await;
+    }
+    while !metrics(&server.counters).contains(r#"result="Repeated"} 2"#) {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    assert_eq!(client.receive().await.message(), Some(Message::Ack));
+    // The next answer is that to the next question: no second ACK was on its way.
+    client.send(&Client::packet(Message::Discover, 2), server.address).await;
+    assert_eq!(client.receive().await.message(), Some(Message::Offer));
+    // An ACK that was lost is given again.
+    client.send(&request(1, offer.yiaddr), server.address).await;
+    assert_eq!(client.receive().await.message(), Some(Message::Ack));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_lease_that_cannot_be_written_is_not_granted() {
     let server = Server::start();
     let client = Client::new().await;
