@@ -412,11 +412,15 @@ func (g *generator) operandOrPipe() string {
 
 func (g *generator) loop(depth int) string {
 	mark := len(g.vars)
-	kinds := []byte("lllmmia")
+	kinds := []byte("lllmmi")
 	if g.careful {
 		kinds = kinds[:5]
 	}
 	over := g.operand(pick(g, kinds), 2)
+	if !g.careful && g.r.Intn(7) == 0 {
+		// Not any number: loops of a thousand million turns tell nothing.
+		over = pick(g, fields)
+	}
 	head := "range "
 	switch g.r.Intn(5) {
 	case 0:

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"sort"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/Masterminds/sprig/v3"
 )
@@ -81,12 +83,22 @@ func compile(q *question) (*template.Template, error) {
 	return root, nil
 }
 
-// bounded is a writer that refuses to take more than the limit of the Rust side.
-type bounded struct{ bytes.Buffer }
+// patience is how long one question may take.
+const patience = 5 * time.Second
+
+// bounded is a writer that refuses to take more than the limit of the Rust side, or anything when the time is over.
+type bounded struct {
+	bytes.Buffer
+	end    time.Time
+	writes int
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > 64<<20 {
-		return 0, fmt.Errorf("too much output")
+		return 0, errors.New("too much output")
+	}
+	if b.writes++; b.writes%4096 == 0 && time.Now().After(b.end) {
+		return 0, errors.New("out of time")
 	}
 	return b.Buffer.Write(p)
 }
@@ -96,7 +108,7 @@ func render(q *question) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var out bounded
+	out := bounded{end: time.Now().Add(patience)}
 	if err := root.ExecuteTemplate(&out, q.Main, q.Data); err != nil {
 		return "", err
 	}
@@ -125,7 +137,6 @@ func answerLines(in io.Reader, out io.Writer) error {
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(make([]byte, 1<<20), 256<<20)
 	w := bufio.NewWriter(out)
-	defer w.Flush()
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	for scanner.Scan() {
@@ -137,6 +148,9 @@ func answerLines(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("bad line: %w", err)
 		}
 		if err := enc.Encode(answerOf(&q)); err != nil {
+			return err
+		}
+		if err := w.Flush(); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::exec::{self, Scope};
 use crate::fmt::quote;
+use crate::funcs::Patterns;
 use crate::host::Host;
 use crate::limits::{Budget, Limits};
 use crate::object::Func;
@@ -141,6 +142,10 @@ impl Set {
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Template> {
         self.own.get(name).or_else(|| self.base.get(name)).map(Arc::as_ref)
+    }
+
+    pub(crate) fn patterns(&self) -> &Patterns {
+        &self.functions.patterns
     }
 
     pub(crate) fn lookup(&self, name: &str) -> Result<&Template, Error> {

@@ -179,7 +179,7 @@ impl<'a> Exec<'a, '_> {
             StmtKind::Action(pipe) => self.action(dot, stmt, pipe)?,
             StmtKind::If(branch) => return self.branch(dot, branch, false),
             StmtKind::With(branch) => return self.branch(dot, branch, true),
-            StmtKind::Range(branch) => self.range(dot, branch)?,
+            StmtKind::Range(branch) => return self.range(dot, branch),
             StmtKind::Template { name, pipe } => self.call_template(dot, stmt, name, pipe.as_ref())?,
             StmtKind::Break => return Ok(Flow::Break),
             StmtKind::Continue => return Ok(Flow::Continue),
@@ -240,16 +240,20 @@ impl<'a> Exec<'a, '_> {
         Ok(())
     }
 
-    fn range(&mut self, dot: &Rv, branch: &'a Branch) -> Done<()> {
+    fn range(&mut self, dot: &Rv, branch: &'a Branch) -> Done<Flow> {
         let mark = self.vars.len();
         let value = self.pipeline(dot, &branch.pipe)?;
         let ran = self.iterate(&value.value, branch)?;
+        let mut flow = Flow::Next;
         if !ran && let Some(other) = &branch.other {
-            // A break in here belongs to this loop as well, as in Go.
-            self.list(dot, other)?;
+            // As in Go, a break in here belongs to this loop, a continue to the one around it.
+            flow = match self.list(dot, other)? {
+                Flow::Continue => Flow::Continue,
+                Flow::Next | Flow::Break => Flow::Next,
+            };
         }
         self.vars.truncate(mark);
-        Ok(())
+        Ok(flow)
     }
 
     /// Runs the body for each element; false when there is none.

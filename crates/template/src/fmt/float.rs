@@ -15,7 +15,7 @@ pub(crate) fn append(out: &mut Vec<u8>, x: f64, verb: u8, precision: Option<usiz
     if x.is_infinite() {
         return out.extend_from_slice(if x > 0.0 { b"+Inf" } else { b"-Inf" });
     }
-    if verb == b'g' && precision.is_none() && small_integer(out, x) {
+    if verb == b'g' && precision.is_none() && (small_integer(out, x) || plain(out, x)) {
         return;
     }
     if x.is_sign_negative() {
@@ -52,6 +52,13 @@ fn small_integer(out: &mut Vec<u8>, x: f64) -> bool {
     }
     super::append_int(out, x as i64);
     true
+}
+
+/// A number that prints without an exponent, as Rust prints all of them: the shortest digits that read back as it.
+fn plain(out: &mut Vec<u8>, x: f64) -> bool {
+    use std::io::Write;
+    // Writing to a vector does not fail.
+    (1e-4..1e6).contains(&x.abs()) && write!(out, "{x}").is_ok()
 }
 
 fn general(out: &mut Vec<u8>, x: f64, verb: u8, precision: Option<usize>) {

@@ -28,6 +28,8 @@ use crate::value::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+pub(crate) use regexes::Patterns;
+
 /// Result of a function.
 pub(crate) type Result = std::result::Result<Value, Fail>;
 

@@ -1,8 +1,7 @@
-//! Regular expressions. Patterns are compiled at each call: content that matches in hot loops is rare,
-//! and a cache would be state between renders.
+//! Regular expressions. Compiling one takes far longer than matching, so a set keeps the last ones: [`Patterns`].
 
 use super::args::{INT, STR, int, str};
-use super::go_regex::translate;
+use super::go_regex::{Translated, translate};
 use super::{Result, Row, row};
 use crate::error::Fail;
 use crate::exec::Scope;
@@ -10,6 +9,9 @@ use crate::object::Signature;
 use crate::value::{Elem, List, Str, Value};
 use regex::bytes::{Captures, Match, Regex, RegexBuilder};
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 const TWO: Signature = Signature::exact(&[STR, STR]);
 const COUNT: Signature = Signature::exact(&[STR, STR, INT]);
@@ -91,26 +93,76 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// A compiled pattern with the names of its groups.
-struct Compiled {
+pub(crate) struct Compiled {
     regex: Regex,
     names: Vec<String>,
 }
 
 type Done<T> = std::result::Result<T, Fail>;
 
-fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
+/// Patterns compiled by the renders of a set and its clones. Only a memory of what a pattern means: renders do not see whether
+/// it was there, nor do their limits. Small ones are kept, so that hostile templates cannot fill the memory with them.
+#[derive(Default)]
+pub(crate) struct Patterns(RwLock<HashMap<Box<[u8]>, Arc<Compiled>>>);
+
+impl Patterns {
+    /// Most patterns kept; when there are more it starts over.
+    const MOST: usize = 128;
+    /// Longest pattern kept, bytes.
+    const LONGEST: usize = 256;
+    /// Largest program kept, bytes.
+    const SIZE: usize = 128 << 10;
+
+    fn find(&self, pattern: &[u8]) -> Option<Arc<Compiled>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(pattern).cloned()
+    }
+
+    fn keep(&self, pattern: &[u8], compiled: &Arc<Compiled>) {
+        if pattern.len() > Self::LONGEST {
+            return;
+        }
+        let mut patterns = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if patterns.len() >= Self::MOST {
+            patterns.clear();
+        }
+        patterns.insert(pattern.into(), Arc::clone(compiled));
+    }
+}
+
+impl Clone for Patterns {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Debug for Patterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Patterns")
+    }
+}
+
+fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Arc<Compiled>> {
     const SIZE: usize = 8 << 20;
     scope.work(200 + pattern.len() as u64)?;
+    let kept = scope.set.patterns();
+    if let Some(compiled) = kept.find(pattern) {
+        return Ok(compiled);
+    }
     let text = match std::str::from_utf8(pattern) {
         Ok(text) => text,
         Err(error) => return Err(not_utf8(pattern, error.valid_up_to()).into()),
     };
-    let translated = translate(text)?;
-    let regex = RegexBuilder::new(&translated.pattern)
-        .size_limit(SIZE)
-        .build()
-        .map_err(|_| format!("error parsing regexp: expression too large: `{text}`"))?;
-    Ok(Compiled { regex, names: translated.names })
+    let Translated { pattern: translated, names } = translate(text)?;
+    let build = |size| {
+        RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(Patterns::SIZE).build()
+    };
+    if let Ok(regex) = build(Patterns::SIZE) {
+        let compiled = Arc::new(Compiled { regex, names });
+        kept.keep(pattern, &compiled);
+        return Ok(compiled);
+    }
+    let regex = build(SIZE).map_err(|_| format!("error parsing regexp: expression too large: `{text}`"))?;
+    Ok(Arc::new(Compiled { regex, names }))
 }
 
 /// What Go says of a pattern with a bad byte at `at`: an earlier fault counts first, unless it is only that the pattern ends there.
@@ -124,7 +176,7 @@ fn not_utf8(pattern: &[u8], at: usize) -> String {
 }
 
 /// Go's `MustCompile`, whose panic has words of its own.
-fn must_compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Compiled> {
+fn must_compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Arc<Compiled>> {
     compile(scope, pattern).map_err(|fail| Fail {
         message: if fail.limit {
             fail.message

@@ -66,6 +66,8 @@ pub(crate) fn is_blank(root: &Block) -> bool {
 pub(crate) struct Functions {
     pub(crate) extra: BTreeMap<String, Arc<Func>>,
     pub(crate) bare: bool,
+    /// Regular expressions that renders have met.
+    pub(crate) patterns: funcs::Patterns,
 }
 
 impl Functions {

@@ -136,6 +136,9 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
             return Err(invalid());
         }
         let number: u128 = if whole == 0 { 0 } else { rest[..whole].parse().map_err(|_| invalid())? };
+        if number > 1 << 63 {
+            return Err(invalid());
+        }
         let after = &after[fraction.map_or(0, |f| f.len() + 1)..];
         let unit_len = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
         let unit = &after[..unit_len];
