@@ -153,9 +153,7 @@ fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Arc<Compiled>> {
         Err(error) => return Err(not_utf8(pattern, error.valid_up_to()).into()),
     };
     let Translated { pattern: translated, names } = translate(text)?;
-    let build = |size| {
-        RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(Patterns::SIZE).build()
-    };
+    let build = |size| RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(Patterns::SIZE).build();
     if let Ok(regex) = build(Patterns::SIZE) {
         let compiled = Arc::new(Compiled { regex, names });
         kept.keep(pattern, &compiled);
