@@ -23,7 +23,6 @@ pub fn command() -> Command {
         .arg(
             path("data")
                 .long("data")
-                .short('d')
                 .help("Data as YAML or JSON, which dot is; - is standard input"),
         )
         .arg(path("with").long("with").action(ArgAction::Append).help(

@@ -30,7 +30,7 @@ fn data_are_yaml_or_json_and_numbers_are_go_s_floats() {
         (yaml.status, yaml.out.as_str(), yaml.err.as_str()),
         (0, "A 1.5e+06\nB <no value>\nfloat64\n", "")
     );
-    let json = render(&[main, ("d.json", r#"{"n": 1, "hosts": []}"#)], &["-d", "d.json"]);
+    let json = render(&[main, ("d.json", r#"{"n": 1, "hosts": []}"#)], &["--data", "d.json"]);
     assert_eq!(json.out, "float64\n");
 }
 
