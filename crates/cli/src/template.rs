@@ -20,11 +20,7 @@ pub fn command() -> Command {
     let render = Command::new("render")
         .about("Render a template file over data, to standard output")
         .arg(path("file").required(true).help("The template; - is standard input"))
-        .arg(
-            path("data")
-                .long("data")
-                .help("Data as YAML or JSON, which dot is; - is standard input"),
-        )
+        .arg(path("data").long("data").help("Data as YAML or JSON, which dot is; - is standard input"))
         .arg(path("with").long("with").action(ArgAction::Append).help(
             "Another template that this one may call, under the name of its file; may be given several times",
         ))
