@@ -55,7 +55,7 @@ macro_rules! ops {
 
 ops! {
     Info Whoami UserToken UserPassword MachineToken MachineTrace
-    JobCreate JobActions JobLogRead JobLogAppend
+    JobCreate JobPurge JobActions JobLogRead JobLogAppend
     BlobList BlobRead BlobWrite BlobDelete
     PrefsRead PrefsWrite EventPost EventStream LogRead
     ContentList ContentRead ContentCreate ContentReplace ContentDelete
@@ -213,6 +213,8 @@ pub static OPERATIONS: &[Operation] = &[
 
     row(Op::JobCreate, Post, "/jobs", NONE, Need::Changes, Object, Object,
         "Ask for the next job of a machine. 201: a new job; 202: one to continue; 204: nothing to do now."),
+    row(Op::JobPurge, Delete, "/jobs", NONE, need("jobs", "delete"), Nothing, Json("array of the UUIDs of the jobs"),
+        "Remove old jobs with their logs, by the preferences `jobsToKeep`, `failedJobsPurgedAfter` and `completeJobsPurgedAfter`. The newest job of a machine and live ones stay."),
     row(Op::JobActions, Get, "/jobs/{key}/actions", NONE, need("jobs", "actions"), Nothing, Json("array of job actions"),
         "The files and scripts of a job, rendered now. `os` keeps those for one operating system."),
     row(Op::JobLogRead, Get, "/jobs/{key}/log", NONE, need("jobs", "log"), Nothing, Bytes,

@@ -30,6 +30,17 @@ const TRACE: &[Parameter] = &[
     ("wait", "Wait so long for something newer (duration)."),
 ];
 
+const PURGE: &[Parameter] = &[
+    ("dryrun", "`true` only tells which jobs would go."),
+    (
+        "machine",
+        "Only jobs of the machine with this UUID; `missing`: those of machines that are gone, all of them.",
+    ),
+    ("jobsToKeep", "How many jobs of each machine stay; 0 for any number."),
+    ("failedJobsPurgedAfter", "How long failed jobs stay (duration); 0 for ever."),
+    ("completeJobsPurgedAfter", "How long finished jobs stay (duration); 0 for ever."),
+];
+
 impl Op {
     /// The query parameters of the operation, in groups.
     pub fn parameters(self) -> &'static [&'static [Parameter]] {
@@ -44,6 +55,7 @@ impl Op {
             Self::UserToken => &[TTL, CLAIM],
             Self::MachineToken => &[TTL],
             Self::MachineTrace => &[TRACE],
+            Self::JobPurge => &[PURGE],
             Self::JobActions => &[&[("os", "Only those for this operating system.")]],
             Self::BlobList => &[&[("path", "The directory."), ("all", "`true` lists everything below it.")]],
             Self::EventStream => &[&[("from", "Deliver what happened after this revision first.")]],

@@ -152,6 +152,22 @@ pub(crate) async fn delete_jobs(typed: &Typed<'_>) -> Answer {
     Ok(None)
 }
 
+/// The flags are drpcli's, the query's names those of the preferences.
+pub(crate) async fn purge_jobs(typed: &Typed<'_>) -> Answer {
+    let named = [
+        ("machine", "machine"),
+        ("jobs-to-keep", "jobsToKeep"),
+        ("failed-after", "failedJobsPurgedAfter"),
+        ("complete-after", "completeJobsPurgedAfter"),
+    ];
+    let mut query: Vec<(&str, &str)> =
+        named.iter().filter_map(|(flag, name)| Some((*name, typed.flag(flag)?))).collect();
+    if typed.switch("dry-run") {
+        query.push(("dryrun", "true"));
+    }
+    Ok(Some(typed.session.client.call(Method::DELETE, "/jobs", &query, None).await?))
+}
+
 pub(crate) async fn whoami(typed: &Typed<'_>) -> Answer {
     let body = match typed.optional(0) {
         Some(json) => input::value(json).await?,

@@ -171,6 +171,7 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::Whoami => machine::whoami(typed).await,
         Do::Inspect => machine::inspect(typed).await,
         Do::JobsCreate | Do::JobsCurrent | Do::JobsState => machine::jobs(act, typed).await,
+        Do::JobsPurge => machine::purge_jobs(typed).await,
         Do::JobActions => {
             let query: Vec<_> = typed.flag("for-os").map(|os| ("os", os)).into_iter().collect();
             Ok(Some(typed.get(&format!("{}/actions", typed.path()), &query).await?))

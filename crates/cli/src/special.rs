@@ -3,9 +3,20 @@
 use clap::Command;
 
 use crate::verb::Word::{Literal, Needed, Optional, Rest};
-use crate::verb::{Do, Takes, Verb, Word, verb};
+use crate::verb::{Do, Flag, Takes, Verb, Word, verb};
 
 const ID: Word = Needed("id");
+const PURGE: &[Flag] = &[
+    ("dry-run", Takes::Nothing, "Only tell which jobs would go"),
+    (
+        "machine",
+        Takes::Value,
+        "Only jobs of this machine; `missing`: those of machines that are gone, all of them",
+    ),
+    ("jobs-to-keep", Takes::Value, "How many jobs of each machine stay"),
+    ("failed-after", Takes::Value, "How long failed jobs stay (duration)"),
+    ("complete-after", Takes::Value, "How long finished jobs stay (duration)"),
+];
 
 /// Verbs of single kinds, by prefix.
 #[rustfmt::skip]
@@ -48,6 +59,7 @@ static VERBS: &[(&str, &[Verb])] = &[
         verb("set", &[ID, Literal("option"), Needed("number"), Literal("to"), Needed("value")], &[], Do::OptionSet, "Set a DHCP option; `null` removes it"),
     ]),
     ("jobs", &[
+        verb("purge", &[], PURGE, Do::JobsPurge, "Remove old jobs and their logs, by the preferences or these flags; prints which"),
         verb("actions", &[ID], &[("for-os", Takes::Value, "For this operating system")], Do::JobActions, "Show the files and scripts of a job"),
         verb("log", &[ID, Optional("text")], &[], Do::JobLog, "Show the log of a job, or append text (- for standard input)"),
     ]),

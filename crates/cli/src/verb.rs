@@ -72,6 +72,7 @@ pub(crate) enum Do {
     Whoami,
     Inspect,
     JobsCreate,
+    JobsPurge,
     JobsCurrent,
     JobsState,
     JobActions,

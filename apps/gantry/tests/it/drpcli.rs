@@ -344,6 +344,7 @@ fn drpcli_agent_runs_a_workflow() {
     assert_eq!((&jobs[0]["Task"], &jobs[0]["State"]), (&json!("greet"), &json!("finished")), "{jobs}");
     let log = drpcli.tell(&["machines", "currentlog", uuid]);
     assert!(log.contains("hello m1"), "{log}");
+    assert_eq!(drpcli.json(&["jobs", "purge", "--jobs-to-keep", "1", "--dry-run"]), json!([]));
     drpcli.tell(&["machines", "deletejobs", uuid]);
 }
 

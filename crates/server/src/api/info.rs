@@ -56,6 +56,7 @@ const FEATURES: &[&str] = &[
     "centos-8",
     "elevated-tasks",
     "env-linefrom",
+    "selective-job-purge",
     "gantry-boot-trace",
     "gantry-log-offset",
     "gantry-event-resume",

@@ -19,6 +19,7 @@ mod machines;
 mod objects;
 mod params;
 mod prefs;
+mod purge;
 pub(crate) mod range;
 pub mod secure;
 mod stream;
@@ -157,6 +158,7 @@ async fn handle(op: Op, ask: Ask) -> Answer {
         Op::MachineToken => machines::token(&ask),
         Op::MachineTrace => machines::trace(ask).await,
         Op::JobCreate => jobs::create(ask).await,
+        Op::JobPurge => purge::purge(ask).await,
         Op::JobActions => jobs::actions(ask).await,
         Op::JobLogRead => joblog::read(ask).await,
         Op::JobLogAppend => joblog::append(ask).await,

@@ -175,3 +175,32 @@ async fn a_deleted_job_takes_its_log_along() {
     drop(server.stop().await);
     assert!(!file.exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_jobs_are_purged_with_their_logs() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        let job = ask_for_work(&server, &machine).await.json();
+        append(&server, job["Uuid"].as_str().unwrap(), "hello\n", None).await;
+        report(&server, &job, "finished").await;
+        jobs.push(job["Uuid"].clone());
+    }
+    assert_eq!(server.delete("/jobs").await.json(), json!([]), "without a limit everything stays");
+    let dry = server.delete("/jobs?jobsToKeep=1&dryrun=true").await;
+    assert_eq!(dry.json(), json!([jobs[0]]));
+    assert_eq!(server.get("/jobs").await.json().as_array().unwrap().len(), 2);
+    server.post("/prefs", json!({ "jobsToKeep": "1" })).await;
+    assert_eq!(server.delete("/jobs").await.json(), json!([jobs[0]]));
+    let left = server.get("/jobs").await.json();
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["Uuid"]), (1, &jobs[1]));
+    server.delete(&format!("/machines/{machine}")).await;
+    assert_eq!(server.delete("/jobs?machine=missing").await.json(), json!([jobs[1]]));
+    let bad = server.delete("/jobs?jobsToKeep=cow").await;
+    assert_eq!(
+        bad.error(),
+        "400 DELETE: jobs: jobsToKeep is `cow`; it must be a number of jobs, or 0 for all"
+    );
+    assert_eq!(server.delete("/jobs?machine=nosuch").await.error(), "404 DELETE: machines/nosuch: Not Found");
+}

@@ -4,4 +4,5 @@ mod change;
 mod next;
 mod properties;
 mod report;
+mod retention;
 mod world;
