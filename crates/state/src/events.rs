@@ -13,6 +13,8 @@ use crate::Audit;
 
 /// The ring holds at most this many changes (and a few events more that have none).
 const CHANGES: usize = 16_384;
+/// And at most this many bytes of objects, for some are large.
+const BYTES: usize = 16 << 20;
 
 /// One commit: who did what, and every object that is not as it was.
 #[derive(Debug, PartialEq)]
@@ -60,6 +62,7 @@ struct Ring {
     events: VecDeque<Arc<Event>>,
     /// What the events in the ring weigh.
     changes: usize,
+    bytes: usize,
     /// Events up to here are gone, or never were.
     oldest: u64,
     newest: u64,
@@ -69,8 +72,14 @@ struct Ring {
 impl Events {
     /// Begins after a revision.
     pub(crate) fn new(revision: u64) -> Self {
-        let ring =
-            Ring { events: VecDeque::new(), changes: 0, oldest: revision, newest: revision, closed: false };
+        let ring = Ring {
+            events: VecDeque::new(),
+            changes: 0,
+            bytes: 0,
+            oldest: revision,
+            newest: revision,
+            closed: false,
+        };
         Self(Arc::new(Shared { ring: Mutex::new(ring), grown: watch::Sender::new(()) }))
     }
 
@@ -83,7 +92,8 @@ impl Events {
     pub(crate) fn skip_to(&self, revision: u64) {
         let mut ring = self.0.ring();
         ring.events.clear();
-        (ring.changes, ring.oldest, ring.newest) = (0, revision, revision);
+        (ring.changes, ring.bytes) = (0, 0);
+        (ring.oldest, ring.newest) = (revision, revision);
         drop(ring);
         self.0.grown.send_replace(());
     }
@@ -111,16 +121,24 @@ fn weight(event: &Event) -> usize {
     event.changes.len().max(1)
 }
 
+/// Bytes that an event keeps in memory, roughly: what an object was before is what an earlier event, or the View, has.
+fn size(event: &Event) -> usize {
+    let records = event.changes.iter().filter_map(|change| change.after.as_ref().or(change.before.as_ref()));
+    records.map(|record| record.json().len()).sum()
+}
+
 impl Ring {
     fn extend(&mut self, events: Vec<Event>) {
         for event in events {
             self.newest = event.revision;
             self.changes += weight(&event);
+            self.bytes += size(&event);
             self.events.push_back(Arc::new(event));
         }
-        while self.changes > CHANGES && self.events.len() > 1 {
+        while (self.changes > CHANGES || self.bytes > BYTES) && self.events.len() > 1 {
             if let Some(gone) = self.events.pop_front() {
                 self.changes -= weight(&gone);
+                self.bytes -= size(&gone);
                 self.oldest = gone.revision;
             }
         }
@@ -186,6 +204,9 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
+    use gantry_model::{Kind, Record};
+    use serde_json::json;
+
     use super::*;
 
     fn event(revision: u64) -> Event {
@@ -212,6 +233,24 @@ mod tests {
         assert_eq!(revisions(&events.subscribe(Some(90_000)).ready().unwrap()), [90_001]);
         assert_eq!(revisions(&stalled.ready().unwrap()), [90_000, 90_001]);
         assert!(events.subscribe(Some(90_002)).ready().is_err(), "a revision of the future");
+    }
+
+    #[test]
+    fn large_objects_are_kept_for_a_shorter_time() {
+        let events = Events::new(0);
+        let large = json!({ "Name": "large", "Description": "x".repeat(1 << 20) });
+        let record = Arc::new(Record::from_value(Kind::Profile, large, 1).unwrap());
+        for revision in 1..=40 {
+            let (key, after) = (record.key().clone(), Some(record.clone()));
+            let changes = vec![Change { kind: Kind::Profile, key, before: None, after }];
+            events.publish(vec![Event { changes, ..event(revision) }]);
+        }
+        let kept = events.subscribe(Some(25)).ready().unwrap();
+        assert_eq!(revisions(&kept), (26..=40).collect::<Vec<_>>(), "15 of a little more than a MiB");
+        assert_eq!(
+            events.subscribe(Some(24)).ready().unwrap_err().to_string().split(" are").next(),
+            Some("events after revision 24")
+        );
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub const APPEND_SYNC: Duration = Duration::from_millis(500);
 const DOING: &str = "appending to a blob";
 /// Appends to different blobs rarely meet in one of so many locks.
 const LOCKS: usize = 64;
+/// So many blobs are synced one by one.
+const FEW: usize = 8;
 /// Bytes that are compared at once with a repetition.
 const CHUNK: usize = 64 << 10;
 
@@ -165,9 +167,24 @@ impl Shared {
         !gathered.unwrap_or_else(PoisonError::into_inner).0.stop
     }
 
+    /// The whole file system at once: a thousand small logs would be a thousand waits for the disk, and commits of the
+    /// store would wait among them.
+    fn sync_all(&self) -> Result<(), Error> {
+        let failed = Error::io("syncing the file system of the logs", &self.root);
+        let folder = File::open(&self.root).and_then(|root| Ok(rustix::fs::syncfs(&root)?));
+        folder.map_err(failed)
+    }
+
     fn sync(&self) -> Result<(), Error> {
         let _round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
         let names = std::mem::take(&mut self.unsynced().names);
+        if names.len() > FEW {
+            let done = self.sync_all();
+            if done.is_err() {
+                self.unsynced().names.extend(names);
+            }
+            return done;
+        }
         let mut result = Ok(());
         let mut folders = HashSet::new();
         for name in names {

@@ -60,9 +60,13 @@ pub(super) struct FileBody {
 /// Read at a time, bytes: little enough to stay in the processor's cache between the copy out of the file and the one into
 /// the socket, and that many clients who stall hold little.
 const CHUNK: u64 = 256 << 10;
+/// As much is read at a time when the disk has to be waited for.
+const FETCHED: u64 = 1 << 20;
 
 impl FileBody {
     pub(super) fn new(file: File, from: u64, length: u64, ticket: Ticket) -> Self {
+        // The kernel reads ahead of whoever reads in order; a hint, so its failure means nothing.
+        let _ = rustix::fs::fadvise(&file, from, None, rustix::fs::Advice::Sequential);
         let (file, end) = (Arc::new(file), from + length);
         Self { file, at: from, end, reading: None, last: Bytes::new(), ticket }
     }
@@ -72,13 +76,11 @@ impl FileBody {
         let mut buffer = self.buffer();
         let parts = &mut [io::IoSliceMut::new(&mut buffer)];
         match rustix::io::preadv2(&*self.file, parts, self.at, rustix::io::ReadWriteFlags::NOWAIT) {
-            Ok(0) => Some(Err(short())),
-            Ok(read) => {
-                buffer.truncate(read);
-                Some(Ok(buffer))
-            }
-            // Not in memory, or a file system that cannot tell: a thread finds out, and reports what is really wrong.
-            Err(_) => {
+            Ok(read) if read == buffer.len() => Some(Ok(buffer)),
+            // Not in memory, not all of it yet, or a file system that cannot tell: a thread waits for the disk, and reports
+            // what is really wrong. Sending the few pages that are there would make many small writes.
+            _ => {
+                buffer.resize(FETCHED.min(self.end - self.at) as usize, 0);
                 self.read_on(buffer);
                 None
             }
@@ -119,10 +121,6 @@ impl FileBody {
             }
         }
     }
-}
-
-fn short() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent")
 }
 
 impl hyper::body::Body for FileBody {
