@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 use std::{env, fs, process};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use gantry_lab::{Disk, DiskBus, Firmware, Lab, Lifetime, Machine, MachineSpec, default_root};
 use gantry_testkit::{
@@ -74,7 +75,9 @@ fn command() -> Command {
             Arg::new("firmware")
                 .long("firmware")
                 .value_name("FIRMWARE")
-                .value_parser(FIRMWARE.map(|(name, _)| name))
+                .value_parser(
+                    PossibleValuesParser::new(FIRMWARE.map(|(name, _)| name)).map(|name| firmware(&name)),
+                )
                 .default_value("bios")
                 .help("What runs when the power comes on"),
         )
@@ -87,17 +90,17 @@ fn command() -> Command {
         )
 }
 
+fn firmware(wanted: &str) -> Firmware {
+    FIRMWARE.iter().find(|(name, _)| *name == wanted).map_or(Firmware::Bios, |(_, firmware)| *firmware)
+}
+
 fn run(matches: &ArgMatches, screen: &Screen) -> Result<()> {
     let folder = matches.get_one::<PathBuf>("artifacts").cloned().unwrap_or_default();
     let artifacts = Artifacts::find(&folder)?;
     if let Some(rounds) = matches.get_one::<u8>("measure") {
         return measure::run(&artifacts, usize::from(*rounds), screen);
     }
-    let wanted = matches.get_one::<&str>("firmware").copied();
-    let firmware = FIRMWARE
-        .iter()
-        .find(|(name, _)| Some(*name) == wanted)
-        .map_or(Firmware::Bios, |(_, firmware)| *firmware);
+    let firmware = matches.get_one::<Firmware>("firmware").copied().unwrap_or(Firmware::Bios);
     if let Ok(old) = Lab::attach(&default_root(), LAB) {
         screen.waiting("stopping the lab of an earlier demo");
         old.stop()?;
@@ -241,4 +244,22 @@ fn console(machine: &Machine) -> String {
     let text = machine.serial().and_then(|serial| serial.text()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn firmware_is_taken_by_name() {
+        let taken = |words: &[&str]| {
+            let matches = command().try_get_matches_from([&["gantry-demo"], words].concat());
+            matches.map(|matches| *matches.get_one::<Firmware>("firmware").unwrap())
+        };
+        assert_eq!(taken(&[]).unwrap(), Firmware::Bios);
+        for (name, firmware) in FIRMWARE {
+            assert_eq!(taken(&["--firmware", name]).unwrap(), firmware);
+        }
+        assert!(taken(&["--firmware", "coreboot"]).unwrap_err().to_string().contains("uefi-http"));
+    }
 }
