@@ -208,7 +208,10 @@ fn a_boot_token_is_for_the_machines_own_addresses() {
     }
     assert!(boot_token_for(&view, None).is_err());
     let taken = with(&view, &[lease("10.0.0.77", "52:54:00:00:00:09", "ACK", future)]);
-    assert!(boot_token_for(&taken, Some("10.0.0.77")).is_err(), "another has leased the machine's old address");
+    assert!(
+        boot_token_for(&taken, Some("10.0.0.77")).is_err(),
+        "another has leased the machine's old address"
+    );
     let given_up = with(&view, &[lease("10.0.0.77", "52:54:00:00:00:09", "ACK", past)]);
     assert!(boot_token_for(&given_up, Some("10.0.0.77")).is_ok(), "nobody holds it any more");
 }

@@ -9,7 +9,6 @@
 mod crash;
 mod deploy;
 mod discover;
-mod hardware;
 mod jobs;
 mod user;
 
@@ -45,6 +44,11 @@ fn power_on(scenario: &Scenario, firmware: Firmware) -> Machine {
     let machine = scenario.lab().machine(spec).unwrap();
     machine.power_on().unwrap();
     machine
+}
+
+/// How often the firmware of a BIOS machine has started, as its console tells.
+fn firmware_starts(console: &str) -> usize {
+    console.matches("SeaBIOS (version").count()
 }
 
 /// The lines of a trace of one kind, such as `tftp`.
