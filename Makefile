@@ -12,7 +12,7 @@ AGENT   = $(TARGET)/$(MUSL)/agent/gantry-agent
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: ## Power on a machine and watch it become a running operating system (ONCE=1 stops everything at the end)
+demo: ## Power on a machine and watch it become a running operating system (ONCE=1 stops everything at the end; FIRMWARE=uefi-pxe)
 	@scripts/setup.sh demo
 	@scripts/demo.sh
 
@@ -36,7 +36,7 @@ bench-boot: ## Seconds from power-on to the running system, by firmware (ROUNDS=
 	@scripts/artifacts.sh
 	$(BUILD)/gantry-demo --artifacts $(BUILD) --measure $(or $(ROUNDS),3)
 
-bench: ## Rates, times and memory of the server by size of the fleet (SIZES=0,1000 DATA=/folder/on/a/disk ROUNDS=3 TIME=2)
+bench: ## Rates, times and memory of the server by size of the fleet (SIZES=0,1000 DATA=/folder/on/a/disk ROUNDS=3 TIME=2 ONLY=writes)
 	@scripts/setup.sh build
 	@SIZES=$(SIZES) DATA=$(DATA) ROUNDS=$(ROUNDS) TIME=$(TIME) ONLY=$(ONLY) scripts/bench.sh
 
