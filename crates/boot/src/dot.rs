@@ -207,7 +207,7 @@ impl Dot {
         Ok(rendered.to_text().into_owned())
     }
 
-    /// The token of a machine for nobody but the machine: who asks from another address gets an error and no file.
+    /// The token of a machine, for its own address only: who asks from another address gets an error and no file.
     fn boot_token(&self) -> Result<Value, Fail> {
         let scene = &self.0;
         let Some(machine) = &scene.machine else { return Ok(self.token("GenerateToken", &[])) };

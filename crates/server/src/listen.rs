@@ -32,8 +32,8 @@ use crate::patient::Patient;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A client that has not sent its request's head by then is let go.
 const HEAD: Duration = Duration::from_secs(30);
-/// Bytes that a client must send before the protocol's own timers run: the preface of HTTP/2 (RFC 9113 section 3.4), which
-/// no real request is shorter than.
+/// Bytes after which the protocol's own timers run: the preface of HTTP/2 (RFC 9113 section 3.4), by which it is told from
+/// HTTP/1. A request that is shorter as a whole is answered, and that ends the wait, too.
 const OPENING: usize = 24;
 /// Connections that are still busy so long after the server was told to stop are cut.
 const DRAIN: Duration = Duration::from_secs(10);

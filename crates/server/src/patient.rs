@@ -35,7 +35,7 @@ impl<S> Patient<S> {
         Self { stream, patience, waiting: false, deadline: None, opening: None }
     }
 
-    /// The peer's first `bytes` must come within `time`.
+    /// The peer's first `bytes` must come within `time`, unless it is answered before: then it has said all that is needed.
     pub(crate) fn opened_within(mut self, bytes: usize, time: Duration) -> Self {
         self.opening = Some(Opening { missing: bytes, deadline: Box::pin(tokio::time::sleep(time)) });
         self
@@ -55,6 +55,7 @@ impl<S> Patient<S> {
     fn timed<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.waiting = false;
+            self.opening = None;
             return poll;
         }
         let end = Instant::now() + self.patience;
@@ -145,6 +146,16 @@ mod tests {
             let more = tokio::time::timeout(PATIENCE * 10, ours.read_u8()).await;
             assert_eq!(more.is_ok(), ends, "{said}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_was_answered_may_have_said_little() {
+        let (ours, mut theirs) = duplex(64);
+        theirs.write_all(b"GET / HTTP/1.0").await.unwrap();
+        let mut ours = Patient::new(ours, PATIENCE).opened_within(24, PATIENCE);
+        ours.read_exact(&mut [0; 14]).await.unwrap();
+        ours.write_all(b"HTTP/1.0 200 OK").await.unwrap();
+        assert!(tokio::time::timeout(PATIENCE * 10, ours.read_u8()).await.is_err(), "it was cut");
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use ring::hmac;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
-use crate::clock;
+use crate::{clock, incident};
 
 /// Memory of one hash in KiB, its passes and lanes: the second choice of RFC 9106 §4 scaled to 19 MiB, as OWASP advises.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
@@ -62,7 +62,8 @@ impl Passwords {
         let Ok(_slot) = self.slots.acquire().await else { return false };
         self.slow.fetch_add(1, Ordering::Relaxed);
         let (password, stored) = (password.to_owned(), stored.to_owned());
-        let right = tokio::task::spawn_blocking(move || verify(&password, &stored)).await.unwrap_or(false);
+        let checked = tokio::task::spawn_blocking(move || verify(&password, &stored)).await;
+        let right = incident::done(checked).unwrap_or(false);
         if right {
             self.known().remember(digest);
         }
@@ -78,7 +79,7 @@ impl Passwords {
     pub async fn hash(&self, password: &str) -> Option<Vec<u8>> {
         let _slot = self.slots.acquire().await.ok()?;
         let password = password.to_owned();
-        tokio::task::spawn_blocking(move || hash(&password)).await.ok()?
+        incident::done(tokio::task::spawn_blocking(move || hash(&password)).await)?
     }
 
     fn digest(&self, user: &str, password: &str, stored: &[u8]) -> [u8; 32] {
