@@ -25,6 +25,9 @@ use clap::{Arg, Command};
 use crate::server::Result;
 use crate::table::Table;
 
+/// What can be measured by itself.
+const PARTS: [&str; 6] = ["writes", "reads", "event", "jobs", "files", "disk"];
+
 /// The sizes that the aims speak of.
 const SIZES: &str = "0,1000,10000,100000";
 
@@ -78,13 +81,18 @@ fn plan() -> Result<Plan> {
         text.trim().parse::<usize>().map_err(wrong)
     };
     let sizes = text("sizes");
+    let only: Vec<String> =
+        text("only").split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    if let Some(unknown) = only.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        return Err(format!("--only has `{unknown}`; it must be some of {}", PARTS.join(", ")).into());
+    }
     Ok(Plan {
         gantry: text("gantry").into(),
         data: text("data").into(),
         sizes: sizes.split(',').map(|size| number("sizes", size)).collect::<std::result::Result<_, _>>()?,
         rounds: number("rounds", &text("rounds"))?.max(1),
         time: Duration::from_secs(number("seconds", &text("seconds"))?.max(1) as u64),
-        only: text("only").split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
+        only,
     })
 }
 

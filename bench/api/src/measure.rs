@@ -212,6 +212,6 @@ async fn event(server: &Server, size: usize, add: Add<'_>) -> Result<()> {
         delays.push(at.saturating_duration_since(answered).as_secs_f64() * 1000.0);
     }
     listener.abort();
-    add(EVENT, median(delays));
+    median(delays).into_iter().for_each(|delay| add(EVENT, delay));
     Ok(())
 }

@@ -43,17 +43,20 @@ impl fmt::Display for Table {
         let sizes: String = self.sizes.iter().map(|size| format!("{size:>10}")).collect();
         writeln!(f, "{:<42}{sizes}  aim", "machines, with 10 params each")?;
         for (row, columns) in &self.rows {
-            let cells: String =
-                columns.iter().map(|values| format!("{:>10}", shown(median(values.clone())))).collect();
+            let cells: String = columns
+                .iter()
+                .map(|values| format!("{:>10}", median(values.clone()).map_or("-".into(), shown)))
+                .collect();
             writeln!(f, "{}", format!("{:<42}{cells}  {}", row.name, row.aim).trim_end())?;
         }
         Ok(())
     }
 }
 
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+/// The middle one of what was measured, if anything was.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    values.get(values.len() / 2).copied()
 }
 
 fn shown(value: f64) -> String {
