@@ -110,12 +110,13 @@ impl Round<'_> {
     async fn reads(&self, server: &Server, add: Add<'_>) -> Result<()> {
         let client = server.client()?;
         let list = client.send(client.request(Method::GET, "/machines", &[])).await?.bytes().await?;
-        add(LIST_SIZE, list.len() as f64 / 1e6);
+        let bytes = list.len();
         drop(list);
         let size = self.size;
         let some = move |number: usize| format!("/machines/Name:{}", any(size, number));
         let all = |_| "/machines".to_owned();
         self.read(server, LIST, add, all, &[]).await?;
+        add(LIST_SIZE, bytes as f64 / 1e6);
         self.read(server, BY_NAME, add, some, &[]).await?;
         self.read(server, BY_PARAM, add, all, &[("rack", "rack-7")]).await?;
         self.read(server, BY_NUMBER, add, all, &[("row", "7")]).await
