@@ -131,12 +131,19 @@ sleep 600"#;
         assert!(!log.contains("token") && log.contains("gantry.config=https://"), "{log}");
     }
     assert!(second.contains(&format!("machines/{key}/gantry.json")), "{second}");
+    assert!(
+        !console.contains("asking as an unknown machine"),
+        "the machine was not given its own file:\n{console}"
+    );
     // The file of the known machine is not for others: this asks from the server's own address.
-    let files = ok(scenario.get("/info", &[]))["file_port"].as_u64().unwrap();
-    let url = format!("http://192.168.124.1:{files}/machines/{key}/gantry.json");
-    let curl = gantry_lab::Program::new("curl").args(["--silent", "--show-error", "--fail", &url]);
-    let end = scenario.lab().spawn(&curl).unwrap().wait(DEADLINE).unwrap().unwrap();
-    assert!(!end.is_success(), "{url} was given to somebody else");
+    let port = ok(scenario.get("/info", &[]))["file_port"].as_u64().unwrap();
+    let ask = format!(
+        "exec 3<> /dev/tcp/192.168.124.1/{port} && printf 'GET /machines/{key}/gantry.json HTTP/1.0\\r\\n\\r\\n' >&3 \
+         && head -n 1 <&3 | grep ' 500 '"
+    );
+    let bash = gantry_lab::Program::new("bash").args(["-c", &ask]);
+    let end = scenario.lab().spawn(&bash).unwrap().wait(DEADLINE).unwrap().unwrap();
+    assert!(end.is_success(), "somebody else was not refused: {end}");
     ok(scenario.stop());
 }
 
