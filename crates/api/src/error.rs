@@ -6,11 +6,12 @@
 
 use std::fmt;
 
+use gantry_model::LayerFault;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Wanted;
 
-/// What a refused request gets as its body. All five fields are always present; `Code` equals the HTTP status.
+/// What a refused request gets as its body. The first five fields are always present; `Code` equals the HTTP status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Error {
@@ -24,6 +25,10 @@ pub struct Error {
     pub messages: Vec<String>,
     /// The HTTP status.
     pub code: u16,
+    /// For a content pack, each message again with the object, field and line that it is about. Left out when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub faults: Vec<LayerFault>,
 }
 
 impl Error {

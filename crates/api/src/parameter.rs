@@ -17,6 +17,15 @@ const PAGED: &[Parameter] = &[
 const FORCED: &[Parameter] = &[("force", "`true` skips the soft checks.")];
 const INHERITED: &[Parameter] = &[("aggregate", "`true` looks also where values are inherited from.")];
 const COMPOSED: &[Parameter] = &[("compose", "`true` merges maps and lists of all levels.")];
+const ORIGIN: &[Parameter] =
+    &[("origin", "`true` shows each value of a machine with where it was set, and what it hides.")];
+const REPLACE: &[Parameter] =
+    &[("replaceWritable", "`true` takes over objects of the store that the pack has too.")];
+const CHECK: &[Parameter] = &[
+    ("check", "`true` stores nothing and answers which rendered files of which machines would change."),
+    ("machines", "With `check`: only these machines (comma list of names)."),
+    ("tasks", "With `check`: `true` renders the scripts of task lists too."),
+];
 const TTL: &[Parameter] = &[("ttl", "How long the token lasts: seconds, or a duration such as `10m`.")];
 const CLAIM: &[Parameter] = &[
     ("roles", "Only these roles of the user (comma list)."),
@@ -49,7 +58,9 @@ impl Op {
             Self::Read => &[SLIM, ONLY, DECODE],
             Self::Create | Self::Replace | Self::Patch => &[FORCED, SLIM, ONLY, DECODE],
             Self::Delete => &[FORCED],
-            Self::ParamsRead => &[INHERITED, ONLY, DECODE],
+            Self::ParamsRead => &[INHERITED, ORIGIN, ONLY, DECODE],
+            Self::ContentCreate => &[REPLACE, CHECK],
+            Self::ContentReplace => &[REPLACE],
             Self::ParamRead => &[INHERITED, COMPOSED, DECODE],
             Self::ParamsReplace | Self::ParamsPatch | Self::ParamWrite | Self::ParamDelete => &[FORCED],
             Self::UserToken => &[TTL, CLAIM],

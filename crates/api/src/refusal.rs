@@ -68,8 +68,8 @@ fn of_object(error: Model, asked: Asked<'_>) -> Error {
         }
         Model::Query { kind, message } => Error::unacceptable(method, kind.prefix(), message),
         Model::Preference { message } => Error::new(400, method, message).about("prefs", ""),
-        Model::Layer { layer, messages } => {
-            Error { messages, ..Error::new(422, method, "").about("contents", layer) }
+        Model::Layer { layer, messages, faults } => {
+            Error { messages, faults, ..Error::new(422, method, "").about("contents", layer) }
         }
         Model::Unsupported { kind } => {
             Error::new(400, method, format!("{} cannot be changed", kind.prefix()))

@@ -59,7 +59,7 @@ impl Renderer {
         check_required(&scene, &task)?;
         let compiled = self.compiled(view, record);
         if !compiled.errors.is_empty() {
-            return Err(Error::Render(compiled.errors.clone()));
+            return Err(Error::Render(compiled.messages()));
         }
         let rendered = wanted(&compiled.files, os).map(|file| render_action(&compiled.set, file, &scene));
         let (actions, errors): (Vec<_>, Vec<_>) = rendered.partition(Result::is_ok);
@@ -82,7 +82,7 @@ fn check_required(scene: &Scene, task: &Task) -> Result<(), Error> {
 }
 
 /// The templates for an operating system: all when the first says none, or nobody asked.
-fn wanted<'a>(files: &'a [CompiledFile], os: &'a str) -> impl Iterator<Item = &'a CompiledFile> {
+pub(crate) fn wanted<'a>(files: &'a [CompiledFile], os: &'a str) -> impl Iterator<Item = &'a CompiledFile> {
     let filtered = !os.is_empty() && files.first().is_some_and(|file| file.info.meta.contains_key("OS"));
     files.iter().filter(move |file| {
         let listed = file.info.meta.get("OS").map(String::as_str).unwrap_or_default();

@@ -12,29 +12,6 @@ use crate::param;
 /// The parameter that changes boot environments for single machines: a map from their names to overrides.
 const CUSTOMIZE: &str = "bootenv-customize";
 
-/// The path of a file of an environment below the root of the file tree, without leading slash: as Go's `path.Join`, so `..`
-/// climbs and a trailing slash goes. An empty file is the directory.
-#[must_use]
-pub fn file_path(env: &BootEnv, arch: &str, file: &str) -> String {
-    clean(&format!("{}/{file}", env.directory(arch)))
-}
-
-/// A path without empty parts, `.` and `..`; it cannot climb above the root.
-#[must_use]
-pub fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
 /// The environment of a name with what the machine's `bootenv-customize` changes of it.
 #[must_use]
 pub fn for_machine(view: &View, machine: Option<&Machine>, name: &str) -> Option<Arc<BootEnv>> {
@@ -135,10 +112,10 @@ mod tests {
             ("arm64", "k", "centos-7/arm64/install/k"),
         ];
         for (arch, file, path) in table {
-            assert_eq!(file_path(&env, arch, file), path);
+            assert_eq!(env.file_path(arch, file), path);
         }
         env.name = "sledgehammer".to_owned();
-        assert_eq!(file_path(&env, "amd64", "sha/vmlinuz0"), "centos-7/sha/vmlinuz0");
+        assert_eq!(env.file_path("amd64", "sha/vmlinuz0"), "centos-7/sha/vmlinuz0");
     }
 
     #[test]

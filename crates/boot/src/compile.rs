@@ -28,7 +28,7 @@ struct Cache {
 pub(crate) struct Root {
     pub(crate) set: Set,
     /// Templates that do not parse, by id.
-    pub(crate) errors: Vec<(String, String)>,
+    pub(crate) errors: Vec<(String, gantry_template::Error)>,
 }
 
 /// The templates of one boot environment, stage or task.
@@ -36,8 +36,30 @@ pub(crate) struct Root {
 pub(crate) struct Compiled {
     pub(crate) set: Set,
     pub(crate) files: Vec<CompiledFile>,
-    /// Why some of it does not compile, in the reference's words.
-    pub(crate) errors: Vec<String>,
+    /// Why some of it does not compile.
+    pub(crate) errors: Vec<Trouble>,
+}
+
+/// Why a template does not compile, and where it stands in its object.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    /// In the reference's words.
+    pub(crate) message: String,
+    /// Such as `Templates/0/Contents`.
+    pub(crate) field: String,
+    /// The line in that text, from 1; 0 when not known.
+    pub(crate) line: usize,
+}
+
+impl Trouble {
+    fn at(index: usize, field: &str, message: String) -> Self {
+        let field = if field.is_empty() {
+            format!("Templates/{index}")
+        } else {
+            format!("Templates/{index}/{field}")
+        };
+        Self { message, field, line: 0 }
+    }
 }
 
 /// One template of an object.
@@ -120,7 +142,7 @@ impl Root {
         let mut root = Self::default();
         for template in view.objects::<Template>() {
             if let Err(error) = root.set.parse(&template.id, &template.contents) {
-                root.errors.push((template.id.clone(), error.message));
+                root.errors.push((template.id.clone(), error));
             }
         }
         root.set.freeze();
@@ -129,18 +151,24 @@ impl Root {
 }
 
 impl Compiled {
+    /// Why some of it does not compile.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.errors.iter().map(|error| error.message.clone()).collect()
+    }
+
     pub(crate) fn new(root: &Root, name: &str, templates: &[TemplateInfo]) -> Self {
         let mut compiled = Self { set: root.set.clone(), files: Vec::new(), errors: Vec::new() };
         // All inline texts are one text to the parser, as in DRP: siblings can call each other.
         let mut inline = String::new();
+        let mut starts = Vec::new();
         for (i, info) in templates.iter().enumerate() {
             if info.id.is_empty() && !info.contents.is_empty() {
+                starts.push((inline.matches('\n').count() + 1, i));
                 inline.push_str(&format!("{{{{define \"{}\"}}}}{}{{{{end}}}}\\n", info.name, info.contents));
             }
             if info.path.is_empty() && !info.link.is_empty() {
-                compiled
-                    .errors
-                    .push(format!("Templates[{i}]: Path is empty but link is specified {}", info.name));
+                let message = format!("Templates[{i}]: Path is empty but link is specified {}", info.name);
+                compiled.errors.push(Trouble::at(i, "Link", message));
             }
             let file = CompiledFile {
                 per_card: info.path.contains("{{.Machine.MacAddr "),
@@ -149,13 +177,19 @@ impl Compiled {
                 info: info.clone(),
             };
             if !info.id.is_empty() && !root.set.contains(&info.id) {
-                compiled.errors.push(format!("Templates[{i}]: No common template for {}", info.id));
+                let message = format!("Templates[{i}]: No common template for {}", info.id);
+                compiled.errors.push(Trouble::at(i, "", message));
             }
             compiled.files.push(file);
         }
         // A name that no template has: the parser would take it for a second definition.
         if let Err(error) = compiled.set.parse(&format!("inline:{name}"), &inline) {
-            compiled.errors.push(format!("Error parsing inline templates: {}", error.message));
+            let message = format!("Error parsing inline templates: {}", error.message);
+            // The parser counts lines from the start of the first text.
+            let (start, at) =
+                starts.iter().rfind(|(start, _)| *start <= error.line).copied().unwrap_or_default();
+            let line = error.line.saturating_sub(start) + 1;
+            compiled.errors.push(Trouble { line, ..Trouble::at(at, "Contents", message) });
         }
         compiled
     }
@@ -173,8 +207,9 @@ impl Compiled {
                 Some(Pattern { set, prefix, suffix })
             }
             Err(error) => {
-                self.errors
-                    .push(format!("Error compiling {what} template {index} ({text}): {}", error.message));
+                let message = format!("Error compiling {what} template {index} ({text}): {}", error.message);
+                let field = if what == "path" { "Path" } else { "Link" };
+                self.errors.push(Trouble::at(index, field, message));
                 None
             }
         }

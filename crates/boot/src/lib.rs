@@ -5,6 +5,7 @@
 //! - [`param`]: values of parameters with the [`Origin`](gantry_model::params::Origin) of each: [`param::find`],
 //!   [`param::compose`], [`param::explain`].
 //! - [`bootenv`]: a boot environment as one machine sees it (`bootenv-customize`), and its files.
+//! - [`survey`]: everything that is rendered for a machine now, with what went wrong and which parameter was read last.
 //! - [`rules::TemplateRules`]: the checks of templates, to be composed into every write.
 //! - [`Server`] says under which addresses the asking machine reaches us, [`Host`] makes tokens, opens sealed values, and is
 //!   the template language's world.
@@ -24,6 +25,7 @@ pub mod param;
 mod repo;
 pub mod rules;
 mod scene;
+pub mod survey;
 pub mod tree;
 
 pub use actions::JobAction;

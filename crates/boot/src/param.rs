@@ -93,7 +93,8 @@ pub fn explain(view: &View, machine: Option<&Machine>) -> BTreeMap<String, Vec<F
 }
 
 /// Which object carries a value, for opening it when it is sealed.
-pub(crate) fn holder<'a>(
+#[must_use]
+pub fn holder<'a>(
     origin: &'a Origin,
     machine: Option<&Machine>,
 ) -> Option<(Kind, std::borrow::Cow<'a, str>)> {

@@ -79,6 +79,10 @@ fn os_name(scene: &Scene) -> String {
 }
 
 fn entries(scene: &Scene) -> Vec<Repo> {
+    scene.shared.repositories.get_or_init(|| read_entries(scene)).clone()
+}
+
+fn read_entries(scene: &Scene) -> Vec<Repo> {
     let os = os_name(scene);
     let family = scene.env.as_ref().map(|env| env.os.family.clone()).unwrap_or_default();
     let proxy = scene.param("proxy-servers").and_then(|found| first_proxy(&found.value));
@@ -307,11 +311,4 @@ impl Object for Repo {
             ("Components", strings(&self.components)),
         ]
     }
-}
-
-/// True when an entry can give boot files of an operating system that was not unpacked here: it is the install source of
-/// exactly that one.
-pub(crate) fn is_lookaside(entry: &Json, os: &str, arch: &str) -> bool {
-    let repo = Repo::read(entry);
-    repo.install_source && repo.os == [os] && repo.suits(arch)
 }

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use gantry_model::parts::TemplateInfo;
-use gantry_model::{Info, Kind, Machine, Problems, Rules, Saving, View, check};
-use gantry_template::{MissingKey, NoHost, Set};
+use gantry_model::{Kind, Layer, LayerFault, Machine, Problems, Rules, Saving, View, check};
+use gantry_template::{MissingKey, Set};
 use serde_json::Value;
 
 use crate::compile::{Compiled, Renderer};
-use crate::host::{Host, Server};
+use crate::survey::World;
 
 /// See the module's text. Shares the compiled templates of a [`Renderer`].
 #[derive(Debug, Clone)]
@@ -26,7 +26,37 @@ impl Rules for TemplateRules {
             _ => {}
         }
     }
+
+    fn check_layer(&self, view: &View, layer: &Layer, faults: &mut Vec<LayerFault>) {
+        let root = self.0.root(view);
+        for (id, error) in root.errors.iter().filter(|(id, _)| layer.get(Kind::Template, id).is_some()) {
+            let message = format!("Unable to load {id} templates: {}", error.message);
+            faults.push(LayerFault {
+                field: "Contents".to_owned(),
+                line: error.line,
+                ..LayerFault::of(Kind::Template.prefix(), id, message)
+            });
+        }
+        for object in layer.objects().filter(|object| OWNERS.contains(&object.kind())) {
+            let (section, key) = (object.kind().prefix(), object.key());
+            let of = |message: String| LayerFault::of(section, key, message);
+            let Some(record) = view.record(object.kind(), key) else { continue };
+            let compiled = self.0.compiled(view, record);
+            // The model has said which common templates are missing.
+            let known = |message: &str| message.contains("]: No common template for ");
+            faults.extend(compiled.errors.iter().filter(|error| !known(&error.message)).map(|error| {
+                LayerFault { field: error.field.clone(), line: error.line, ..of(error.message.clone()) }
+            }));
+            if object.kind() == Kind::BootEnv {
+                let found = boot_params_faults(&object.value()).into_iter();
+                faults.extend(found.map(|(field, line, message)| LayerFault { field, line, ..of(message) }));
+            }
+        }
+    }
 }
+
+/// The kinds that have templates of their own.
+const OWNERS: [Kind; 3] = [Kind::BootEnv, Kind::Stage, Kind::Task];
 
 impl TemplateRules {
     fn check_template(&self, saving: &Saving<'_>, object: &Value, problems: &mut Problems) {
@@ -45,9 +75,9 @@ impl TemplateRules {
             .unwrap_or_default();
         let key = object.get("Name").and_then(Value::as_str).unwrap_or_default();
         let compiled = Compiled::new(&self.0.root(saving.view), key, &templates);
-        compiled.errors.into_iter().for_each(|error| problems.add(error));
+        compiled.errors.into_iter().for_each(|error| problems.add(error.message));
         if saving.kind == Kind::BootEnv {
-            check_boot_params(object, problems);
+            boot_params_faults(object).into_iter().for_each(|(_, _, message)| problems.add(message));
         }
     }
 
@@ -57,77 +87,48 @@ impl TemplateRules {
     pub fn check_view(&self, view: &View) -> Vec<String> {
         let root = self.0.root(view);
         let unparsed =
-            root.errors.iter().map(|(id, message)| format!("Unable to load {id} templates: {message}"));
-        let kinds = [Kind::BootEnv, Kind::Stage, Kind::Task];
-        let owners = kinds.into_iter().flat_map(|kind| view.records(kind));
-        let uncompiled = owners.flat_map(|record| self.0.compiled(view, record).errors.clone());
+            root.errors.iter().map(|(id, error)| format!("Unable to load {id} templates: {}", error.message));
+        let owners = OWNERS.into_iter().flat_map(|kind| view.records(kind));
+        let uncompiled = owners.flat_map(|record| self.0.compiled(view, record).messages());
         unparsed.chain(uncompiled).collect()
     }
 
-    /// The paths of the files that a new machine would get. One that exists may be changed: its files then fail one by one.
+    /// The paths of the files that a machine would get, when it is new or changes its environment or stage. Other changes may
+    /// not be held up by content: its files then fail one by one.
     fn check_machine(&self, saving: &Saving<'_>, object: &Value, problems: &mut Problems) {
-        if saving.before.is_some() || saving.how.force {
+        if saving.how.force {
             return;
         }
         let Ok(machine) = serde_json::from_value::<Machine>(object.clone()) else { return };
-        let server = Arc::new(Server {
-            info: Arc::new(Info::default()),
-            address: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-            client: None,
-        });
-        let host: Arc<dyn Host> = Arc::new(Nobody::default());
+        let before = saving.before.map(gantry_model::Record::typed::<Machine>);
+        if before.is_some_and(|before| before.boot_env == machine.boot_env && before.stage == machine.stage) {
+            return;
+        }
+        let World { server, host } = World::default();
         if let Err(error) = self.0.files_of(saving.view, &Arc::new(machine), &server, &host) {
             error.messages().into_iter().for_each(|message| problems.add(message));
         }
     }
 }
 
-/// Command lines are templates too.
-fn check_boot_params(env: &Value, problems: &mut Problems) {
-    let mut parse = |text: Option<&Value>, place: String| {
+/// Command lines are templates too: field, line and message of those that do not parse.
+fn boot_params_faults(env: &Value) -> Vec<(String, usize, String)> {
+    let mut faults = Vec::new();
+    let mut parse = |text: Option<&Value>, field: String, place: String| {
         let mut set = Set::new();
         set.set_missing_key(MissingKey::Error);
         if let Err(error) = set.parse("bootParams", text.and_then(Value::as_str).unwrap_or_default()) {
-            problems.add(format!("Error compiling boot parameter template{place}: {}", error.message));
+            let message = format!("Error compiling boot parameter template{place}: {}", error.message);
+            faults.push((field, error.line, message));
         }
     };
-    parse(env.get("BootParams"), String::new());
+    parse(env.get("BootParams"), "BootParams".to_owned(), String::new());
     let arches = env.pointer("/OS/SupportedArchitectures").and_then(Value::as_object);
     for (arch, info) in
         arches.into_iter().flatten().filter(|(arch, _)| check::arch::canonical(arch).is_some())
     {
-        parse(info.get("BootParams"), format!(" for arch {arch}"));
+        let field = format!("OS/SupportedArchitectures/{arch}/BootParams");
+        parse(info.get("BootParams"), field, format!(" for arch {arch}"));
     }
-}
-
-/// A host for renders whose result is not used.
-#[derive(Debug, Default)]
-struct Nobody(NoHost);
-
-impl gantry_template::Host for Nobody {
-    fn random(&self, buffer: &mut [u8]) {
-        self.0.random(buffer);
-    }
-
-    fn now(&self) -> std::time::Duration {
-        self.0.now()
-    }
-}
-
-impl Host for Nobody {
-    fn machine_token(&self, _machine: &Machine, _seconds: i64) -> String {
-        String::new()
-    }
-
-    fn unknown_token(&self, _seconds: i64) -> String {
-        String::new()
-    }
-
-    fn profile_token(&self, _profile: &str, _seconds: i64) -> String {
-        String::new()
-    }
-
-    fn open(&self, _kind: Kind, _key: &str, _sealed: &Value) -> Option<Value> {
-        None
-    }
+    faults
 }

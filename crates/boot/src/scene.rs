@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gantry_model::params::{self, Layer, Origin};
 use gantry_model::{BootEnv, Machine, Object, Record, Stage, Task, View};
@@ -12,6 +12,14 @@ use serde_json::Value as Json;
 use crate::dot::Dot;
 use crate::host::{Host, Server};
 use crate::param::{self, Found};
+use crate::repo::Repo;
+
+/// What the files of one machine have in common, found when the first of them asks for it.
+#[derive(Default)]
+pub(crate) struct Shared {
+    layers: OnceLock<Vec<Layer<'static>>>,
+    pub(crate) repositories: OnceLock<Vec<Repo>>,
+}
 
 /// Everything that dot can show.
 pub(crate) struct Scene {
@@ -31,7 +39,9 @@ pub(crate) struct Scene {
     pub(crate) target_os: String,
     /// Sealed parameters are opened: in tasks, not in files that anybody may fetch.
     pub(crate) opens: bool,
-    layers: OnceLock<Vec<Layer<'static>>>,
+    /// The parameter that was asked for last, and where its value came from: when a render fails, that is where to look.
+    last_read: Mutex<Option<(String, Option<Origin>)>>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) shown: OnceLock<Json>,
 }
 
@@ -49,7 +59,8 @@ impl Scene {
             path: String::new(),
             target_os: String::new(),
             opens: false,
-            layers: OnceLock::new(),
+            last_read: Mutex::new(None),
+            shared: Arc::default(),
             shown: OnceLock::new(),
         }
     }
@@ -70,11 +81,26 @@ impl Scene {
 
     /// The value that counts.
     pub(crate) fn param(&self, name: &str) -> Option<Found> {
+        let found = self.found(name);
+        self.note(name, found.as_ref().map(|found| found.origin.clone()));
+        found.map(|found| self.opened(found))
+    }
+
+    fn found(&self, name: &str) -> Option<Found> {
         if let Some(value) = self.machine.as_ref().and_then(|machine| machine.params.get(name)) {
-            return Some(self.opened(Found { value: value.clone(), origin: Origin::Machine }));
+            return Some(Found { value: value.clone(), origin: Origin::Machine });
         }
         let (value, origin) = params::lookup(&self.view, self.inherited(), name)?;
-        Some(self.opened(Found { value, origin }))
+        Some(Found { value, origin })
+    }
+
+    fn note(&self, name: &str, origin: Option<Origin>) {
+        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Some((name.to_owned(), origin));
+    }
+
+    /// The parameter that was asked for last; its origin is none when it has no value.
+    pub(crate) fn last_read(&self) -> Option<(String, Option<Origin>)> {
+        self.last_read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn has_param(&self, name: &str) -> bool {
@@ -87,11 +113,12 @@ impl Scene {
         let own = self.machine.as_ref().and_then(|machine| machine.params.get(name));
         let own = own.map(|value| Found { value: value.clone(), origin: Origin::Machine });
         let rest = param::all(&self.view, self.inherited(), name);
+        self.note(name, own.as_ref().or(rest.first()).map(|found| found.origin.clone()));
         param::merge_all(own.into_iter().chain(rest).map(|found| self.opened(found).value).collect())
     }
 
     fn inherited(&self) -> &[Layer<'static>] {
-        self.layers.get_or_init(|| match &self.machine {
+        self.shared.layers.get_or_init(|| match &self.machine {
             None => params::global_layers(&self.view),
             Some(machine) => {
                 let stage = self.stage.as_ref().map_or(machine.stage.as_str(), |stage| &stage.name);

@@ -9,14 +9,15 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use gantry_model::{Address, BootEnv, Key, Kind, Machine, Record, Stage, View};
+use gantry_model::kinds::bootenv::clean_path;
+use gantry_model::{Address, BootEnv, Key, Kind, Machine, Record, Stage, View, is_install_source};
 use gantry_template::{Limits, Set};
 
+use crate::Error;
 use crate::bootenv;
 use crate::compile::{Compiled, CompiledFile, PATTERN, Pattern, Renderer};
 use crate::host::{Host, Server};
-use crate::scene::{Scene, machine_at};
-use crate::{Error, repo};
+use crate::scene::{Scene, Shared, machine_at};
 
 /// What is behind a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,11 +67,11 @@ impl Renderer {
         server: &Arc<Server>,
         host: &Arc<dyn Host>,
     ) -> Result<File, Error> {
-        let mut path = bootenv::clean(&path.replace('\\', "/"));
+        let mut path = clean_path(&path.replace('\\', "/"));
         for _ in 0..LINKS {
             match self.resolve(view, &path, server, host)? {
                 Target::File(file) => return Ok(file),
-                Target::Link(next) => path = bootenv::clean(&next),
+                Target::Link(next) => path = clean_path(&next),
             }
         }
         Ok(File::Static(path))
@@ -90,7 +91,7 @@ impl Renderer {
         let mut found = Vec::new();
         let mut errors = Vec::new();
         for owner in self.owners(view, Some(machine)) {
-            errors.extend(owner.compiled.errors.iter().cloned());
+            errors.extend(owner.compiled.messages());
             for file in &owner.compiled.files {
                 for mac in owner.cards(file) {
                     let scene = Arc::new(owner.scene(view, host, server, mac, ""));
@@ -156,7 +157,7 @@ impl Renderer {
                     let scene = Arc::new(owner.scene(view, host, server, mac, path));
                     // A path that does not render claims nothing.
                     let Ok(rendered) = render_pattern(pattern, &scene) else { continue };
-                    if bootenv::clean(&rendered) == path {
+                    if clean_path(&rendered) == path {
                         return owner.produce(file, &scene).map(Some);
                     }
                 }
@@ -166,7 +167,7 @@ impl Renderer {
     }
 
     /// The objects whose templates are files now: the machine's environment and stage, or the environment for the unknown.
-    fn owners(&self, view: &View, machine: Option<&Arc<Machine>>) -> Vec<Owner> {
+    pub(crate) fn owners(&self, view: &View, machine: Option<&Arc<Machine>>) -> Vec<Owner> {
         let env_name =
             machine.map_or_else(|| view.preference("unknownBootEnv"), |machine| machine.boot_env.clone());
         let Some(env_record) = view.record(Kind::BootEnv, &env_name) else { return Vec::new() };
@@ -179,6 +180,7 @@ impl Renderer {
         };
         let stage_record = machine.and_then(|machine| view.record(Kind::Stage, &machine.stage));
         let stage = stage_record.map(|record| record.typed::<Stage>());
+        let shared = Arc::<Shared>::default();
         let owner = |kind, object: &str, compiled| Owner {
             kind,
             object: object.to_owned(),
@@ -186,6 +188,7 @@ impl Renderer {
             machine: machine.cloned(),
             env: Arc::clone(&own),
             stage: stage.clone(),
+            shared: Arc::clone(&shared),
         };
         let mut owners = vec![owner(Kind::BootEnv, &env_name, compiled)];
         if let Some(record) = stage_record {
@@ -201,18 +204,25 @@ enum Target {
 }
 
 /// An object with templates, for one machine or for nobody.
-struct Owner {
-    kind: Kind,
-    object: String,
-    compiled: Arc<Compiled>,
+pub(crate) struct Owner {
+    pub(crate) kind: Kind,
+    pub(crate) object: String,
+    pub(crate) compiled: Arc<Compiled>,
     machine: Option<Arc<Machine>>,
     env: Arc<BootEnv>,
     stage: Option<Arc<Stage>>,
+    shared: Arc<Shared>,
 }
 
 impl Owner {
+    /// The same owner for nobody in particular.
+    pub(crate) fn without_machine(mut self) -> Self {
+        (self.machine, self.stage, self.shared) = (None, None, Arc::default());
+        self
+    }
+
     /// The network cards that a template makes a file for: each for a per-card template of an environment, else "none".
-    fn cards(&self, file: &CompiledFile) -> Vec<Option<String>> {
+    pub(crate) fn cards(&self, file: &CompiledFile) -> Vec<Option<String>> {
         match &self.machine {
             Some(machine) if file.per_card && self.kind == Kind::BootEnv => {
                 machine.hardware_addrs.iter().map(|mac| Some(mac.to_ascii_lowercase())).collect()
@@ -222,7 +232,7 @@ impl Owner {
     }
 
     /// A path made of the address makes no sense while there is none.
-    fn mountable(&self, file: &CompiledFile) -> bool {
+    pub(crate) fn mountable(&self, file: &CompiledFile) -> bool {
         let path = &file.info.path;
         let by_address = path.contains(".Machine.Address") || path.contains(".Machine.HexAddress");
         let has_address = self
@@ -232,7 +242,7 @@ impl Owner {
         !by_address || has_address
     }
 
-    fn scene(
+    pub(crate) fn scene(
         &self,
         view: &View,
         host: &Arc<dyn Host>,
@@ -244,6 +254,7 @@ impl Owner {
         scene.machine = self.machine.clone();
         scene.env = Some(Arc::clone(&self.env));
         scene.stage = self.stage.clone();
+        scene.shared = Arc::clone(&self.shared);
         scene.mac = mac;
         path.clone_into(&mut scene.path);
         scene
@@ -260,7 +271,7 @@ impl Owner {
 
     fn produce(&self, file: &CompiledFile, scene: &Arc<Scene>) -> Result<Target, Error> {
         if !self.compiled.errors.is_empty() {
-            return Err(Error::Render(self.compiled.errors.clone()));
+            return Err(Error::Render(self.compiled.messages()));
         }
         if let Some(link) = &file.link {
             return render_pattern(link, scene).map(Target::Link).map_err(|error| Error::Render(vec![error]));
@@ -273,9 +284,18 @@ impl Owner {
 
 /// Renders a template with the scene as dot.
 pub(crate) fn render(set: &Set, name: &str, scene: &Arc<Scene>) -> Result<Vec<u8>, String> {
+    render_or_fail(set, name, scene).map_err(|error| error.message)
+}
+
+/// The same, with the place of a failure.
+pub(crate) fn render_or_fail(
+    set: &Set,
+    name: &str,
+    scene: &Arc<Scene>,
+) -> Result<Vec<u8>, gantry_template::Error> {
     let mut bytes = Vec::new();
     let host: &dyn gantry_template::Host = &*scene.host;
-    set.render(name, &scene.dot(), &Limits::default(), host, &mut bytes).map_err(|error| error.message)?;
+    set.render(name, &scene.dot(), &Limits::default(), host, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -355,7 +375,7 @@ fn remote(view: &View, path: &str, server: &Arc<Server>, host: &Arc<dyn Host>) -
     let entries = scene.param("package-repositories")?.value;
     let (os, file) = path.split_once("/install/")?;
     let (os, arch) = os.split_once('/').unwrap_or((os, "amd64"));
-    let entry = entries.as_array()?.iter().find(|entry| repo::is_lookaside(entry, os, arch))?;
+    let entry = entries.as_array()?.iter().find(|entry| is_install_source(entry, os, arch))?;
     let text =
         |name: &str| entry.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
     let url = match text("bootloc") {

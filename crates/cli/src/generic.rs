@@ -258,7 +258,14 @@ pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
                 let map = input::value(json).await?;
                 Ok(Some(typed.send(Method::POST, &all, Some(&map)).await?))
             }
-            None => Ok(Some(typed.get(&all, &typed.query()).await?)),
+            None => {
+                let found = typed.get(&all, &typed.query()).await?;
+                if !typed.switch("origin") || typed.flag("format").is_some() {
+                    return Ok(Some(found));
+                }
+                crate::output::print(&crate::origin::table(&found));
+                Ok(None)
+            }
         },
         Do::ParamGet => Ok(Some(typed.get(&one, &typed.query()).await?)),
         Do::ParamAdd | Do::ParamSet => {

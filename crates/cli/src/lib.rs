@@ -7,10 +7,12 @@
 //! Left out: `drpcli`'s agent, catalogue and local helpers. The agent is a program of its own.
 
 mod blob;
+mod content;
 mod generic;
 mod input;
 mod machine;
 mod merge;
+mod origin;
 mod output;
 mod run;
 mod session;
@@ -36,6 +38,9 @@ pub(crate) enum Error {
     /// What was typed cannot be used.
     #[error("{0}")]
     Usage(String),
+    /// A content pack is wrong, or its files cannot be read.
+    #[error(transparent)]
+    Pack(#[from] gantry_pack::Error),
     /// A file could not be read or written.
     #[error("{file}: {source}")]
     File {
@@ -51,7 +56,7 @@ pub fn mount(command: Command) -> Command {
     let command = command.args(session::flags());
     let kinds = Kind::ALL.iter().copied().filter(|kind| kind.spec().verbs.read);
     let command = kinds.fold(command, |command, kind| command.subcommand(verb::noun(kind)));
-    special::nouns().fold(command, Command::subcommand)
+    special::nouns().fold(command, Command::subcommand).subcommand(content::command())
 }
 
 /// Runs what [`mount`]'s commands matched.

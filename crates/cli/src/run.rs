@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::session::{Environment, Session};
 use crate::verb::{Do, Takes, Verb, Word};
-use crate::{Error, blob, generic, machine, special, subnet, verb, watch};
+use crate::{Error, blob, content, generic, machine, special, subnet, verb, watch};
 
 /// A verb with its words, ready to run.
 pub(crate) struct Typed<'a> {
@@ -22,6 +22,9 @@ pub(crate) struct Typed<'a> {
 /// Finds the row of what was typed and runs it.
 pub(crate) async fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Error> {
     let (noun, inner) = matches.subcommand().ok_or_else(|| Error::Usage("say what to do".into()))?;
+    if noun == "content" {
+        return content::run(inner, environment).await;
+    }
     let (row, inner) = find(noun, inner)?;
     // Global flags are known at every level, and the innermost has them all.
     let session = Session::open(inner, environment, row.act == Do::List).await?;
@@ -203,6 +206,9 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::ContentShow => Ok(Some(typed.get(&typed.path(), &[]).await?)),
         Do::ContentExists => generic::exists(typed).await,
         Do::ContentUpload => generic::upload_content(typed).await,
+        Do::ContentBundle => content::bundle_here(typed.word(0), typed.rest()).map(|()| None),
+        Do::ContentUnbundle => content::unbundle_here(typed.word(0)).map(|()| None),
+        Do::ContentDocument => content::manual(typed.word(0)).map(|()| None),
         Do::ContentUpdate => {
             let pack = crate::input::value(typed.word(1)).await?;
             Ok(Some(typed.send(Method::PUT, &typed.path(), Some(&pack)).await?))

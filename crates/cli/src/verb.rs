@@ -99,6 +99,9 @@ pub(crate) enum Do {
     ContentUpdate,
     ContentDestroy,
     ContentExists,
+    ContentBundle,
+    ContentUnbundle,
+    ContentDocument,
     TemplateUpload,
     Raw,
 }
@@ -142,6 +145,13 @@ const LONG: &[Flag] = &[
     ("wait", Takes::Value, "Wait so long for a change (duration)"),
     ("etag", Takes::Value, "A change from this tag, as `etag` prints it"),
 ];
+const PARAMS_SHOWN: &[Flag] = &[
+    ("aggregate", Takes::Nothing, "Look also where the value is inherited from"),
+    ("compose", Takes::Nothing, "Merge maps and lists of all levels"),
+    ("decode", Takes::Nothing, "Open secure parameters"),
+    ("params", Takes::Value, "Show only these parameters (comma list)"),
+    ("origin", Takes::Nothing, "Show each value of a machine with where it was set, and what it hides"),
+];
 const PARAM: &[Flag] = &[
     ("aggregate", Takes::Nothing, "Look also where the value is inherited from"),
     ("compose", Takes::Nothing, "Merge maps and lists of all levels"),
@@ -175,7 +185,7 @@ const CREATE: Verb = verb(
 const DESTROY: Verb = verb("destroy", &[ID], &[], Do::Destroy, "Delete an object");
 #[rustfmt::skip]
 static PARAMS: &[Verb] = &[
-    verb("params", &[ID, Optional("json")], PARAM, Do::Params, "Show all parameters, or replace them all"),
+    verb("params", &[ID, Optional("json")], PARAMS_SHOWN, Do::Params, "Show all parameters, or replace them all"),
     verb("get", &[ID, Literal("param"), Needed("key")], PARAM, Do::ParamGet, "Show a parameter"),
     verb("set", &[ID, Literal("param"), Needed("key"), Literal("to"), Needed("json")], &[], Do::ParamSet, "Set a parameter"),
     verb("add", &[ID, Literal("param"), Needed("key"), Literal("to"), Needed("json")], &[], Do::ParamAdd, "Set a parameter that is not there yet"),

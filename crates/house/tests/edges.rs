@@ -24,6 +24,7 @@ const TABLE: &[Row] = &[
     Row { name: "netboot", may: &["model"], never: ASYNC },
     Row { name: "workflow", may: &["model"], never: ASYNC },
     Row { name: "boot", may: &["model", "template"], never: ASYNC },
+    Row { name: "pack", may: &["model", "template", "boot"], never: ASYNC },
     Row { name: "state", may: &["model", "store"], never: &["axum", "reqwest"] },
     Row { name: "api", may: &["model"], never: &["tokio", "axum", "reqwest"] },
     Row { name: "client", may: &["api", "model"], never: &["axum"] },
@@ -32,12 +33,16 @@ const TABLE: &[Row] = &[
     Row { name: "image", may: &["client", "api", "model"], never: NOTHING },
     Row { name: "lab", may: &["client", "api", "model"], never: NOTHING },
     Row { name: "agent", may: &["client", "api", "model", "image"], never: NOTHING },
-    Row { name: "cli", may: &["client", "api", "model", "image", "lab", "template"], never: NOTHING },
+    Row {
+        name: "cli",
+        may: &["client", "api", "model", "image", "lab", "template", "boot", "pack"],
+        never: NOTHING,
+    },
     Row {
         name: "server",
         may: &[
             "model", "template", "store", "netboot", "workflow", "boot", "state", "api", "client", "plugin",
-            "bmc", "image",
+            "bmc", "image", "pack",
         ],
         never: NOTHING,
     },

@@ -10,6 +10,8 @@ pub struct Catalogue {
     pub files: BTreeMap<String, u64>,
     /// The digest of the archive that each directory was unpacked from, by directory, such as `debian-12/install`.
     pub trees: BTreeMap<String, String>,
+    /// True once somebody has looked. Before that, nothing that is not listed is called missing.
+    pub complete: bool,
 }
 
 impl Catalogue {

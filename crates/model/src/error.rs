@@ -128,8 +128,10 @@ pub enum Error {
     Layer {
         /// The name of the layer.
         layer: String,
-        /// One sentence per reason.
+        /// One sentence per reason, in the reference's words.
         messages: Vec<String>,
+        /// The same with the object, field and line of each.
+        faults: Vec<LayerFault>,
     },
     /// The kind does not take this change at all.
     #[error("{} cannot be changed", kind.prefix())]
@@ -146,11 +148,57 @@ impl Error {
         Self::NotFound { kind, key: key.to_owned() }
     }
 
+    /// A [`Error::Layer`] whose messages are those of the faults.
+    #[must_use]
+    pub fn layer(layer: &str, faults: Vec<LayerFault>) -> Self {
+        let messages = faults.iter().map(|fault| fault.message.clone()).collect();
+        Self::Layer { layer: layer.to_owned(), messages, faults }
+    }
+
     /// A [`Error::Invalid`] with one message.
     #[must_use]
     pub fn invalid(kind: Kind, key: &str, message: impl Into<String>) -> Self {
         Self::Invalid { kind, key: Key::new(key), messages: vec![message.into()] }
     }
+}
+
+/// One thing that is wrong with a content layer. Empty parts are not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LayerFault {
+    /// The prefix of the object's kind, or `meta`.
+    pub section: String,
+    /// The object's key in the pack.
+    pub key: String,
+    /// The field, as a path: `Templates/0/Contents`.
+    pub field: String,
+    /// The line within the text of the field, from 1; 0 when not known.
+    pub line: usize,
+    /// What is wrong, in the reference's words.
+    pub message: String,
+}
+
+impl LayerFault {
+    /// A fault of an object; a message that begins with the place of a template says its field too.
+    #[must_use]
+    pub fn of(section: &str, key: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let field = template_place(&message).unwrap_or_default();
+        Self { section: section.to_owned(), key: key.to_owned(), field, line: 0, message }
+    }
+
+    /// A fault of the metadata.
+    #[must_use]
+    pub fn of_meta(message: impl Into<String>) -> Self {
+        Self { section: "meta".to_owned(), message: message.into(), ..Self::default() }
+    }
+}
+
+/// `Templates/3` for a message such as `Templates[3]: No common template for x`.
+fn template_place(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("Templates[").or_else(|| message.strip_prefix("Template["))?;
+    let (number, _) = rest.split_once(']')?;
+    number.parse::<usize>().ok().map(|number| format!("Templates/{number}"))
 }
 
 /// Collects every broken rule, so that all are reported at once.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::kinds::content::ContentMeta;
-use crate::{Error, Key, Kind, Record};
+use crate::{Error, Key, Kind, LayerFault, Record};
 
 /// A content pack in memory.
 pub struct Layer {
@@ -28,31 +28,33 @@ impl Layer {
     /// [`Error::Layer`] with one message for each object that does not decode.
     pub fn from_value(content: Value) -> Result<Self, Error> {
         let Value::Object(mut content) = content else {
-            return Err(Error::Layer {
-                layer: String::new(),
-                messages: vec!["a content pack is an object".to_owned()],
-            });
+            return Err(Error::layer("", vec![LayerFault::of_meta("a content pack is an object")]));
         };
-        let meta = read_meta(content.remove("meta").unwrap_or_default());
+        let meta = read_meta(content.remove("meta").unwrap_or_default())
+            .map_err(|why| Error::layer("", vec![LayerFault::of_meta(why)]))?;
         if meta.name.is_empty() {
-            let messages = vec!["Store at content- has no Name metadata".to_owned()];
-            return Err(Error::Layer { layer: String::new(), messages });
+            return Err(Error::layer(
+                "",
+                vec![LayerFault::of_meta("Store at content- has no Name metadata")],
+            ));
         }
         let mut layer = Self { meta, objects: BTreeMap::new(), unknown: BTreeMap::new() };
-        let mut messages = Vec::new();
+        let mut faults = Vec::new();
         if let Some(Value::Object(sections)) = content.remove("sections") {
             for (prefix, objects) in sections {
-                layer.read_section(&prefix, objects, &mut messages);
+                layer.read_section(&prefix, objects, &mut faults);
             }
         }
-        if messages.is_empty() {
+        if faults.is_empty() {
             return Ok(layer);
         }
+        let mut messages: Vec<String> =
+            faults.iter().map(|fault: &LayerFault| fault.message.clone()).collect();
         messages.push(format!("Try manually replacing content layer {}", layer.meta.name));
-        Err(Error::Layer { layer: layer.meta.name, messages })
+        Err(Error::Layer { layer: layer.meta.name, messages, faults })
     }
 
-    fn read_section(&mut self, prefix: &str, objects: Value, messages: &mut Vec<String>) {
+    fn read_section(&mut self, prefix: &str, objects: Value, faults: &mut Vec<LayerFault>) {
         let Value::Object(objects) = objects else { return };
         let Some(kind) = Kind::from_prefix(prefix) else {
             self.unknown.insert(prefix.to_owned(), objects);
@@ -63,10 +65,14 @@ impl Layer {
                 Ok(record) => {
                     self.objects.insert((kind, record.key().clone()), Arc::new(record));
                 }
-                Err(why) => messages.push(format!(
-                    "Store {prefix} item {key} failed to load from layer content-{}: {why}",
-                    self.meta.name
-                )),
+                Err(why) => {
+                    let field = undecoded_field(&why);
+                    let message = format!(
+                        "Store {prefix} item {key} failed to load from layer content-{}: {why}",
+                        self.meta.name
+                    );
+                    faults.push(LayerFault { field, ..LayerFault::of(prefix, &key, message) });
+                }
             }
         }
     }
@@ -146,6 +152,13 @@ impl Layer {
     }
 }
 
+/// The field that a decoder's sentence is about: `Params` of `… Go struct field Profile.Params of type …`.
+fn undecoded_field(why: &str) -> String {
+    let field = why.split_once("Go struct field ").and_then(|(_, rest)| rest.split_once(" of type "));
+    let path = field.and_then(|(field, _)| field.split_once('.'));
+    path.map(|(_, path)| path.replace('.', "/")).unwrap_or_default()
+}
+
 /// An object of a pack with the defaults that do not depend on other objects.
 fn layered(kind: Kind, value: Value) -> Result<Record, String> {
     let mut object = crate::decode::object(kind, value)?;
@@ -159,9 +172,9 @@ fn layered(kind: Kind, value: Value) -> Result<Record, String> {
     Record::from_canonical(kind, &Value::Object(object), 0)
 }
 
-fn read_meta(meta: Value) -> ContentMeta {
+fn read_meta(meta: Value) -> Result<ContentMeta, String> {
     let content = Value::Object([("meta".to_owned(), meta)].into_iter().collect());
-    let decoded = crate::decode::object(Kind::Content, content).unwrap_or_default();
+    let decoded = crate::decode::object(Kind::Content, content)?;
     let mut meta: ContentMeta =
         decoded.get("meta").cloned().and_then(|meta| serde_json::from_value(meta).ok()).unwrap_or_default();
     for text in [&mut meta.name, &mut meta.version, &mut meta.description, &mut meta.source, &mut meta.kind] {
@@ -170,7 +183,7 @@ fn read_meta(meta: Value) -> ContentMeta {
     if meta.kind.is_empty() {
         "dynamic".clone_into(&mut meta.kind);
     }
-    meta
+    Ok(meta)
 }
 
 impl fmt::Debug for Layer {

@@ -4,81 +4,18 @@
 //! decode, defaults, the hooks of the engines ([`Rules`]), the object's own rules, its references, uniqueness. What comes out
 //! is a list of [`Edit`]s to be committed.
 
+mod rules;
+mod store;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::check::{Cross, Delete, Fill, Refusals};
+pub use rules::{How, Rules, Saving};
+
+use crate::check::{Delete, Refusals};
 use crate::patch::Patch;
-use crate::{BootEnv, Change, Edit, Error, Key, Kind, Machine, Now, Object, Problems, Record, View, decode};
-
-/// What an engine adds to saving objects: `workflow` completes machines, `boot` judges templates. `server` composes them.
-pub trait Rules: Send + Sync {
-    /// Completes a machine that is about to be stored, before it is checked: what does a new Workflow, Stage, BootEnv or task
-    /// list mean for the others? Called for create, put and patch, not for [`Tx::save`].
-    fn complete_machine(
-        &self,
-        _saving: &Saving<'_>,
-        _before: Option<&Machine>,
-        _machine: &mut Machine,
-        _problems: &mut Problems,
-    ) {
-    }
-
-    /// Judges an object of any kind that is about to be stored, after its own checks passed.
-    fn check(&self, _saving: &Saving<'_>, _object: &Value, _problems: &mut Problems) {}
-
-    /// Judges an object that is about to be deleted. Each sentence is a user of it.
-    fn check_delete(&self, _view: &View, _record: &Record, _users: &mut Vec<String>) {}
-}
-
-/// No rules beyond the model's own.
-impl Rules for () {}
-
-/// Several sets of rules, one after another.
-impl Rules for Vec<Arc<dyn Rules>> {
-    fn complete_machine(
-        &self,
-        saving: &Saving<'_>,
-        before: Option<&Machine>,
-        machine: &mut Machine,
-        problems: &mut Problems,
-    ) {
-        self.iter().for_each(|rules| rules.complete_machine(saving, before, machine, problems));
-    }
-
-    fn check(&self, saving: &Saving<'_>, object: &Value, problems: &mut Problems) {
-        self.iter().for_each(|rules| rules.check(saving, object, problems));
-    }
-
-    fn check_delete(&self, view: &View, record: &Record, users: &mut Vec<String>) {
-        self.iter().for_each(|rules| rules.check_delete(view, record, users));
-    }
-}
-
-/// How an object comes to be saved.
-#[derive(Debug, Clone, Copy)]
-pub struct Saving<'a> {
-    /// The draft before the change.
-    pub view: &'a View,
-    /// The instant, and fresh ids.
-    pub now: &'a Now,
-    /// The kind of the object.
-    pub kind: Kind,
-    /// The object as it was; none on create.
-    pub before: Option<&'a Record>,
-    /// How it was asked for.
-    pub how: How,
-}
-
-/// How a change was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct How {
-    /// `force=true`: soft checks are bypassed (API §4.1).
-    pub force: bool,
-    /// The lock of a machine counts: set for people, not for the machine's own tokens and the server itself (API §6).
-    pub locks: bool,
-}
+use crate::{Change, Edit, Error, Key, Kind, Machine, Now, Object, Record, View, decode};
 
 /// A draft of changes over a View.
 #[derive(Clone)]
@@ -339,144 +276,6 @@ impl Tx {
             self.save(&crate::Preference { name: name.clone(), val, ..crate::Preference::default() })?;
         }
         Ok(())
-    }
-
-    fn update(
-        &mut self,
-        kind: Kind,
-        before: &Arc<Record>,
-        object: Map<String, Value>,
-    ) -> Result<Arc<Record>, Error> {
-        let object = decode::object(kind, Value::Object(object)).map_err(|message| Error::Conflict {
-            kind,
-            key: before.key().to_string(),
-            messages: vec![message],
-        })?;
-        self.check_lock(before, &object)?;
-        self.store(kind, before.key(), object, Some(before))
-    }
-
-    /// The object, if it exists and lives in the store.
-    fn writable(&self, kind: Kind, key: &str) -> Result<Arc<Record>, Error> {
-        let record = self.get(kind, key)?;
-        if record.read_only() {
-            return Err(Error::ReadOnly { kind, key: record.key().clone() });
-        }
-        Ok(record)
-    }
-
-    /// People may change a locked machine only together with unlocking it.
-    fn check_lock(&self, before: &Record, after: &Map<String, Value>) -> Result<(), Error> {
-        let locked = self.how.locks && before.kind() == Kind::Machine && before.typed::<Machine>().locked;
-        if locked && after.get("Locked") == Some(&Value::Bool(true)) {
-            return Err(Error::Locked { kind: before.kind(), key: before.key().clone() });
-        }
-        Ok(())
-    }
-
-    fn store(
-        &mut self,
-        kind: Kind,
-        key: &Key,
-        mut object: Map<String, Value>,
-        before: Option<&Arc<Record>>,
-    ) -> Result<Arc<Record>, Error> {
-        let old = before.map(|record| record.value());
-        let fill = Fill { view: &self.view, now: &self.now, before: old.as_ref() };
-        (kind.spec().erased.fill)(&mut object, &fill);
-        let before = before.map(Arc::as_ref);
-        let value = match kind {
-            Kind::Machine => self.complete_machine(before, Value::Object(object))?,
-            _ => Value::Object(object),
-        };
-        self.check_and_push(kind, key, value, before, Hooks::Run)
-    }
-
-    /// Lets the engines complete a machine.
-    fn complete_machine(&self, before: Option<&Record>, value: Value) -> Result<Value, Error> {
-        let kind = Kind::Machine;
-        let malformed = |message: String| Error::Malformed { kind, message };
-        let mut machine: Machine =
-            serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
-        let old = before.map(super::record::Record::typed::<Machine>);
-        let mut problems = Problems::default();
-        let saving = self.saving(kind, before);
-        self.rules.complete_machine(&saving, old.as_deref(), &mut machine, &mut problems);
-        if !problems.is_empty() {
-            let key = machine.key().into();
-            return Err(Error::Invalid { kind, key, messages: problems.into_vec() });
-        }
-        let value = serde_json::to_value(&machine).map_err(|error| malformed(error.to_string()))?;
-        decode::object(kind, value).map(Value::Object).map_err(malformed)
-    }
-
-    fn saving<'a>(&'a self, kind: Kind, before: Option<&'a Record>) -> Saving<'a> {
-        Saving { view: &self.view, now: &self.now, kind, before, how: self.how }
-    }
-
-    fn check_and_push(
-        &mut self,
-        kind: Kind,
-        key: &Key,
-        value: Value,
-        before: Option<&Record>,
-        hooks: Hooks,
-    ) -> Result<Arc<Record>, Error> {
-        let old = before.map(Record::value);
-        let mut value = value;
-        if kind == Kind::Machine {
-            self.note_os(old.as_ref(), &mut value);
-        }
-        let cross =
-            Cross { view: &self.view, key, before: old.as_ref(), after: &value, force: self.how.force };
-        let mut problems = Problems::default();
-        (kind.spec().erased.check)(&value, &cross, &mut problems)
-            .map_err(|message| Error::Malformed { kind, message })?;
-        let record = Record::from_canonical(kind, &value, self.view.revision() + 1)
-            .map_err(|message| Error::Malformed { kind, message })?;
-        self.check_unique(&record, &mut problems);
-        if problems.is_empty() && hooks == Hooks::Run {
-            self.rules.check(&self.saving(kind, before), &value, &mut problems);
-        }
-        if !problems.is_empty() {
-            return Err(Error::Invalid { kind, key: key.clone(), messages: problems.into_vec() });
-        }
-        self.push(Edit::put(Arc::new(record)));
-        self.get(kind, key)
-    }
-
-    /// A machine that enters an installing environment has that operating system from then on (engine §1.8).
-    fn note_os(&self, before: Option<&Value>, machine: &mut Value) {
-        let moved = before.is_none_or(|before| before["BootEnv"] != machine["BootEnv"]);
-        let name = machine["BootEnv"].as_str().unwrap_or_default();
-        if let Some(env) = self.view.object::<BootEnv>(name).filter(|env| moved && env.is_installer()) {
-            machine["OS"] = env.os.name.clone().into();
-        }
-    }
-
-    /// No other object may have the value of a unique index.
-    fn check_unique(&self, record: &Record, problems: &mut Problems) {
-        for (number, value) in &record.facts {
-            let index = &record.kind().spec().indexes[usize::from(*number)];
-            if index.unique && self.view.find(record.kind(), index.name, value).any(|key| key != record.key())
-            {
-                problems.add(format!(
-                    "{}:{} violates unique index {}",
-                    record.kind(),
-                    record.key(),
-                    index.name
-                ));
-            }
-        }
-    }
-
-    fn push(&mut self, edit: Edit) {
-        let revision = self.view.revision() + 1;
-        let (mut view, changes) = self.view.apply(std::slice::from_ref(&edit), revision);
-        view.set_revision(revision - 1);
-        self.view = view;
-        self.changes.extend(changes);
-        self.edits.push(edit);
     }
 }
 

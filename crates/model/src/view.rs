@@ -5,6 +5,7 @@
 //! indexes, like names. Whether an object can be used is computed here ([`apply`]) and never stored.
 
 mod apply;
+mod files;
 pub(crate) mod index;
 mod layers;
 mod load;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 pub use apply::{Action, Change, Edit};
+pub use files::is_install_source;
 
 use crate::kind::Index;
 use crate::{Catalogue, Key, Kind, Layer, Object, Record};
@@ -182,12 +184,6 @@ impl View {
     #[must_use]
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
-    }
-
-    /// The same View with another catalogue.
-    #[must_use]
-    pub fn with_catalogue(&self, catalogue: Arc<Catalogue>) -> Self {
-        Self { catalogue, ..self.clone() }
     }
 
     /// The content layers, in the order of API §12.1 without the writable one.

@@ -27,7 +27,7 @@ use crate::metrics::{Metrics, Page};
 use crate::net::files::Files;
 use crate::net::{FileSource, Protocol, Reports};
 use crate::trace::Trace;
-use crate::{builtin, clock, content, rules, services, tls};
+use crate::{builtin, clock, rules, seal, services, tls};
 
 /// How often the list of files is compared with what is there.
 const CATALOGUE_LOOK: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ pub enum Error {
     State(#[from] gantry_state::Error),
     /// A content pack cannot be used.
     #[error(transparent)]
-    Content(#[from] content::Error),
+    Content(#[from] gantry_pack::Error),
     /// The first objects of a fresh store were refused: a flag that sets a preference is wrong.
     #[error("a preference given at start is refused: {0}")]
     First(String),
@@ -125,6 +125,7 @@ impl App {
         services::start(&app.core, &app.tasks, udp, &tree, &reports)?;
         app.core.refresh_catalogue().await;
         app.keep_catalogue();
+        app.tasks.spawn(seal::keep(app.core.clone()));
         app.keep_trace();
         app.tasks.close();
         Ok(app)
@@ -290,7 +291,8 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
     let mut layers = vec![Arc::new(gantry_model::builtin::layer())];
     layers.extend(builtin::packs()?);
     for folder in &config.content {
-        let given = content::load(folder)?;
+        let given = gantry_pack::Pack::read_all(folder)?;
+        let given: Vec<_> = given.iter().map(gantry_pack::Pack::layer).collect::<Result<_, _>>()?;
         // A pack of the same name on disk stands in for ours.
         layers.retain(|layer| !given.iter().any(|other| other.name() == layer.name()));
         layers.extend(given);

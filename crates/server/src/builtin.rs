@@ -4,24 +4,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_model::{Error, Kind, Layer, Tx, View, builtin};
+use gantry_pack::Pack;
 use include_dir::{Dir, include_dir};
 
 use crate::auth::password;
-use crate::content;
 
 static OURS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../content");
 /// The password of the first user, which DRP's clients try when they are told nothing.
 const FIRST_PASSWORD: &str = "r0cketsk8ts";
 
-/// Our own packs, which travel in the program.
+/// Our own packs, which travel in the program. Packs that are uploaded may shadow their objects: public content brings a
+/// boot environment `sledgehammer`, too, and who loads it means that one.
 ///
 /// # Errors
 /// Everything that is wrong with them; a test keeps that from happening.
-pub(crate) fn packs() -> Result<Vec<Arc<Layer>>, content::Error> {
+pub(crate) fn packs() -> Result<Vec<Arc<Layer>>, gantry_pack::Error> {
     let packs = OURS
         .dirs()
-        .filter(|folder| content::is_pack(|name| folder.get_file(folder.path().join(name)).is_some()));
-    packs.map(|folder| content::bundle(&folder.path().to_string_lossy(), embedded(folder))).collect()
+        .filter(|folder| gantry_pack::is_pack(|name| folder.get_file(folder.path().join(name)).is_some()));
+    packs
+        .map(|folder| {
+            let mut pack = Pack::from_files(&folder.path().to_string_lossy(), embedded(folder))?;
+            pack.meta.insert("Type".to_owned(), "default".into());
+            pack.meta.insert("Overwritable".to_owned(), true.into());
+            pack.layer()
+        })
+        .collect()
 }
 
 /// Files of an embedded folder and of the folders in it, by path below it.

@@ -1,6 +1,8 @@
 //! What all handlers and services of one server share.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::Event;
@@ -146,11 +148,9 @@ impl Core {
     /// Looks which files there are and puts their list into the View, where checks and templates find it.
     pub(crate) async fn refresh_catalogue(self: &Arc<Self>) {
         let core = self.clone();
-        let listed = tokio::task::spawn_blocking(move || core.files.list("")).await;
+        let listed = tokio::task::spawn_blocking(move || core.list_files()).await;
         let files = match listed {
-            Ok(Ok(listed)) => {
-                listed.into_iter().map(|blob| (blob.name.as_str().to_owned(), blob.size)).collect()
-            }
+            Ok(Ok(files)) => files,
             Ok(Err(error)) => {
                 tracing::error!(%error, "the files could not be listed");
                 return;
@@ -158,11 +158,20 @@ impl Core {
             Err(_) => return,
         };
         let view = self.state.view();
-        let catalogue = Catalogue { files, trees: view.catalogue().trees.clone() };
+        let catalogue = Catalogue { files, trees: view.catalogue().trees.clone(), complete: true };
         if catalogue != **view.catalogue() {
             // A state that has ended says so to everybody who writes; nobody waits here.
             let _ = self.state.set_catalogue(Arc::new(catalogue)).await;
         }
+    }
+
+    /// Sizes of the files that can be served, by path: those below the file root, and those that replace them.
+    fn list_files(&self) -> Result<BTreeMap<String, u64>, gantry_store::blobs::Error> {
+        let listed = self.files.list("")?.into_iter();
+        let mut all: BTreeMap<String, u64> =
+            listed.map(|blob| (blob.name.as_str().to_owned(), blob.size)).collect();
+        replacements(&self.config.replace_root, "", &mut all);
+        Ok(all)
     }
 
     /// After a file or ISO was uploaded.
@@ -217,6 +226,19 @@ impl Core {
             let (core, key) = (self.clone(), key.to_owned());
             // Nobody waits for the file to be gone; the runtime finishes blocking work before it ends.
             drop(tokio::task::spawn_blocking(move || core.job_logs.delete(&key)));
+        }
+    }
+}
+
+/// Files that the operator put in the place of others. A folder that cannot be read replaces nothing.
+fn replacements(folder: &Path, below: &str, all: &mut BTreeMap<String, u64>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (Ok(name), Ok(meta)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
+        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+        if meta.is_dir() {
+            replacements(&entry.path(), &path, all);
+        } else {
+            all.insert(path, meta.len());
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::listen::Peer;
 use crate::net::{Found, Wanted};
 use crate::{clock, tokens};
 
+/// Templates read lines of small files: the configuration of a loader, say.
+const READABLE: u64 = 16 << 20;
 /// A render that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -50,6 +52,19 @@ impl gantry_template::Host for World {
             .to_socket_addrs()
             .map(|all| all.map(|found| found.ip().to_string()).collect())
             .unwrap_or_default()
+    }
+
+    fn file(&self, path: &str) -> Option<Arc<[u8]>> {
+        // Only what is served may be read: a template decides over the path.
+        let config = &self.core.config;
+        let roots = [&config.replace_root, &config.file_root].into_iter();
+        let mut served = roots.filter_map(|root| {
+            let root = root.canonicalize().ok()?;
+            let whole = root.join(path.trim_start_matches('/')).canonicalize().ok()?;
+            let small = whole.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= READABLE);
+            (whole.starts_with(&root) && small).then_some(whole)
+        });
+        std::fs::read(served.next()?).ok().map(Arc::from)
     }
 
     fn expired(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use gantry_model::{self as model, Change, Edit, Kind, Layer, Now, Rules, Time, Tx, View};
+use gantry_model::{self as model, Change, Edit, Kind, Layer, Now, Rules, Stamp, Time, Tx, View};
 use gantry_store::Store;
 use tokio::sync::oneshot;
 
@@ -148,14 +148,27 @@ fn merged(changes: Vec<Change>) -> Vec<Change> {
     merged
 }
 
+/// What is written, and what it means for the View.
+type Plan = (Changes, Vec<Step>);
+
 /// What a pack's write does to the View.
 pub(crate) enum Pack {
     /// Writes keys that the View does not show: a chunk.
     Prepare(Changes),
-    /// Makes the layer appear, in the place of the one of the same name.
-    Put(Arc<Layer>, Packed),
+    /// Makes the layer appear, in the place of the one of the same name. The stamps are those of what the engines' rules have
+    /// seen when they judged it.
+    Put(Arc<Layer>, Packed, Stamps, Clash),
     /// Makes it vanish.
     Remove(String),
+}
+
+/// What becomes of writable objects that a new pack has too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clash {
+    /// They stay, and the pack is refused.
+    Refuse,
+    /// They go in the same commit in which the pack comes.
+    ReplaceWritable,
 }
 
 /// A step in the life of a content pack.
@@ -174,16 +187,18 @@ impl WritePack {
 
     /// The changes of the store and the step of the View. Reading the store's manifest here is right: one pack is written
     /// at a time, and another server's write makes this one run again.
-    fn plan(&self, store: &dyn Store) -> Result<Result<(Changes, Option<Step>), model::Error>, Error> {
+    fn plan(&self, head: &View, store: &dyn Store) -> Result<Result<Plan, model::Error>, Error> {
         let old = |name: &str| packs::manifest(store, name);
         match &self.pack {
-            Pack::Prepare(changes) => Ok(Ok((changes.clone(), None))),
-            Pack::Put(layer, packed) => {
+            Pack::Prepare(changes) => Ok(Ok((changes.clone(), Vec::new()))),
+            Pack::Put(layer, packed, _, clash) => {
                 let name = layer.name();
                 let unused = old(name)?.filter(|old| old.digest != packed.manifest.digest);
                 let mut changes = unused.map_or(Ok(Changes::new()), |old| old.removal())?;
                 changes.insert(codec::pack_key(name)?, Some(packed.manifest.encode()?));
-                Ok(Ok((changes, Some(Step::PutLayer(Arc::clone(layer))))))
+                let given_way = given_way(head, layer, *clash);
+                changes.extend(codec::changes(&given_way)?);
+                Ok(Ok((changes, vec![Step::Edits(given_way), Step::PutLayer(Arc::clone(layer))])))
             }
             Pack::Remove(name) => {
                 let Some(old) = old(name)? else {
@@ -191,7 +206,7 @@ impl WritePack {
                 };
                 let mut changes = Manifest::removal(&old)?;
                 changes.insert(codec::pack_key(name)?, None);
-                Ok(Ok((changes, Some(Step::RemoveLayer(name.clone())))))
+                Ok(Ok((changes, vec![Step::RemoveLayer(name.clone())])))
             }
         }
     }
@@ -199,14 +214,19 @@ impl WritePack {
 
 impl Job for WritePack {
     fn run(&mut self, head: &View, around: &Surroundings) -> Result<Option<Effect>, Error> {
-        let (store, step) = match self.plan(&*around.store)? {
+        let (store, steps) = match self.plan(head, &*around.store)? {
             Ok(plan) => plan,
             Err(refused) => {
                 self.result = Some(Err(refused));
                 return Ok(None);
             }
         };
-        let (view, changes) = match judge(head, step.as_ref()) {
+        let judged = match &self.pack {
+            Pack::Put(_, _, stamps, _) => *stamps == stamps_of(head),
+            Pack::Prepare(_) | Pack::Remove(_) => true,
+        };
+        let rules: &dyn Rules = if judged { &() } else { &*around.rules };
+        let (view, changes) = match judge(head, &steps, rules) {
             Ok(judged) => judged,
             Err(refused) => {
                 self.result = Some(Err(refused));
@@ -215,7 +235,7 @@ impl Job for WritePack {
         };
         self.result = Some(Ok(()));
         let (audit, time) = (self.audit.clone(), (around.clock)().time());
-        let (store, steps) = (codec::guarded(store)?, step.into_iter().collect());
+        let store = codec::guarded(store)?;
         Ok(Some(Effect { audit, time, store, steps, view, changes }))
     }
 
@@ -224,13 +244,51 @@ impl Job for WritePack {
     }
 }
 
-/// The next View, if the pack may come or go.
-fn judge(head: &View, step: Option<&Step>) -> Result<(View, Vec<Change>), model::Error> {
-    let revision = head.revision() + 1;
-    match step {
-        Some(Step::PutLayer(layer)) => head.put_layer(Arc::clone(layer), revision),
-        Some(Step::RemoveLayer(name)) => head.remove_layer(name, revision),
-        Some(Step::Edits(edits)) => Ok(head.apply(edits, revision)),
-        None => Ok(head.apply(&[], revision)),
+/// Writable objects that go when a pack comes.
+pub(crate) fn given_way(head: &View, layer: &Layer, clash: Clash) -> Vec<Edit> {
+    if clash == Clash::Refuse {
+        return Vec::new();
     }
+    let hidden = layer.objects().filter_map(|object| head.record(object.kind(), object.key()));
+    hidden
+        .filter(|record| !record.read_only())
+        .map(|record| Edit::delete(record.kind(), record.key().clone()))
+        .collect()
+}
+
+/// All that the engines' rules read when they judge a pack.
+pub(crate) type Stamps = [Stamp; 4];
+
+/// The present state of what the engines' rules read when they judge a pack.
+pub(crate) fn stamps_of(view: &View) -> Stamps {
+    [Kind::Template, Kind::BootEnv, Kind::Stage, Kind::Task].map(|kind| view.stamp(kind))
+}
+
+/// The View with the pack, if model and engines find nothing wrong with it.
+pub(crate) fn judge_pack(
+    view: &View,
+    layer: &Arc<Layer>,
+    revision: u64,
+    rules: &dyn Rules,
+) -> Result<(View, Vec<Change>), model::Error> {
+    let (next, changes) = view.put_layer(Arc::clone(layer), revision)?;
+    let mut faults = Vec::new();
+    rules.check_layer(&next, layer, &mut faults);
+    if faults.is_empty() { Ok((next, changes)) } else { Err(model::Error::layer(layer.name(), faults)) }
+}
+
+/// The next View, if the pack may come or go.
+fn judge(head: &View, steps: &[Step], rules: &dyn Rules) -> Result<(View, Vec<Change>), model::Error> {
+    let revision = head.revision() + 1;
+    let (mut view, mut changes) = head.apply(&[], revision);
+    for step in steps {
+        let (next, more) = match step {
+            Step::PutLayer(layer) => judge_pack(&view, layer, revision, rules)?,
+            Step::RemoveLayer(name) => view.remove_layer(name, revision)?,
+            Step::Edits(edits) => view.apply(edits, revision),
+        };
+        view = next;
+        changes.extend(more);
+    }
+    Ok((view, merged(changes)))
 }

@@ -43,7 +43,7 @@ mod state;
 pub use audit::Audit;
 pub use error::{Error, Failure};
 pub use events::{Event, Lost, Subscription};
-pub use job::Committed;
+pub use job::{Clash, Committed};
 pub use state::{Setup, State};
 
 #[doc(no_inline)]

@@ -11,7 +11,9 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::events::Events;
 use crate::head::{Head, Message, Shown};
-use crate::job::{Answer, Job, Pack, Surroundings, Write, WritePack};
+use crate::job::{
+    Answer, Clash, Job, Pack, Surroundings, Write, WritePack, given_way, judge_pack, stamps_of,
+};
 use crate::packs::Packed;
 use crate::{Audit, Committed, Error, Failure, Subscription, load};
 
@@ -33,6 +35,7 @@ pub struct State {
     shown: Arc<Shown>,
     /// Names of the layers that are built in.
     built_in: Vec<String>,
+    rules: Arc<dyn Rules>,
     /// One pack is written at a time, as each takes several commits.
     packs: Mutex<()>,
     /// Taken by `drop`, which ends the thread.
@@ -62,6 +65,7 @@ impl State {
             // The queue is new, so it has room.
             drop(inbox.try_send(Message::Job(Box::new(job))));
         }
+        let rules = Arc::clone(&setup.rules);
         let around = Surroundings { store, rules: setup.rules, clock: setup.clock };
         let head = Head::new(
             around,
@@ -71,7 +75,7 @@ impl State {
             RandomState::new().hash_one(revision),
         );
         let thread = start(head)?;
-        Ok(Self { shown, built_in, packs: Mutex::new(()), inbox: Some(inbox), thread: Some(thread) })
+        Ok(Self { shown, built_in, rules, packs: Mutex::new(()), inbox: Some(inbox), thread: Some(thread) })
     }
 
     /// The newest durable View. Cheap and never waits: take one for each request, and keep it through the request.
@@ -107,16 +111,31 @@ impl State {
         audit: Audit,
         layer: Arc<Layer>,
     ) -> Result<Committed<()>, Failure<model::Error>> {
+        self.put_pack_over(audit, layer, Clash::Refuse).await
+    }
+
+    /// [`State::put_pack`], and what becomes of writable objects that the pack has too.
+    ///
+    /// # Errors
+    /// As [`State::put_pack`].
+    pub async fn put_pack_over(
+        &self,
+        audit: Audit,
+        layer: Arc<Layer>,
+        clash: Clash,
+    ) -> Result<Committed<()>, Failure<model::Error>> {
         self.check_not_built_in(layer.name())?;
         let _one_at_a_time = self.packs.lock().await;
         // Judged before anything is written, and again when it appears.
         let view = self.view();
-        view.put_layer(Arc::clone(&layer), view.revision()).map_err(Failure::Refused)?;
+        let stamps = stamps_of(&view);
+        let (room, _) = view.apply(&given_way(&view, &layer, clash), view.revision());
+        judge_pack(&room, &layer, view.revision(), &*self.rules).map_err(Failure::Refused)?;
         let packed = Packed::new(&layer)?;
         for chunk in packed.chunk_changes()? {
             self.write_pack(audit.clone(), Pack::Prepare(chunk)).await?;
         }
-        self.write_pack(audit, Pack::Put(layer, packed)).await
+        self.write_pack(audit, Pack::Put(layer, packed, stamps, clash)).await
     }
 
     /// Removes a content pack, whole.

@@ -6,6 +6,7 @@ mod agent;
 mod command;
 mod docs;
 mod drpcli;
+mod packs;
 mod program;
 mod serve;
 mod template;

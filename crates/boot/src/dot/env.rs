@@ -9,8 +9,8 @@ use gantry_template::{Fail, MissingKey, Object, Scope, Signature, Type, Value};
 
 use super::{NONE, TEXT, find_method, strings};
 use crate::object::{self, fail, text_arg};
+use crate::repo;
 use crate::scene::{Scene, json_of};
-use crate::{bootenv, repo};
 
 /// The boot environment of a render. Only made when there is one.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ pub(crate) fn path_for(
     file: &str,
     arch: &str,
 ) -> Result<String, Fail> {
-    let path = bootenv::file_path(env, arch, file);
+    let path = env.file_path(arch, file);
     match protocol {
         "tftp" => Ok(path),
         "http" => Ok(format!("{}/{path}", scene.files_url())),

@@ -8,6 +8,7 @@
 
 mod actions;
 mod dot;
+mod edges;
 mod files;
 mod repos;
 mod rules;

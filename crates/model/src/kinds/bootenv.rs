@@ -161,6 +161,42 @@ impl BootEnv {
         }
         path
     }
+
+    /// The path of one of the environment's files below the root of the file tree, without leading slash: joined as Go joins
+    /// paths, so `..` climbs and a trailing slash goes. An empty file is the directory.
+    #[must_use]
+    pub fn file_path(&self, arch: &str, file: &str) -> String {
+        clean_path(&format!("{}/{file}", self.directory(arch)))
+    }
+
+    /// The canonical architectures that the environment names, else amd64.
+    #[must_use]
+    pub fn boot_arches(&self) -> Vec<&'static str> {
+        let named = self.os.supported_architectures.keys();
+        let mut arches: Vec<&'static str> = named.filter_map(|arch| check::arch::canonical(arch)).collect();
+        arches.sort_unstable();
+        arches.dedup();
+        if arches.is_empty() {
+            arches.push("amd64");
+        }
+        arches
+    }
+}
+
+/// A path without empty parts, `.` and `..`; it cannot climb above the root.
+#[must_use]
+pub fn clean_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 impl Behaviour for BootEnv {
@@ -205,6 +241,11 @@ impl Behaviour for BootEnv {
         }
         if (self.only_unknown || !self.os.supported_architectures.is_empty()) && self.os.name.is_empty() {
             errors.push("bootenv: Missing OS.Name".to_owned());
+        }
+        // One architecture that boots is enough for the environment; machines of the others are told so themselves.
+        let unbootable = view.unbootable(self);
+        if unbootable.len() == self.boot_arches().len() {
+            errors.extend(unbootable.into_iter().flat_map(|(_, missing)| missing));
         }
         check::missing_template_ids(view, &self.templates, errors);
     }

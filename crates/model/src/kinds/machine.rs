@@ -319,7 +319,10 @@ fn check_environments(machine: &Machine, view: &View, errors: &mut Vec<String>) 
         errors.push(format!("BootEnv {} is not available", machine.boot_env));
     }
     let env = record.typed::<BootEnv>();
-    if env.net_bootable() && env.kernel_for(&machine.arch).is_empty() {
+    let missing = if record.derived().available() { view.missing_files(&env, &machine.arch) } else { Vec::new() };
+    let cannot = !missing.is_empty() || env.net_bootable() && env.kernel_for(&machine.arch).is_empty();
+    errors.extend(missing);
+    if cannot {
         errors.push(format!("BootEnv {} cannot boot Arch {}", machine.boot_env, machine.arch));
     }
 }

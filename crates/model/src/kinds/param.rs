@@ -30,6 +30,13 @@ impl Param {
         self.schema.as_object()?.get("default")
     }
 
+    /// What is wrong with the schema or its default, each after the name.
+    fn definition_problems(&self) -> impl Iterator<Item = String> {
+        let mut problems = Problems::default();
+        schema::check_definition(&self.schema, &mut problems);
+        problems.into_vec().into_iter().map(|problem| format!("{}: {problem}", self.name))
+    }
+
     /// The schema's `type`, when it is one word.
     #[must_use]
     pub fn schema_type(&self) -> &str {
@@ -47,8 +54,18 @@ impl Behaviour for Param {
 
     fn check(&self, problems: &mut Problems) {
         check::param_name(problems, "Invalid Name", &self.name);
-        schema::check_definition(&self.schema, problems);
     }
 
-    fn derive(&self, _view: &View, _errors: &mut Vec<String>) {}
+    fn cross(&self, cross: &check::Cross<'_>, problems: &mut Problems) {
+        if cross.changed("Schema") {
+            self.definition_problems().for_each(|problem| problems.add(problem));
+        }
+    }
+
+    /// A definition in a pack may be wrong, and some that are shipped are: the pack is of use all the same.
+    fn derive(&self, _view: &View, errors: &mut Vec<String>) {
+        if !self.bundle.is_empty() {
+            errors.extend(self.definition_problems());
+        }
+    }
 }

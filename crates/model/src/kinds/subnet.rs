@@ -50,7 +50,7 @@ wire! {
     }
 }
 
-const PICKERS: [&str; 4] = ["none", "hint", "nextFree", "mostExpired"];
+const PICKERS: [&str; 5] = ["none", "hint", "nextFree", "mostExpired", "point2point"];
 
 impl Subnet {
     /// The network, when the text is one.

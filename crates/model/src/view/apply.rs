@@ -97,6 +97,11 @@ impl Draft {
         self.dirty.note(&self.view, kind, key, before.as_ref(), after.as_ref());
     }
 
+    /// Marks a boot environment whose files came or went, and the machines in it.
+    pub(super) fn reconsider_boot_env(&mut self, key: &Key) {
+        self.dirty.boot_env(&self.view, key);
+    }
+
     /// The object with the computed state that it had, so that computing it anew tells whether it moved.
     fn inheriting(&self, kind: Kind, key: &Key, after: Option<Arc<Record>>) -> Option<Arc<Record>> {
         let after = after?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::View;
 use super::apply::{Change, Draft};
 use crate::check::Cross;
-use crate::{Error, Key, Kind, Layer, Problems, Record};
+use crate::{Error, Key, Kind, Layer, LayerFault, Problems, Record, needs};
 
 impl View {
     /// Adds a layer, or replaces the one of the same name. All or nothing.
@@ -21,19 +21,17 @@ impl View {
     ) -> Result<(Self, Vec<Change>), Error> {
         let layer = layer.into();
         let clashes = self.clashes(&layer);
-        if !clashes.is_empty() {
-            return Err(Error::Layer { layer: layer.name().to_owned(), messages: clashes });
+        let mut faults = self.unmet_by(&layer);
+        faults.extend(clashes);
+        if !faults.is_empty() {
+            return Err(Error::layer(layer.name(), faults));
         }
         let mut layers: Vec<Arc<Layer>> =
             self.layers.iter().filter(|other| other.name() != layer.name()).cloned().collect();
         layers.push(Arc::clone(&layer));
         let (view, changes) = self.relayered(layers, layer.name(), revision);
-        let messages = view.judge(&layer);
-        if messages.is_empty() {
-            Ok((view, changes))
-        } else {
-            Err(Error::Layer { layer: layer.name().to_owned(), messages })
-        }
+        let faults = view.judge(&layer);
+        if faults.is_empty() { Ok((view, changes)) } else { Err(Error::layer(layer.name(), faults)) }
     }
 
     /// Takes a layer away. Objects of overwritable layers that it hid come back.
@@ -44,16 +42,9 @@ impl View {
         if !self.layers.iter().any(|layer| layer.name() == name) {
             return Err(Error::not_found(Kind::Content, name));
         }
-        let needed: Vec<String> = self
-            .layers
-            .iter()
-            .filter(|layer| layer.name() != name && needs(layer, name))
-            .map(|layer| {
-                format!("Layer {} has {name} as a prerequisite, but {name} does not exist!", layer.name())
-            })
-            .collect();
+        let needed = self.needing(name, None);
         if !needed.is_empty() {
-            return Err(Error::Layer { layer: name.to_owned(), messages: needed });
+            return Err(Error::layer(name, needed));
         }
         let layers = self.layers.iter().filter(|layer| layer.name() != name).cloned().collect();
         Ok(self.relayered(layers, name, revision))
@@ -62,7 +53,7 @@ impl View {
     /// Soft references to nothing, over all layers and the store: what a pack's summary lists.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let kinds = [Kind::Stage, Kind::Workflow, Kind::Profile, Kind::Machine];
+        let kinds = [Kind::Param, Kind::Stage, Kind::Workflow, Kind::Profile, Kind::Machine];
         let unavailable =
             kinds.into_iter().flat_map(|kind| self.table(kind).unavailable().map(move |key| (kind, key)));
         let mut warnings: Vec<String> = unavailable
@@ -110,34 +101,49 @@ impl View {
         draft.finish()
     }
 
+    /// Versions, features and prerequisites: what the layer lacks, and what others would lack with it in the place of the one
+    /// of its name.
+    fn unmet_by(&self, layer: &Layer) -> Vec<LayerFault> {
+        let version = |name: &str| {
+            if name == layer.name() {
+                return Some(layer.meta().version.as_str());
+            }
+            self.layers.iter().find(|other| other.name() == name).map(|other| other.meta().version.as_str())
+        };
+        let own = needs::unmet(layer.meta(), &version).into_iter().map(LayerFault::of_meta);
+        own.chain(self.needing(layer.name(), Some(&layer.meta().version))).collect()
+    }
+
+    /// Layers whose need of `name` is not met when that has the version, or is not there.
+    fn needing(&self, name: &str, version: Option<&str>) -> Vec<LayerFault> {
+        let others = self.layers.iter().filter(|layer| layer.name() != name);
+        others
+            .flat_map(|other| needs::unmet_by(other.meta(), name, version))
+            .map(LayerFault::of_meta)
+            .collect()
+    }
+
     /// Objects of the layer that would hide others, or be hidden, without leave.
-    fn clashes(&self, layer: &Arc<Layer>) -> Vec<String> {
+    fn clashes(&self, layer: &Arc<Layer>) -> Vec<LayerFault> {
         let mut clashes = Vec::new();
         for (kind, key) in layer.keys() {
             let stored = self.record(*kind, key).is_some_and(|record| record.layer().is_none());
             if stored && !layer.overwritable() {
-                clashes.push(format!(
-                    "{kind}:{key} in layer {} would override layer writable-BackingStore",
-                    layer.title()
-                ));
+                clashes.push(hiding(layer, *kind, key, "writable-BackingStore"));
             }
             let other = self.layers.iter().find(|other| {
                 other.name() != layer.name() && !other.overwritable() && other.get(*kind, key).is_some()
             });
             if let Some(other) = other.filter(|_| !layer.overwritable()) {
-                clashes.push(format!(
-                    "{kind}:{key} in layer {} would override layer {}",
-                    layer.title(),
-                    other.title()
-                ));
+                clashes.push(hiding(layer, *kind, key, &other.title()));
             }
         }
         clashes
     }
 
     /// The rules of each kind for the objects of a layer that is in the View already.
-    fn judge(&self, layer: &Layer) -> Vec<String> {
-        let mut messages = Vec::new();
+    fn judge(&self, layer: &Layer) -> Vec<LayerFault> {
+        let mut faults = Vec::new();
         for record in layer.objects() {
             let value = record.value();
             let cross =
@@ -146,18 +152,16 @@ impl View {
             if let Err(why) = (record.kind().spec().erased.check)(&value, &cross, &mut problems) {
                 problems.add(why);
             }
-            messages.extend(problems.into_vec());
+            let of = |message| LayerFault::of(record.kind().prefix(), record.key(), message);
+            faults.extend(problems.into_vec().into_iter().map(of));
         }
-        messages
+        faults
     }
 }
 
-fn needs(layer: &Layer, name: &str) -> bool {
-    layer
-        .meta()
-        .prerequisites
-        .split(',')
-        .any(|need| need.split(':').next().is_some_and(|need| need.trim() == name))
+fn hiding(layer: &Layer, kind: Kind, key: &Key, other: &str) -> LayerFault {
+    let message = format!("{kind}:{key} in layer {} would override layer {other}", layer.title());
+    LayerFault::of(kind.prefix(), key, message)
 }
 
 fn unprefixed(record: &Record, error: &str) -> String {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::files::REPOSITORIES;
 use super::{View, referring_indexes};
 use crate::{BootEnv, Key, Kind, Param, Profile, Record, Stage, Subnet};
 
@@ -48,10 +49,31 @@ impl Dirty {
             Kind::Stage if facts_differ(before, after, stage_facts) => {
                 self.users(view, Kind::Machine, "Stage", key);
             }
-            Kind::Profile => self.changed_names(before, after, profile_names),
-            Kind::Param => self.changed_names(before, after, default_names),
+            Kind::Profile => {
+                self.changed_names(before, after, profile_names);
+                self.changed_repositories(view, before, after);
+            }
+            Kind::Param => {
+                self.changed_names(before, after, default_names);
+                self.changed_repositories(view, before, after);
+            }
             Kind::Subnet if before.is_none() != after.is_none() => self.neighbours(view, before.or(after)),
             _ => {}
+        }
+    }
+
+    /// A boot environment and the machines in it.
+    pub(super) fn boot_env(&mut self, view: &View, key: &Key) {
+        self.push(Kind::BootEnv, key.clone());
+        self.users(view, Kind::Machine, "BootEnv", key);
+    }
+
+    /// Repositories can stand in for files on disk, so boot environments depend on them.
+    fn changed_repositories(&mut self, view: &View, before: Option<&Record>, after: Option<&Record>) {
+        let text = |record: Option<&Record>| record.and_then(repositories);
+        if text(before) != text(after) {
+            let waiting: Vec<Key> = view.records(Kind::BootEnv).map(|record| record.key().clone()).collect();
+            waiting.iter().for_each(|key| self.boot_env(view, key));
         }
     }
 
@@ -200,6 +222,15 @@ fn profile_names(record: &Record) -> BTreeSet<String> {
     let profile = record.typed::<Profile>();
     let nested = profile.profiles.iter().map(|name| format!("{NESTED}{name}"));
     profile.params.keys().cloned().chain(nested).collect()
+}
+
+/// The package repositories that a profile or the parameter's own definition brings.
+fn repositories(record: &Record) -> Option<Value> {
+    match record.kind() {
+        Kind::Profile => record.typed::<Profile>().params.get(REPOSITORIES).cloned(),
+        _ if record.key().as_str() == REPOSITORIES => record.typed::<Param>().default_value().cloned(),
+        _ => None,
+    }
 }
 
 fn default_names(record: &Record) -> BTreeSet<String> {

@@ -114,7 +114,8 @@ fn machines_notice_when_a_pack_goes_and_comes() {
 
 #[test]
 fn a_pack_that_others_need_stays() {
-    let mut view = put(&base(), layer("foo", json!({}))).unwrap();
+    let foo = Layer::from_value(json!({"meta": {"Name": "foo", "Version": "v1.2.0"}})).unwrap();
+    let mut view = put(&base(), foo).unwrap();
     let needing =
         Layer::from_value(json!({"meta": {"Name": "basic", "Prerequisites": "foo: >=1.0.0, BasicStore"}}))
             .unwrap();

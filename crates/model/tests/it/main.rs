@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod files;
 mod filters;
 mod layers;
 mod rebuild;

@@ -1,16 +1,19 @@
 //! Content packs over the API (reference: api.md §12).
 
+mod check;
+
 use std::sync::Arc;
 
 use gantry_api::Error;
 use gantry_api::refusal::{Asked, Target};
 use gantry_model::{Kind, Layer, View};
-use gantry_state::{Audit, Failure};
+use gantry_state::{Audit, Clash, Failure};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::{Ask, body};
+use crate::seal;
 
 /// The name under which the store itself is listed.
 const BACKING: &str = "BackingStore";
@@ -56,7 +59,10 @@ pub(super) fn read(ask: &Ask) -> Answer {
         return answer::ok(&backing(&ask.view));
     }
     let found = ask.view.layers().iter().find(|layer| layer.name() == ask.route.key);
-    answer::ok(&found.ok_or_else(|| none(ask))?.to_value())
+    let mut content = found.ok_or_else(|| none(ask))?.to_value();
+    // Packs travel with their secrets in plain text (reference: api.md §12.5).
+    seal::open_pack(&ask.api.secure, &mut content);
+    answer::ok(&content)
 }
 
 /// The store as a pack. Password hashes and secrets of tokens stay here: this is no backup.
@@ -80,6 +86,9 @@ fn none(ask: &Ask) -> Error {
 /// `POST /contents`
 pub(super) async fn create(mut ask: Ask) -> Answer {
     let layer = read_pack(&mut ask).await?;
+    if ask.query.flag("check") {
+        return check::run(&ask, layer, clash(&ask)).await;
+    }
     let name = layer.name().to_owned();
     if ask.view.layers().iter().any(|other| other.name() == name) || name == BACKING {
         return Err(Error::new(409, "POST", format!("Content {name} already exists")).about("contents", name));
@@ -102,17 +111,36 @@ pub(super) async fn replace(mut ask: Ask) -> Answer {
 }
 
 async fn read_pack(ask: &mut Ask) -> Result<Arc<Layer>, Error> {
-    let value = body::json(ask.take_body(), &ask.headers, body::PACK_LIMIT, json!({})).await?;
-    let layer = super::blocking(move || Layer::from_value(value)).await?;
+    let mut value = body::json(ask.take_body(), &ask.headers, body::PACK_LIMIT, json!({})).await?;
+    let (view, keys) = (ask.view.clone(), ask.api.secure.clone());
+    let work = move || {
+        let sealed = seal::pack(&view, &keys, &mut value);
+        // What does not decode is told together with what cannot be sealed.
+        match (Layer::from_value(value), sealed) {
+            (Ok(layer), Ok(())) => Ok(layer),
+            (Ok(layer), Err(faults)) => Err(gantry_model::Error::layer(layer.name(), faults)),
+            (Err(error), _) => Err(error),
+        }
+    };
+    let layer = super::blocking(work).await?;
     layer.map(Arc::new).map_err(|error| ask.refuse(error, Target::Object))
 }
 
 async fn put(ask: &Ask, layer: Arc<Layer>, status: StatusCode) -> Answer {
     let audit =
         Audit::new(&ask.caller.principal, if status == StatusCode::CREATED { "create" } else { "update" });
-    ask.api.state.put_pack(audit, layer.clone()).await.map_err(|failure| refused(ask, failure))?;
+    let (core, given, clash) = (ask.api.clone(), layer.clone(), clash(ask));
+    // Judging a large pack takes a while, and this thread has others to serve.
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || runtime.block_on(core.state.put_pack_over(audit, given, clash));
+    super::blocking(work).await?.map_err(|failure| refused(ask, failure))?;
     publish(ask, layer.name(), if status == StatusCode::CREATED { "create" } else { "update" });
     answer::json(status, &summary(&ask.api.state.view(), &layer))
+}
+
+/// What becomes of writable objects that the pack has too.
+fn clash(ask: &Ask) -> Clash {
+    if ask.query.flag("replaceWritable") { Clash::ReplaceWritable } else { Clash::Refuse }
 }
 
 /// `DELETE /contents/<name>`

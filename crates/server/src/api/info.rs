@@ -7,60 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gantry_api::Error;
 use gantry_api::operation::WITH_ACTIONS;
 use gantry_model::kinds::info::Stat;
+use gantry_model::needs::FEATURES;
 use gantry_model::{Info, Kind, View};
 use serde_json::{Map, Value, json};
 
 use super::Ask;
 use super::answer::{self, Answer};
 use crate::core::Core;
-
-/// What clients and content may test for (reference: api.md §19.3), in the order of the last open server, then ours.
-const FEATURES: &[&str] = &[
-    "api-v3",
-    "sane-exit-codes",
-    "common-blob-size",
-    "change-stage-map",
-    "job-exit-states",
-    "package-repository-handling",
-    "profileless-machine",
-    "threaded-log-levels",
-    "plugin-v2",
-    "fsm-runner",
-    "plugin-v2-safe-config",
-    "workflows",
-    "default-workflow",
-    "http-range-header",
-    "roles",
-    "tenants",
-    "secure-params",
-    "separate-meta-api",
-    "slim-objects",
-    "secure-param-upgrade",
-    "sprig",
-    "multiarch",
-    "actions-in-task-list",
-    "endpoint-refs",
-    "endpoint-proxy",
-    "inline-upgrade",
-    "bundle-objects",
-    "secure-params-in-content-packs",
-    "task-prerequisites",
-    "content-prerequisite-version-checking",
-    "stage-paramer",
-    "auto-boot-target",
-    "partial-objects",
-    "regex-string-filters",
-    "file-iso-exists-info-render",
-    "log-has-head-method",
-    "overridable-bootloaders",
-    "centos-8",
-    "elevated-tasks",
-    "env-linefrom",
-    "selective-job-purge",
-    "gantry-boot-trace",
-    "gantry-log-offset",
-    "gantry-event-resume",
-];
 
 /// Actions that every kind has, then those of single scopes (reference: api.md §15.4).
 const ACTIONS: &[&str] = &["action", "actions", "create", "delete", "get", "list", "update"];

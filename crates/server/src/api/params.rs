@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use gantry_api::Error;
 use gantry_api::claim::Wanted;
 use gantry_api::refusal::Target;
+use gantry_boot::param::{self, Found};
 use gantry_model::params::{self, Layer, Origin};
 use gantry_model::{Kind, Machine, Record, Stage};
 use serde_json::{Map, Value, json};
@@ -58,6 +59,9 @@ async fn patch_map(mut ask: Ask, field: &'static str) -> Answer {
 pub(super) fn read_all(ask: &Ask) -> Answer {
     let (kind, record) = record(ask)?;
     let decode = decode(ask)?;
+    if ask.query.flag("origin") {
+        return origins(ask, kind, record, decode);
+    }
     let aggregate = ask.query.flag("aggregate");
     let count = if aggregate { usize::MAX } else { 1 };
     let mut found = Map::new();
@@ -72,6 +76,29 @@ pub(super) fn read_all(ask: &Ask) -> Answer {
     if ask.query.get("params").is_some_and(|list| !list.is_empty()) {
         let only = ask.query.list("params");
         found.retain(|name, _| only.contains(&name.as_str()));
+    }
+    answer::ok(&found)
+}
+
+/// Every value on the way to a machine, the one that counts first, each with where it was set: what it hides comes after it.
+fn origins(ask: &Ask, kind: Kind, record: &Record, decode: bool) -> Answer {
+    if kind != Kind::Machine {
+        let text = "origin is known of the parameters of machines only";
+        return Err(Error::new(400, ask.method, text).about(kind.prefix(), &ask.route.key));
+    }
+    let machine = record.typed::<Machine>();
+    let only = ask.query.list("params");
+    let mut found = Map::new();
+    for (name, values) in param::explain(&ask.view, Some(&machine)) {
+        if !only.is_empty() && !only.contains(&name.as_str()) {
+            continue;
+        }
+        let values = values.into_iter().map(|Found { value, origin }| {
+            let holder = param::holder(&origin, Some(&machine)).filter(|_| decode);
+            let value = holder.map_or(value.clone(), |(kind, key)| ask.api.secure.open(kind, &key, &value));
+            json!({ "Origin": origin.to_string(), "Value": value })
+        });
+        found.insert(name, values.collect());
     }
     answer::ok(&found)
 }

@@ -4,6 +4,7 @@
 
 mod auth;
 mod blobs;
+mod contents;
 mod events;
 mod generic;
 mod harness;

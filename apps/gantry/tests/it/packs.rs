@@ -1,0 +1,185 @@
+//! Content packs with the built program: files, uploads, and a server that dies in the middle of one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{GANTRY, Ran, run};
+
+/// A server whose store outlives it.
+struct Durable {
+    child: Child,
+    endpoint: String,
+}
+
+impl Durable {
+    fn start(base: &Path) -> Self {
+        let mut command = Command::new(GANTRY);
+        command.env_clear().arg("serve").arg("--base-root").arg(base);
+        command.args(["--listen", "127.0.0.1", "--disable-dhcp", "--cert-type", "P256"]);
+        for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
+            command.args([port, "0"]);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let port = ready.split_whitespace().find_map(|word| word.strip_prefix("api=")).unwrap_or_default();
+        Self { endpoint: format!("https://127.0.0.1:{port}"), child }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(GANTRY);
+        command.env_clear().env("RS_ENDPOINT", &self.endpoint).args(args);
+        command
+    }
+
+    fn ask(&self, args: &[&str]) -> Ran {
+        run(Path::new(GANTRY), args, &[("RS_ENDPOINT", &self.endpoint)])
+    }
+
+    /// Ends it with SIGKILL.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Durable {
+    fn drop(&mut self) {
+        // It has ended already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A pack whose every object says of which generation it is.
+fn generation(folder: &TempDir, number: usize) -> String {
+    let profiles: serde_json::Map<String, Value> = (0..1500)
+        .map(|at| {
+            let name = format!("prof-{number}-{at}");
+            (
+                name.clone(),
+                json!({"Name": name, "Description": number.to_string(), "Documentation": "x".repeat(200)}),
+            )
+        })
+        .collect();
+    let pack = json!({"meta": {"Name": "grown", "Version": format!("v1.0.{number}")}, "sections": {"profiles": profiles}});
+    let path = folder.path().join(format!("{number}.json"));
+    fs::write(&path, pack.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The generations of the objects that are there, and how many objects.
+fn seen(server: &Durable) -> (BTreeSet<String>, usize) {
+    let ran = server.ask(&["profiles", "list", "Bundle=grown", "--slim", "Params"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let list: Value = serde_json::from_str(&ran.out).unwrap();
+    let list = list.as_array().unwrap();
+    (list.iter().map(|p| p["Description"].as_str().unwrap().to_owned()).collect(), list.len())
+}
+
+#[test]
+fn a_server_killed_during_an_upload_has_the_old_pack_or_the_new_one() {
+    let (base, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut server = Durable::start(base.path());
+    assert_eq!(server.ask(&["content", "upload", &generation(&files, 0)]).status, 0);
+    let mut present = 0;
+    for round in 1..=5 {
+        let file = generation(&files, round);
+        let mut upload = server
+            .command(&["content", "upload", &file])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Any moment will do; they are spread over the time that an upload takes.
+        std::thread::sleep(Duration::from_millis(60 * round as u64));
+        server.kill();
+        let acknowledged = upload.wait().unwrap().success();
+        server = Durable::start(base.path());
+        let (generations, count) = seen(&server);
+        let (old, new) = (present.to_string(), round.to_string());
+        assert_eq!((generations.len(), count), (1, 1500), "half a pack: {generations:?}");
+        assert!(
+            generations.contains(&new) || (generations.contains(&old) && !acknowledged),
+            "{generations:?}"
+        );
+        present = if generations.contains(&new) { round } else { present };
+    }
+    assert_eq!(server.ask(&["contents", "destroy", "grown"]).status, 0);
+    assert_eq!(seen(&server).1, 0);
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn packs_are_bundled_converted_documented_and_checked_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    write(
+        &folder.path().join("p"),
+        &[
+            ("._Name.meta", "mine"),
+            (
+                "tasks/say.yaml",
+                "Name: say\nRequiredParams: [word]\nTemplates:\n  - Name: say.sh\n    Contents: |\n      echo {{.Param \"word\"}}\n",
+            ),
+        ],
+    );
+    let gantry = |args: &[&str]| run(Path::new(GANTRY), args, &[]);
+    let ok = |args: &[&str]| {
+        let ran = gantry(args);
+        assert_eq!(ran.status, 0, "{args:?}: {}{}", ran.out, ran.err);
+        ran.out
+    };
+    ok(&["content", "bundle", &at("p"), &at("b.yaml"), "Version=v1.2.3"]);
+    ok(&["content", "convert", &at("b.yaml"), &at("b.json")]);
+    ok(&["content", "unbundle", &at("b.json"), &at("u")]);
+    assert_eq!(fs::read_to_string(at("u/._Version.meta")).unwrap(), "v1.2.3");
+    assert!(ok(&["content", "document", &at("u")]).contains("### say"));
+    assert_eq!(ok(&["content", "check", &at("p")]).trim(), "1 packs, 1 templates rendered, 0 problems");
+    write(
+        folder.path(),
+        &[(
+            "p/tasks/bad.yaml",
+            "Name: bad\nTemplates:\n  - Name: x\n    Contents: |\n      fine\n      {{ nofunction }}\n",
+        )],
+    );
+    let ran = gantry(&["content", "check", &at("p")]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("mine/tasks/bad.yaml:6: tasks/bad: Templates/0/Contents: "), "{}", ran.out);
+}
+
+#[test]
+fn the_server_tells_what_is_wrong_with_the_lines_of_our_files() {
+    let (base, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Durable::start(base.path());
+    write(
+        folder.path(),
+        &[
+            ("._Name.meta", "mine"),
+            ("stages/s.yaml", "Name: stagey\nTemplates:\n  - Name: x\n    Path: a/b\n    ID: nowhere\n"),
+            ("tasks/t.yaml", "Name: tt\nPrerequisites: [gone]\n"),
+        ],
+    );
+    let ran = server.ask(&["content", "upload", folder.path().to_str().unwrap()]);
+    assert_eq!(ran.status, 1);
+    for expected in [
+        "mine/stages/s.yaml:3: stages/stagey: Templates/0: Templates[0]: No common template for nowhere",
+        "mine/tasks/t.yaml: tasks/tt: Task tt missing prerequisite gone",
+    ] {
+        assert!(ran.err.contains(expected), "{}", ran.err);
+    }
+}

@@ -1,0 +1,215 @@
+//! What a change would change: rendered files before and after, as counts and as diffs.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gantry_boot::Renderer;
+use gantry_boot::survey::{Render, Scripts, World};
+use gantry_model::{Kind, Machine, Record, View};
+use serde_json::{Value, json};
+
+use super::{Limits, Report, each};
+
+/// What a change would change.
+#[derive(Debug, Clone, Default)]
+pub struct Preview {
+    /// What would be rendered afterwards, and what would fail.
+    pub after: Report,
+    /// Files and scripts that would come out otherwise, appear or vanish, over all machines.
+    pub changed: usize,
+    /// Machines that this concerns.
+    pub machines: usize,
+    /// Some of the changes, the same diff once.
+    pub changes: Vec<FileChange>,
+    /// Different changes that are not shown.
+    pub unlisted: usize,
+}
+
+/// A rendered file that would come out otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// The object and the template of it: `stages/x: y`.
+    pub source: String,
+    /// The path for the machine named here.
+    pub path: String,
+    /// One of the machines; empty for unknown machines.
+    pub machine: String,
+    /// How many machines get the same difference.
+    pub machines: usize,
+    /// Line by line, `-` before and `+` after.
+    pub diff: String,
+}
+
+/// What one machine gets: by object, template and place among the cards. The error's text when it fails.
+type Files = BTreeMap<(Kind, String, String, usize), (String, Result<Vec<u8>, String>)>;
+
+/// Renders what every machine of `after` gets there and in `before`, and compares.
+#[must_use]
+pub fn preview(
+    before: &View,
+    after: &View,
+    machines: &[Arc<Record>],
+    scripts: Scripts,
+    limits: Limits,
+) -> Preview {
+    let renderers = (Renderer::new(), Renderer::new());
+    let world = World::default();
+    let result = Mutex::new((Preview::default(), BTreeMap::new()));
+    let one = |key: Option<&str>| {
+        let machine = |view: &View| key.and_then(|key| view.object::<Machine>(key));
+        let (old, new) = (machine(before), machine(after));
+        let mut report = Report { machines: usize::from(key.is_some()), ..Report::default() };
+        let mut ignored = Report::default();
+        // A machine that is not there before gets nothing then.
+        let exists = key.is_none() || old.is_some();
+        let was = if exists {
+            files(&renderers.0, before, old.as_ref(), scripts, &world, &mut ignored, limits)
+        } else {
+            Files::new()
+        };
+        let is = files(&renderers.1, after, new.as_ref(), scripts, &world, &mut report, limits);
+        let name = new.map(|machine| machine.name.clone()).unwrap_or_default();
+        let found = differences(&was, &is, &name, limits);
+        let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
+        let (preview, seen) = &mut *result;
+        preview.after.take_in(report, limits);
+        preview.machines += usize::from(!found.is_empty() && key.is_some());
+        found.into_iter().for_each(|change| preview.add(change, seen, limits));
+    };
+    one(None);
+    each(machines, |record| one(Some(record.key())));
+    let (mut preview, _) = result.into_inner().unwrap_or_else(PoisonError::into_inner);
+    preview.after.findings.sort();
+    preview.changes.sort_by(|a, b| (&a.source, &a.path).cmp(&(&b.source, &b.path)));
+    preview
+}
+
+fn files(
+    renderer: &Renderer,
+    view: &View,
+    machine: Option<&Arc<Machine>>,
+    scripts: Scripts,
+    world: &World,
+    report: &mut Report,
+    limits: Limits,
+) -> Files {
+    let mut files = Files::new();
+    renderer.survey(view, machine, scripts, world, &mut |render: Render| {
+        let kept = render.result.clone().map_err(|failure| failure.message);
+        let mut place = 0;
+        let key = |place| (render.kind, render.object.clone(), render.template.clone(), place);
+        while files.contains_key(&key(place)) {
+            place += 1;
+        }
+        files.insert(key(place), (render.path.clone(), kept));
+        report.note(view, machine.map(Arc::as_ref), render, limits);
+    });
+    files
+}
+
+fn differences(was: &Files, is: &Files, machine: &str, limits: Limits) -> Vec<FileChange> {
+    let mut changes = Vec::new();
+    let keys: std::collections::BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    for key in keys {
+        let (old, new) = (was.get(key), is.get(key));
+        if old == new {
+            continue;
+        }
+        let (kind, object, template, _) = key;
+        let path = new.or(old).map(|(path, _)| path.clone()).unwrap_or_default();
+        changes.push(FileChange {
+            source: format!("{}/{object}: {template}", kind.prefix()),
+            path,
+            machine: machine.to_owned(),
+            machines: usize::from(!machine.is_empty()),
+            diff: diff(&text(old), &text(new), limits.lines),
+        });
+    }
+    changes
+}
+
+fn text(file: Option<&(String, Result<Vec<u8>, String>)>) -> String {
+    match file {
+        None => String::new(),
+        Some((path, Ok(bytes))) => format!("# {path}\n{}", String::from_utf8_lossy(bytes)),
+        Some((path, Err(error))) => format!("# {path}\n!! {error}\n"),
+    }
+}
+
+/// A line diff: what both begin and end with is left out but for its nearest line.
+fn diff(old: &str, new: &str, limit: usize) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(head.checked_sub(1).map(|at| format!("  {}", old[at])));
+    lines.extend(old[head..old.len() - tail].iter().map(|line| format!("- {line}")));
+    lines.extend(new[head..new.len() - tail].iter().map(|line| format!("+ {line}")));
+    lines.extend(old.get(old.len() - tail).map(|line| format!("  {line}")));
+    let more = lines.len().saturating_sub(limit);
+    lines.truncate(limit);
+    if more > 0 {
+        lines.push(format!("  … and {more} more lines"));
+    }
+    lines.join("\n")
+}
+
+impl Preview {
+    /// Counts a change, and shows it unless one like it is shown already: machines differ in their names and addresses, so
+    /// what counts as alike is the template with the lines that differ.
+    fn add(&mut self, change: FileChange, seen: &mut BTreeMap<u64, Option<usize>>, limits: Limits) {
+        self.changed += 1;
+        let mut hasher = DefaultHasher::new();
+        (&change.source, changed_lines(&change.diff)).hash(&mut hasher);
+        match seen.get(&hasher.finish()) {
+            Some(Some(at)) => self.changes[*at].machines += change.machines,
+            Some(None) => {}
+            None if self.changes.len() < limits.changes => {
+                seen.insert(hasher.finish(), Some(self.changes.len()));
+                self.changes.push(change);
+            }
+            None => {
+                // What is remembered stays bounded too.
+                if seen.len() < limits.changes.saturating_mul(1000) {
+                    seen.insert(hasher.finish(), None);
+                }
+                self.unlisted += 1;
+            }
+        }
+    }
+
+    /// The preview as the API gives it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let changes = self.changes.iter().map(|change| {
+            json!({
+                "Source": change.source, "Path": change.path, "Machine": change.machine,
+                "Machines": change.machines, "Diff": change.diff,
+            })
+        });
+        let mut value = self.after.to_value();
+        value["ChangedFiles"] = self.changed.into();
+        value["ChangedMachines"] = self.machines.into();
+        value["Changes"] = changes.collect::<Vec<_>>().into();
+        value["UnlistedChanges"] = self.unlisted.into();
+        value
+    }
+}
+
+fn changed_lines(diff: &str) -> Vec<&str> {
+    diff.lines().filter(|line| line.starts_with(['-', '+']) && !line[1..].starts_with(" # ")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_shows_what_differs_with_its_neighbours() {
+        assert_eq!(diff("a\nb\nc\nd\n", "a\nb\nx\nd\n", 9), "  b\n- c\n+ x\n  d");
+        assert_eq!(diff("", "a\nb", 9), "+ a\n+ b");
+        assert_eq!(diff("a\na\na", "a", 1), "  a\n  … and 2 more lines");
+        assert_eq!(diff("1\n2\n3\n4", "5\n6\n7\n8", 3), "- 1\n- 2\n- 3\n  … and 5 more lines");
+    }
+}

@@ -1,0 +1,59 @@
+//! Looking at a pack before it is there: `POST /contents?check=true`.
+//!
+//! The pack is loaded into a View that nobody else sees; then every file of every machine is rendered in the present View and
+//! in that one. Nothing is stored. With `replaceWritable=true` objects of the store give way to those of the pack, so a
+//! changed profile or parameter can be looked at as a pack of one object.
+
+use std::sync::Arc;
+
+use gantry_boot::Renderer;
+use gantry_boot::rules::TemplateRules;
+use gantry_boot::survey::Scripts;
+use gantry_model::{Edit, Kind, Layer, Record, Rules as _, View};
+use gantry_pack::check::{Limits, preview};
+
+use super::super::answer::{self, Answer};
+use super::super::{Ask, blocking};
+use super::{Clash, Target};
+
+pub(super) async fn run(ask: &Ask, layer: Arc<Layer>, clash: Clash) -> Answer {
+    let before = ask.view.clone();
+    let names: Vec<String> =
+        ask.query.list("machines").into_iter().filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    let scripts = if ask.query.flag("tasks") { Scripts::Listed } else { Scripts::Skip };
+    let work = move || -> Result<serde_json::Value, gantry_model::Error> {
+        let after = with_pack(&before, &layer, clash)?;
+        let machines: Vec<Arc<Record>> =
+            after.records(Kind::Machine).filter(|record| wanted(record, &names)).cloned().collect();
+        Ok(preview(&before, &after, &machines, scripts, Limits::default()).to_value())
+    };
+    let report = blocking(work).await?.map_err(|error| ask.refuse(error, Target::Object))?;
+    answer::ok(&report)
+}
+
+fn wanted(record: &Record, names: &[String]) -> bool {
+    let named = || {
+        names.iter().any(|name| {
+            record.key() == name.as_str() || record.typed::<gantry_model::Machine>().name == *name
+        })
+    };
+    names.is_empty() || named()
+}
+
+/// The View with the pack, if it may come.
+fn with_pack(view: &View, layer: &Arc<Layer>, clash: Clash) -> Result<View, gantry_model::Error> {
+    let revision = view.revision() + 1;
+    let hidden = layer.objects().filter_map(|object| view.record(object.kind(), object.key()));
+    let edits: Vec<Edit> = match clash {
+        Clash::ReplaceWritable => hidden
+            .filter(|record| !record.read_only())
+            .map(|record| Edit::delete(record.kind(), record.key().clone()))
+            .collect(),
+        Clash::Refuse => Vec::new(),
+    };
+    let (after, _) = view.apply(&edits, revision);
+    let (after, _) = after.put_layer(Arc::clone(layer), revision)?;
+    let mut faults = Vec::new();
+    TemplateRules(Arc::new(Renderer::new())).check_layer(&after, layer, &mut faults);
+    if faults.is_empty() { Ok(after) } else { Err(gantry_model::Error::layer(layer.name(), faults)) }
+}
