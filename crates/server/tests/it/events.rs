@@ -70,6 +70,39 @@ async fn a_reader_who_is_too_late_is_told_the_gap_and_goes_on() {
     assert_eq!((next.key.as_str(), next.revision > until), ("after-the-gap", true));
 }
 
+/// As above, with a reader who registered, then read nothing for a while: every change comes, or a gap says which did not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_reader_who_stalls_misses_nothing_untold() {
+    let server = Server::start().await;
+    let mut events = server.client.events(None).await.unwrap();
+    events.register("profiles.*.*").await.unwrap();
+    // More bytes than the connection and the history hold together.
+    for round in 0..40 {
+        let written = server.core().write::<(), gantry_model::Error>("test", "save", move |tx| {
+            for n in 0..100 {
+                let (name, description) = (format!("p-{round}-{n}"), "x".repeat(8 << 10));
+                tx.save(&gantry_model::Profile { name, description, ..Default::default() })?;
+            }
+            Ok(())
+        });
+        written.await.unwrap();
+    }
+    let mut last = 0;
+    let gap = loop {
+        let event = events.next().await.unwrap();
+        if event.r#type == "gap" {
+            break event;
+        }
+        assert!(event.revision == last || event.revision == last + 1 || last == 0, "a hole after {last}");
+        assert_ne!(event.key, "p-39-99", "all was held for a reader who did not read");
+        last = event.revision;
+    };
+    assert_eq!(gap.object["After"], last, "the gap begins where the reader was");
+    server.create("profiles", json!({ "Name": "after-the-gap" })).await;
+    let next = events.next().await.unwrap();
+    assert_eq!((next.key.as_str(), next.revision), ("after-the-gap", gap.revision + 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn posted_events_and_log_lines_reach_who_registered() {
     let server = Server::start().await;
