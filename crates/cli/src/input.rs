@@ -13,8 +13,12 @@ pub(crate) async fn value(argument: &str) -> Result<Value, Error> {
     })
 }
 
-/// A value that is typed on the command line: JSON or YAML; what is neither is a plain string.
+/// A value that is typed on the command line: JSON or YAML; what is neither is a plain string, unless it begins as an object or
+/// a list.
 pub(crate) async fn scalar(argument: &str) -> Result<Value, Error> {
+    if argument.trim_start().starts_with(['{', '[']) {
+        return value(argument).await;
+    }
     let text = text(argument).await?;
     Ok(parse(&text).unwrap_or(Value::String(text)))
 }
@@ -86,5 +90,9 @@ mod tests {
         assert_eq!(scalar("hello").await.unwrap(), json!("hello"));
         assert_eq!(scalar("5").await.unwrap(), json!(5));
         assert_eq!(scalar("true").await.unwrap(), json!(true));
+        let broken = scalar("{\"Name\": \"x\"").await.unwrap_err().to_string();
+        assert!(broken.contains("is neither JSON nor YAML"), "{broken}");
+        // A template is text.
+        assert_eq!(scalar("x {{ .Param }}").await.unwrap(), json!("x {{ .Param }}"));
     }
 }

@@ -36,6 +36,7 @@ const COLUMNS: &[&str] = &[
     "ActiveEnd",
     "ExpireTime",
     "Machine",
+    "StartTime",
     "Task",
     "Stages",
     "Stage",

@@ -126,7 +126,7 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
 fn reuse(folder: PathBuf, name: &str) -> Result<PathBuf> {
     let kept = Record::read(&folder).is_some_and(|record| !record.guardian.is_alive());
     if !kept {
-        let right = format!("a name that is free, or end that lab first: gantry lab down {name}");
+        let right = format!("a name that is free, or end that lab first: gantry lab down --lab {name}");
         return Err(Error::Invalid { field: "lab name", value: name.to_owned(), right });
     }
     let renew = || {
@@ -275,7 +275,7 @@ mod tests {
         let root = Root::new();
         root.lab("busy", |_| ());
         let text = create(&root.0, "busy").unwrap_err().to_string();
-        assert!(text.contains("gantry lab down busy"), "{text}");
+        assert!(text.contains("gantry lab down --lab busy"), "{text}");
         let kept = root.lab("kept", |record| (record.guardian, record.files) = (dead(), Files::Keep));
         fs::write(kept.join("old"), "").unwrap();
         assert_eq!(create(&root.0, "kept").unwrap(), kept);
