@@ -383,12 +383,11 @@ fn hex_escape<'p>(start: &'p str, after: &'p str) -> Result<(char, &'p str), Fau
         };
     }
     let mut rest = &after[c.len_utf8()..];
-    let Some(high) = c.to_digit(16) else { return bad(rest) };
-    let Some(c) = rest.chars().next() else { return bad(rest) };
-    rest = &rest[c.len_utf8()..];
-    match c.to_digit(16) {
-        Some(low) => Ok((char::from(high as u8 * 16 + low as u8), rest)),
-        None => bad(rest),
+    let Some(second) = rest.chars().next() else { return bad(rest) };
+    rest = &rest[second.len_utf8()..];
+    match (c.to_digit(16), second.to_digit(16)) {
+        (Some(high), Some(low)) => Ok((char::from(high as u8 * 16 + low as u8), rest)),
+        _ => bad(rest),
     }
 }
 

@@ -58,13 +58,7 @@ pub(super) static ROWS: &[Row] = &[
     row("mustSlice", LIST_ITEMS, slice, "mustSlice LIST [FROM [TO]]", "Another name of slice."),
     row("concat", ITEMS, concat, "concat LIST...", "The elements of all lists in one."),
     row("sortAlpha", LIST, sort_alpha, "sortAlpha LIST", "The elements as text, sorted."),
-    row(
-        "toStrings",
-        LIST,
-        |s, a| Ok(Value::strings(texts(s, &a[0])?)),
-        "toStrings LIST",
-        "The elements as text.",
-    ),
+    row("toStrings", LIST, to_strings, "toStrings LIST", "The elements as text."),
     row(
         "join",
         Signature::exact(&[STR, ANY]),
@@ -237,9 +231,20 @@ fn concat(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     Ok(if items.is_empty() { List::nil(Elem::Any).into() } else { grown(items) })
 }
 
+/// A list of strings is given as it is, nil included.
+fn to_strings(scope: &mut Scope<'_>, args: &[Value]) -> Result {
+    match &args[0] {
+        Value::List(list) if list.elem() == Elem::String => Ok(args[0].clone()),
+        value => Ok(Value::strings(texts(scope, value)?)),
+    }
+}
+
 fn sort_alpha(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     if !matches!(args[0], Value::List(_)) {
         return Ok(Value::strings([super::args::text(scope, &args[0])?]));
+    }
+    if matches!(&args[0], Value::List(list) if list.is_nil() && list.elem() == Elem::String) {
+        return Ok(args[0].clone());
     }
     let mut texts = texts(scope, &args[0])?;
     texts.sort();
