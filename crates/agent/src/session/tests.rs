@@ -176,6 +176,7 @@ enum Mishap {
 
 /// The agent's side and the network between.
 struct Lab {
+    settings: Settings,
     world: World,
     session: Session,
     saved: Journal,
@@ -193,7 +194,23 @@ impl Lab {
     fn new(world: World, mut mishaps: Vec<Mishap>) -> Self {
         mishaps.reverse();
         let session = Session::new(settings(), Journal::default(), "boot0");
-        Self { world, session, saved: Journal::default(), boot: 0, mishaps, effects: Vec::new(), off: false }
+        Self {
+            settings: settings(),
+            world,
+            session,
+            saved: Journal::default(),
+            boot: 0,
+            mishaps,
+            effects: Vec::new(),
+            off: false,
+        }
+    }
+
+    /// With an agent that is told this.
+    fn told(mut self, settings: Settings) -> Self {
+        self.session = Session::new(settings.clone(), Journal::default(), "boot0");
+        self.settings = settings;
+        self
     }
 
     /// Runs until the session waits with nothing to do; fails after too many steps.
@@ -275,7 +292,7 @@ impl Lab {
 
     fn restart(&mut self) -> Input {
         self.effects.push("restart".into());
-        self.session = Session::new(settings(), self.saved.clone(), &format!("boot{}", self.boot));
+        self.session = Session::new(self.settings.clone(), self.saved.clone(), &format!("boot{}", self.boot));
         Input::Start
     }
 
@@ -483,8 +500,7 @@ fn fetching(uuid: &str) -> Settings {
 
 #[test]
 fn key_and_token_are_fetched_first() {
-    let mut lab = Lab::new(World::new(&[]), Vec::new());
-    lab.session = Session::new(fetching(""), Journal::default(), "b");
+    let mut lab = Lab::new(World::new(&[]), Vec::new()).told(fetching(""));
     lab.run();
     let expected =
         "credentials, whoami, search, create node, whoami, machine, token, publish, check in, watch";
@@ -493,8 +509,7 @@ fn key_and_token_are_fetched_first() {
         expected.replace("check in, watch", "check in, newjob, machine, watch")
     );
 
-    let mut lab = Lab::new(World { exists: true, ..World::new(&[]) }, Vec::new());
-    lab.session = Session::new(fetching("m"), Journal::default(), "b");
+    let mut lab = Lab::new(World { exists: true, ..World::new(&[]) }, Vec::new()).told(fetching("m"));
     lab.run();
     assert!(lab.effects.join(", ").starts_with("credentials, machine, token, publish"), "{:?}", lab.effects);
 }
@@ -609,8 +624,7 @@ fn contexts_and_oneshot() {
         check(world, &[], "whoami, search, create node, whoami, machine, token, publish, check in, watch");
     assert_eq!(lab.world.log, Vec::<String>::new());
     let settings = Settings { oneshot: true, ..settings() };
-    let mut lab = Lab::new(World::new(&[]), Vec::new());
-    lab.session = Session::new(settings, Journal::default(), "b");
+    let mut lab = Lab::new(World::new(&[]), Vec::new()).told(settings);
     lab.run();
     assert_eq!(lab.effects.last().map(String::as_str), Some("exit"));
 }
@@ -643,10 +657,18 @@ proptest! {
 
     /// The three rules, whatever goes wrong: `World::begin` checks the first at every run.
     #[test]
-    fn every_task_finishes_exactly_once(all in prop::collection::vec(outcomes(), 1..5), mishaps in prop::collection::vec(mishap(), 0..120)) {
+    fn every_task_finishes_exactly_once(
+        all in prop::collection::vec(outcomes(), 1..5),
+        mishaps in prop::collection::vec(mishap(), 0..120),
+        (fetches, other_boot_env) in (any::<bool>(), any::<bool>()),
+    ) {
         let names: Vec<String> = (0..all.len()).map(|n| format!("task{n}")).collect();
-        let tasks: Vec<(&str, &[Outcome])> = names.iter().map(String::as_str).zip(all.iter().map(Vec::as_slice)).collect();
-        let mut lab = Lab::new(World::new(&tasks), mishaps);
+        let mut tasks: Vec<(&str, &[Outcome])> = names.iter().map(String::as_str).zip(all.iter().map(Vec::as_slice)).collect();
+        if other_boot_env {
+            tasks.insert(all.len() / 2, ("bootenv:other", DONE));
+        }
+        let told = if fetches { fetching("") } else { settings() };
+        let mut lab = Lab::new(World::new(&tasks), mishaps).told(told);
         lab.run();
         prop_assert!(lab.world.machine.workflow_complete, "stuck: {:?}\n{}", lab.world.machine, lab.effects.join(", "));
         let finished: Vec<&String> = lab.world.log.iter().filter(|line| line.contains("=finished")).collect();
