@@ -247,11 +247,9 @@ fn for_samples<'a>(
     let view = &check::furnished(view);
     let mut rendered = 0;
     for layer in layers {
-        let tally = check::render_layer(view, layer);
-        rendered += tally.rendered + tally.failed();
-        for (reason, places) in tally.failures {
-            lines.extend(places.into_iter().map(|place| format!("{}: {place}: {reason}", layer.name())));
-        }
+        let report = check::samples(view, layer, Limits::default());
+        rendered += report.rendered;
+        lines.extend(report.findings.iter().map(ToString::to_string));
     }
     rendered
 }

@@ -74,8 +74,24 @@ pub fn furnished(view: &View) -> View {
 /// asks for and that nothing sets gets a sample value, too.
 #[must_use]
 pub fn render_layer(view: &View, layer: &Layer) -> Tally {
-    let (renderer, world) = (Renderer::new(), World::default());
     let mut tally = Tally::default();
+    tally.given = sampled(view, layer, &mut |_, render| tally.add(render));
+    tally
+}
+
+/// The same as a report: each failure with line, column and the parameter that was read last.
+#[must_use]
+pub fn samples(view: &View, layer: &Layer, limits: Limits) -> Report {
+    let mut report = Report::default();
+    sampled(view, layer, &mut |machine, render| report.note(view, Some(machine), render, limits));
+    report.findings.sort();
+    report
+}
+
+/// Calls `each` with every render of the layer's objects; answers which parameters got sample values.
+fn sampled(view: &View, layer: &Layer, each: &mut dyn FnMut(&Machine, Render)) -> BTreeSet<String> {
+    let (renderer, world) = (Renderer::new(), World::default());
+    let mut given = BTreeSet::new();
     for object in layer.objects().filter(|object| OWNERS.contains(&object.kind())) {
         let Some(record) = view.record(object.kind(), object.key()) else { continue };
         let mut machine = sample(view, record);
@@ -85,17 +101,17 @@ pub fn render_layer(view: &View, layer: &Layer) -> Tally {
             renderer.survey_object(view, record, &shared, &world, &mut |render| renders.push(render));
             let wanted = wanted(&renders);
             if wanted.is_empty() || round == ROUNDS {
-                renders.into_iter().for_each(|render| tally.add(render));
+                renders.into_iter().for_each(|render| each(&shared, render));
                 break;
             }
             for name in wanted {
                 let value = sample_value(view, &name);
-                tally.given.insert(name.clone());
-                machine.params.insert(name, value);
+                machine.params.insert(name.clone(), value);
+                given.insert(name);
             }
         }
     }
-    tally
+    given
 }
 
 /// A template asks for its parameters one after another.

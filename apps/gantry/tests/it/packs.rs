@@ -160,6 +160,12 @@ fn packs_are_bundled_converted_documented_and_checked_without_a_server() {
     let ran = gantry(&["content", "check", &at("p")]);
     assert_eq!(ran.status, 1);
     assert!(ran.out.contains("mine/tasks/bad.yaml:6: tasks/bad: Templates/0/Contents: "), "{}", ran.out);
+    let text = "Name: bad\nTemplates:\n  - Name: x\n    Contents: |\n      fine\n      {{ range .Param \"word\" }}{{ end }}\n";
+    write(folder.path(), &[("p/tasks/bad.yaml", text)]);
+    let ran = gantry(&["content", "check", &at("p")]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains("mine: tasks/bad: x:2:"), "{}", ran.out);
+    assert!(ran.out.contains("range can't iterate over sample [parameter word (machine)]"), "{}", ran.out);
 }
 
 #[test]
