@@ -5,6 +5,7 @@
 
 use super::exit::Outcome;
 use crate::secret::Secret;
+use crate::wire::Machine;
 use serde::{Deserialize, Serialize};
 
 /// The memory of a session.
@@ -39,6 +40,34 @@ pub enum Run {
     Ended(String, Outcome),
     /// The machine was about to restart or switch off.
     Leaving(Power),
+    /// The stage map said `Stop`: no job in this boot until an operator changes something of this.
+    Stopped(Box<Stand>),
+}
+
+/// Where a machine stands, as far as operators put it there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stand {
+    workflow: String,
+    stage: String,
+    boot_env: String,
+    tasks: Vec<String>,
+    current_task: i64,
+    runnable: bool,
+}
+
+impl Stand {
+    /// Where `machine` stands.
+    pub fn of(machine: &Machine) -> Self {
+        Self {
+            workflow: machine.workflow.clone(),
+            stage: machine.stage.clone(),
+            boot_env: machine.boot_env.clone(),
+            tasks: machine.tasks.clone(),
+            current_task: machine.current_task,
+            runnable: machine.runnable,
+        }
+    }
 }
 
 /// How the machine leaves.
@@ -62,7 +91,7 @@ impl Journal {
         self.run = match self.run {
             // The machine has been off meanwhile: only the result is left to tell.
             Run::Ended(job, outcome) => Run::Ended(job, outcome.already_left()),
-            Run::Idle | Run::Running(_) | Run::Leaving(_) => Run::Idle,
+            Run::Idle | Run::Running(_) | Run::Leaving(_) | Run::Stopped(_) => Run::Idle,
         };
         self
     }

@@ -1,7 +1,7 @@
 //! The transitions of the session.
 
 use super::exit::{After, Outcome};
-use super::journal::{Journal, Power, Run};
+use super::journal::{Journal, Power, Run, Stand};
 use super::{Call, Effect, Input, Milestone, NextStage, Plan, Reply, Settings};
 use crate::http::Fault;
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ pub struct Session {
     /// Refused rounds in a row.
     refused: u32,
     stopping: bool,
-    /// The stage of which is known that no other follows.
+    /// The stage of which is known that no other follows; forgotten when a watch ends, for the map may be another by then.
     last_stage: Option<String>,
 }
 
@@ -168,10 +168,14 @@ impl Session {
             }
             Input::Changed(machine) if phase == Phase::Watch => {
                 self.lost = 0;
+                self.last_stage = None;
                 self.machine = machine;
                 self.decide(false)
             }
-            Input::Quiet if phase == Phase::Watch => self.enter(Phase::Refresh { asked: false }),
+            Input::Quiet if phase == Phase::Watch => {
+                self.last_stage = None;
+                self.enter(Phase::Refresh { asked: false })
+            }
             Input::Executed(outcome) => match phase {
                 Phase::Execute { job } => self.executed(job.uuid, outcome),
                 other => self.ignore(other),
@@ -190,10 +194,12 @@ impl Session {
             return self.leave_now(power);
         }
         let identity = self.identity();
-        let next = match self.journal.uuid.is_empty() {
-            _ if self.settings.fetches && self.journal.token.is_empty() => Phase::Credentials,
-            true => Phase::Whoami { created: false },
-            false => Phase::Greet,
+        let next = if self.settings.fetches && self.journal.token.is_empty() {
+            Phase::Credentials
+        } else if self.journal.uuid.is_empty() {
+            Phase::Whoami { created: false }
+        } else {
+            Phase::Greet
         };
         self.enter_after(vec![identity], next)
     }
@@ -398,7 +404,7 @@ impl Session {
         if let Run::Ended(job, outcome) = self.journal.run.clone() {
             return self.enter_after(effects, Phase::Flush { job, outcome });
         }
-        if self.machine.last_job().is_some() {
+        if self.machine.last_job().is_some() && !self.is_stopped() {
             return self.enter_after(effects, Phase::Inspect);
         }
         let rest = self.introduce();
@@ -425,7 +431,9 @@ impl Session {
 
     /// Says hello once per boot, then works.
     fn introduce(&mut self) -> Vec<Effect> {
-        self.journal.run = Run::Idle;
+        if !self.is_stopped() {
+            self.journal.run = Run::Idle;
+        }
         if self.journal.checked_in {
             let save = self.save();
             return std::iter::once(save).chain(self.decide(false)).collect();
@@ -445,6 +453,14 @@ impl Session {
 
     /// What next, given the machine as it is. `spent`: the server just had nothing for exactly this state.
     fn decide(&mut self, spent: bool) -> Vec<Effect> {
+        if let Run::Stopped(stand) = &self.journal.run {
+            if **stand == Stand::of(&self.machine) {
+                return self.pause();
+            }
+            self.journal.run = Run::Idle;
+            let effects = vec![self.save(), Effect::Say("takes jobs again".into())];
+            return effects.into_iter().chain(self.decide(false)).collect();
+        }
         let own = self.settings.context.is_empty();
         if own && self.machine.boot_env != self.journal.boot_env {
             let text = format!(
@@ -462,10 +478,19 @@ impl Session {
         if ready && own && self.is_at_stage_end() {
             return self.enter(Phase::NextStage);
         }
+        self.pause()
+    }
+
+    /// Nothing to do until the machine changes.
+    fn pause(&mut self) -> Vec<Effect> {
         if self.settings.oneshot {
             return self.over(Vec::new());
         }
         self.enter(Phase::Watch)
+    }
+
+    fn is_stopped(&self) -> bool {
+        matches!(self.journal.run, Run::Stopped(_))
     }
 
     /// No workflow leads on, no task is left, and the map has not been asked about this stage.
@@ -493,7 +518,11 @@ impl Session {
         self.machine = machine;
         match then {
             After::Continue => self.decide(false),
-            After::Stop => self.over(vec![Effect::Say("takes no more jobs".into())]),
+            After::Stop => {
+                // The machine stays runnable, and whoever supervises the agent starts it again: it must know.
+                self.journal.run = Run::Stopped(Box::new(Stand::of(&self.machine)));
+                self.over(vec![Effect::Say("takes no more jobs".into())])
+            }
             After::Reboot => self.change_boot_env(),
             After::PowerOff => self.leave(Power::PowerOff),
         }
@@ -634,7 +663,9 @@ impl Session {
 
     /// Ends with nothing left to report.
     fn over(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
-        self.journal.run = Run::Idle;
+        if !self.is_stopped() {
+            self.journal.run = Run::Idle;
+        }
         self.phase = Phase::Over;
         effects.extend([self.save(), Effect::Exit]);
         effects
@@ -755,8 +786,10 @@ impl Session {
             Phase::Confirm { job, outcome } => self.confirmed(&job, outcome, None),
             Phase::Disarm => self.prepare_leave(),
             Phase::LoadKernel => self.leave(Power::Reboot),
+            Phase::NextStage if unauthorised => self.lost_again(&format!("change-stage/map: {text}")),
+            // Whatever is wrong with the map, somebody mends it, and then the machine goes on.
             Phase::NextStage => {
-                let rest = self.stage_told(None);
+                let rest = self.rest();
                 std::iter::once(Effect::Say(format!("change-stage/map: {text}"))).chain(rest).collect()
             }
             Phase::Request

@@ -575,6 +575,107 @@ fn stages_follow_each_other_by_the_map() {
     assert_eq!(tail(&[("one", "one", After::Reboot)]), "after one?, watch", "a stage cannot follow itself");
 }
 
+/// Starts the session again in the same boot and runs it; what it asks and does.
+fn started_again(lab: &mut Lab) -> String {
+    let before = lab.effects.len();
+    lab.restart();
+    lab.run();
+    lab.effects[before..].join(", ")
+}
+
+#[test]
+fn an_agent_that_was_stopped_by_the_map_takes_no_jobs_when_it_is_started_again() {
+    let mut lab =
+        at_stage_end("discovery", &[("one", "two", After::Stop), ("two", "three", After::Continue)]);
+    assert!(lab.world.machine.runnable);
+    for _ in 0..2 {
+        assert_eq!(started_again(&mut lab), "restart, machine, watch");
+    }
+    // What the server finds out by itself does not count, what an operator changes does.
+    lab.world.machine.available = false;
+    assert_eq!(started_again(&mut lab), "restart, machine, watch");
+    lab.world.machine.available = true;
+    lab.world.machine.workflow = "w".into();
+    lab.world.machine.workflow_complete = false;
+    assert_eq!(started_again(&mut lab), "restart, machine, newjob, machine, watch");
+    assert_eq!(lab.saved.run, Run::Idle);
+}
+
+#[test]
+fn a_stop_by_the_map_ends_with_the_boot() {
+    let mut lab =
+        at_stage_end("discovery", &[("one", "two", After::Stop), ("two", "three", After::Continue)]);
+    lab.boot += 1;
+    let again = started_again(&mut lab);
+    assert!(again.ends_with("check in, after two?, stage three, after three?, watch"), "{again}");
+}
+
+#[test]
+fn a_stopped_machine_goes_on_when_it_is_made_runnable_again() {
+    let mut lab =
+        at_stage_end("discovery", &[("one", "two", After::Stop), ("two", "three", After::Continue)]);
+    started_again(&mut lab);
+    let before = lab.effects.len();
+    for runnable in [false, true] {
+        lab.world.machine.runnable = runnable;
+        let mut input = Some(Input::Changed(lab.world.machine.clone()));
+        while let Some(next) = input {
+            let effects = lab.session.step(next);
+            input = lab.perform(effects);
+        }
+    }
+    assert_eq!(lab.effects[before..].join(", "), "watch, after two?, stage three, after three?, watch");
+}
+
+/// A session that has just asked for the stage that follows.
+fn asking_the_map() -> Session {
+    let journal = Journal {
+        boot_id: "b".into(),
+        uuid: "m".into(),
+        token: Secret::new("t"),
+        renewed: true,
+        checked_in: true,
+        boot_env: "discovery".into(),
+        ..Journal::default()
+    };
+    let mut session = Session::new(settings(), journal, "b");
+    session.step(Input::Start);
+    let machine = at_stage_end("discovery", &[]).world.machine;
+    let effects = session.step(Input::Answered(Reply::Machine(Box::new(machine))));
+    assert!(matches!(effects.last(), Some(Effect::Call(Call::NextStage { .. }))), "{effects:?}");
+    session
+}
+
+#[test]
+fn a_map_that_cannot_be_read_now_is_asked_again() {
+    let refused = |code| Fault::Refused(Refusal { code, ..Refusal::default() });
+    for fault in [refused(500), refused(503), refused(404), Fault::Nonsense("entry a:Fly".into())] {
+        let mut session = asking_the_map();
+        let effects = session.step(Input::Failed(fault.clone()));
+        assert!(matches!(effects.last(), Some(Effect::Sleep(_))), "{fault}: {effects:?}");
+        assert_eq!(session.step(Input::Woken), vec![Effect::Call(Call::Machine)], "{fault}");
+    }
+    for code in [401, 403] {
+        let mut session = asking_the_map();
+        session.step(Input::Failed(refused(code)));
+        assert_eq!(session.step(Input::Woken), vec![Effect::Call(Call::Whoami)], "{code}");
+    }
+}
+
+#[test]
+fn a_corrected_map_is_asked_when_the_watch_wakes() {
+    let mut lab = at_stage_end("discovery", &[]);
+    let two = NextStage { stage: "two".into(), then: After::Continue };
+    lab.world.stages.insert("one".into(), two);
+    let before = lab.effects.len();
+    let mut input = Some(Input::Quiet);
+    while let Some(next) = input {
+        let effects = lab.session.step(next);
+        input = lab.perform(effects);
+    }
+    assert_eq!(lab.effects[before..].join(", "), "machine, after one?, stage two, after two?, watch");
+}
+
 #[test]
 fn an_installer_never_restarts_by_the_map() {
     let lab = at_stage_end("debian-install", &[("one", "local", After::Reboot)]);
