@@ -27,7 +27,7 @@ usage:
   gantry-agent run [--config FILE] [--state DIR]  take jobs; configuration from /etc/gantry/agent.json or RS_ENDPOINT, RS_TOKEN, RS_UUID
   gantry-agent deploy --spec FILE         write an image to a disk as the JSON file says; - is standard input
   gantry-agent disks                      list the disks that deploy sees
-  gantry-agent kexec KERNEL INITRD CMDLINE  load a kernel; the next restart jumps into it
+  gantry-agent kexec KERNEL INITRD CMDLINE  load a kernel; the next restart jumps into it, but for a change to a boot environment other than local
   gantry-agent inventory                  print the hardware as JSON
   gantry-agent version                    print the version
 

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::path::Path;
 
 /// `kexec_file_load` has no constant in libc for every target.
@@ -104,6 +104,30 @@ pub fn kexec_file_load(kernel: &File, initrd: Option<&File>, cmdline: &str) -> i
         )
     };
     check(result).map(drop)
+}
+
+/// Forgets the kernel that was loaded for [`End::Kexec`].
+pub fn kexec_unload() -> io::Result<()> {
+    const UNLOAD: libc::c_long = 1;
+    let (none, nothing): (libc::c_long, libc::c_long) = (-1, 0);
+    // SAFETY: with this flag the kernel looks at no other argument.
+    let result = unsafe {
+        libc::syscall(KEXEC_FILE_LOAD, none, none, nothing, std::ptr::null::<libc::c_char>(), UNLOAD)
+    };
+    check(result).map(drop)
+}
+
+/// A file in memory, without a name that others could know (memfd_create(2)).
+pub fn memory_file() -> io::Result<File> {
+    // SAFETY: the name is a static NUL-terminated text.
+    let fd = check(unsafe { libc::memfd_create(c"gantry".as_ptr(), libc::MFD_CLOEXEC) }.into())?;
+    // SAFETY: the descriptor is new and nobody else's; it fits, for the call returned an int.
+    Ok(unsafe { File::from_raw_fd(fd as RawFd) })
+}
+
+/// The same file from its beginning, for reading. The system loads no kernel that somebody may still write to: close `file`.
+pub fn read_only(file: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Loads a kernel module from a file; `compressed` asks the kernel to unpack it.
@@ -260,4 +284,21 @@ pub fn device_of(path: &Path) -> io::Result<u64> {
 /// Major and minor of a device number.
 pub fn major_minor(device: u64) -> (u32, u32) {
     (libc::major(device) as u32, libc::minor(device) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn a_file_in_memory_is_read_from_its_beginning_and_not_written() {
+        let mut file = memory_file().expect("memory");
+        file.write_all(b"kernel").expect("write");
+        let mut file = read_only(&file).expect("open");
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "kernel");
+        assert!(file.write_all(b"x").is_err());
+    }
 }

@@ -196,9 +196,14 @@ pub fn fetch(url: &str, pin: Option<[u8; 32]>, limit: u64) -> Result<Vec<u8>, Fa
     Ok(bytes)
 }
 
-/// Copies a file at any address to a writer, without a token.
-pub fn copy(url: &str, pin: Option<[u8; 32]>, out: &mut dyn Write) -> Result<u64, Fault> {
-    std::io::copy(&mut body_of(url, pin)?, out).map_err(|e| Fault::Transport(format!("GET {url}: {e}")))
+/// Copies a file at any address, of at most `limit` bytes, to a writer, without a token. Returns its length.
+pub fn copy(url: &str, pin: Option<[u8; 32]>, limit: u64, out: &mut dyn Write) -> Result<u64, Fault> {
+    let mut body = body_of(url, pin)?.take(limit.saturating_add(1));
+    let count = std::io::copy(&mut body, out).map_err(|e| Fault::Transport(format!("GET {url}: {e}")))?;
+    if count > limit {
+        return Err(Fault::Nonsense(format!("GET {url}: more than {limit} bytes")));
+    }
+    Ok(count)
 }
 
 fn body_of(url: &str, pin: Option<[u8; 32]>) -> Result<impl Read + use<>, Fault> {

@@ -12,6 +12,13 @@ use crate::deploy::inside::Root;
 use crate::sys;
 use std::fs::{self, File};
 use std::io;
+use std::path::Path;
+
+/// The boot environment whose machines start from their own disk; what a task loads is meant for it.
+pub const LOCAL: &str = "local";
+/// Where it is written for which boot environment a kernel was loaded: on a tmpfs, so that it dies with the boot, as the
+/// loaded kernel does.
+pub const NOTE: &str = "/run/gantry/kexec-for";
 
 /// A kernel to start, as paths of the system it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +42,7 @@ pub fn find(root: &Root, root_arg: &str) -> Option<Entry> {
         .or_else(|| newest(root, root_arg))
 }
 
-/// Loads it, with `append` behind its command line.
+/// Loads it, with `append` behind its command line, for the change to [`LOCAL`].
 pub fn load(root: &Root, entry: &Entry, append: &str) -> io::Result<()> {
     let kernel = File::open(root.resolve(&entry.kernel)?)?;
     let cmdline = [entry.cmdline.trim(), append.trim()].join(" ").trim().to_owned();
@@ -44,19 +51,29 @@ pub fn load(root: &Root, entry: &Entry, append: &str) -> io::Result<()> {
         [one] => Some(File::open(root.resolve(one)?)?),
         several => Some(joined(root, several)?),
     };
-    sys::kexec_file_load(&kernel, initrd.as_ref(), &cmdline)
+    sys::kexec_file_load(&kernel, initrd.as_ref(), &cmdline)?;
+    note(Path::new(NOTE), LOCAL)
+}
+
+/// Remembers for which boot environment a kernel was loaded.
+pub fn note(place: &Path, boot_env: &str) -> io::Result<()> {
+    fs::create_dir_all(place.parent().unwrap_or(place))?;
+    fs::write(place, boot_env)
+}
+
+/// For which boot environment the loaded kernel is; what nobody noted was loaded by a task's own tools, for [`LOCAL`].
+pub fn noted(place: &Path) -> String {
+    let text = fs::read_to_string(place).unwrap_or_default();
+    if text.is_empty() { LOCAL.to_owned() } else { text }
 }
 
 /// The kernel unpacks archives one behind the other, so several RAM disks are one.
 fn joined(root: &Root, paths: &[String]) -> io::Result<File> {
-    let place = std::env::temp_dir().join(format!("gantry-initrd-{}", std::process::id()));
-    let mut out = File::create(&place)?;
+    let mut out = sys::memory_file()?;
     for path in paths {
         io::copy(&mut File::open(root.resolve(path)?)?, &mut out)?;
     }
-    let file = File::open(&place)?;
-    fs::remove_file(&place)?;
-    Ok(file)
+    sys::read_only(&out)
 }
 
 /// The newest `vmlinuz-*` with its RAM disk.
@@ -153,6 +170,15 @@ mod tests {
             ("/boot/vmlinuz-1", ""),
         ]);
         assert_eq!(find(&root, "LABEL=r").expect("entry").origin, "newest kernel");
+    }
+
+    #[test]
+    fn a_loaded_kernel_is_for_the_disk_unless_noted_otherwise() {
+        let dir = TempDir::new();
+        let place = dir.path().join("run/kexec-for");
+        assert_eq!(noted(&place), LOCAL);
+        note(&place, "rescue").expect("note");
+        assert_eq!(noted(&place), "rescue");
     }
 
     #[test]

@@ -20,7 +20,7 @@ const CLOCK_TOLERANCE: i64 = 60;
 pub fn perform(config: &Config, client: &Client, uuid: &str, call: &Call) -> Result<Reply, Fault> {
     match call {
         Call::Credentials => credentials::fetch(config),
-        Call::Whoami => whoami(config, client),
+        Call::Whoami => whoami(config, client, uuid),
         Call::Search => search(config, client),
         Call::Create { name } => create(config, client, name),
         Call::Machine => {
@@ -97,9 +97,16 @@ fn facts(config: &Config) -> Facts {
     inventory::facts(&config.root, &config.endpoint.url)
 }
 
-fn whoami(config: &Config, client: &Client) -> Result<Reply, Fault> {
+/// The key that we were told, or else have by now, outweighs the hardware.
+fn whoami(config: &Config, client: &Client, uuid: &str) -> Result<Reply, Fault> {
     let facts = facts(config);
-    let question = Whoami { fingerprint: facts.fingerprint, mac_addrs: facts.macs, ..Whoami::default() };
+    let told = &config.settings.uuid;
+    let question = Whoami {
+        fingerprint: facts.fingerprint,
+        mac_addrs: facts.macs,
+        on_disk_uuid: if told.is_empty() { uuid.to_owned() } else { told.clone() },
+        ..Whoami::default()
+    };
     let body = serde_json::to_value(&question).map_err(|e| Fault::Nonsense(e.to_string()))?;
     let answer = client.json("POST", "whoami", Some(&body))?;
     Ok(Reply::Whoami(decode("whoami", answer.body)?))

@@ -1,18 +1,24 @@
 //! Entering the next boot environment without the firmware: its kernel is fetched and loaded, so that the restart
 //! that follows is a jump (engine.md §5.7). Whatever is missing (leave by `kexec-ok`, a file `machines/<uuid>/kexec`, the
-//! card to boot from) makes it an ordinary restart; UEFI firmware is then told when the disk is meant.
+//! card to boot from) makes it an ordinary restart; UEFI firmware is then told when the disk is meant. A kernel that was
+//! loaded before for another environment is dropped.
+//!
+//! Where the server's certificate is known, and in an installed system always, recipe and files come over TLS only:
+//! whoever sends the kernel owns the machine.
 
 use super::{Config, Mode, power, say};
 use crate::deploy::efi;
 use crate::http::{self, Client, Fault};
+use crate::kexec::{self, LOCAL};
 use crate::sys;
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
 /// The recipe is a few lines.
 const RECIPE: u64 = 64 << 10;
+/// A kernel, or all of its initrds together, in bytes: they are held in memory.
+const LARGEST: u64 = 1 << 30;
 /// Where files of machines are, if the server does not say.
 const FILE_PORT: u64 = 8091;
 
@@ -24,17 +30,21 @@ struct Recipe {
     params: String,
 }
 
-/// The boot environment whose machines start from their own disk.
-const LOCAL: &str = "local";
-
 /// Prepares the restart into `boot_env`: by its kernel, or else by the firmware. Says what came of it where there was
 /// something to try.
 pub(super) fn prepare(config: &Config, client: &Client, uuid: &str, boot_env: &str) {
     if power::kexec_loaded() {
-        return;
+        let meant = kexec::noted(Path::new(kexec::NOTE));
+        if meant == boot_env {
+            return;
+        }
+        say(&format!("kexec: the loaded kernel is for {meant}, not for {boot_env}; dropping it"));
+        if let Err(error) = sys::kexec_unload() {
+            say(&format!("kexec: the loaded kernel cannot be dropped: {error}"));
+        }
     }
     if is_allowed(client, uuid) {
-        load(config, client, uuid);
+        load(config, client, uuid, boot_env);
     }
     if boot_env == LOCAL && config.mode == Mode::Discovery && !power::kexec_loaded() && efi::is_there() {
         match efi::boot_next() {
@@ -45,9 +55,14 @@ pub(super) fn prepare(config: &Config, client: &Client, uuid: &str, boot_env: &s
     }
 }
 
-fn load(config: &Config, client: &Client, uuid: &str) {
+fn load(config: &Config, client: &Client, uuid: &str, boot_env: &str) {
     match try_load(config, client, uuid) {
-        Ok(Some(kernel)) => say(&format!("kexec: loaded {kernel}")),
+        Ok(Some(kernel)) => {
+            say(&format!("kexec: loaded {kernel}"));
+            if let Err(error) = kexec::note(Path::new(kexec::NOTE), boot_env) {
+                say(&format!("{}: {error}", kexec::NOTE));
+            }
+        }
         Ok(None) => {}
         Err(text) => say(&format!("kexec: {text}; restarting by the firmware")),
     }
@@ -61,7 +76,8 @@ fn is_allowed(client: &Client, uuid: &str) -> bool {
 /// `None`: the boot environment has no recipe.
 fn try_load(config: &Config, client: &Client, uuid: &str) -> Result<Option<String>, String> {
     let pin = config.endpoint.pin;
-    let url = format!("{}/machines/{uuid}/kexec", files_url(client));
+    let files = Files::of(config, client)?;
+    let url = format!("{}/machines/{uuid}/kexec", files.origin());
     let text = match http::fetch(&url, pin, RECIPE) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(Fault::Refused(refusal)) if refusal.code == 404 => return Ok(None),
@@ -72,23 +88,67 @@ fn try_load(config: &Config, client: &Client, uuid: &str) -> Result<Option<Strin
     let card = boot_card(&cmdline)
         .or_else(|| last_card(client, uuid))
         .ok_or("the card to boot from is not known (BOOTIF, last-boot-macaddr)")?;
-    let kernel = download(config, std::slice::from_ref(&recipe.kernel))?;
-    let initrd = match recipe.initrds.is_empty() {
-        true => None,
-        false => Some(download(config, &recipe.initrds)?),
-    };
+    let kernel_url = files.address(&recipe.kernel)?;
+    let initrd_urls: Vec<String> =
+        recipe.initrds.iter().map(|url| files.address(url)).collect::<Result<_, _>>()?;
+    let kernel = download(pin, std::slice::from_ref(&kernel_url))?;
+    let initrd = if initrd_urls.is_empty() { None } else { Some(download(pin, &initrd_urls)?) };
     let cmdline = format!("{} BOOTIF={card}", recipe.params);
     sys::kexec_file_load(&kernel, initrd.as_ref(), &cmdline)
-        .map_err(|error| format!("{}: {error}", recipe.kernel))?;
-    Ok(Some(recipe.kernel))
+        .map_err(|error| format!("{kernel_url}: {error}"))?;
+    Ok(Some(kernel_url))
 }
 
-/// Files are served beside the API, on a port of their own.
-fn files_url(client: &Client) -> String {
-    let info = client.get("info").map(|answer| answer.body).unwrap_or_default();
-    let port = info.get("file_port").and_then(Value::as_u64).unwrap_or(FILE_PORT);
-    let host = http::host(&client.endpoint().url);
-    format!("http://{host}:{port}")
+/// Where the server has its files: beside the API, on ports of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Files {
+    host: String,
+    /// Port of plain HTTP.
+    plain: u64,
+    /// Port of HTTPS, where nothing else will do.
+    secure: Option<u64>,
+}
+
+impl Files {
+    fn of(config: &Config, client: &Client) -> Result<Self, String> {
+        let info = client.get("info").map(|answer| answer.body).unwrap_or_default();
+        let is_secure = config.endpoint.pin.is_some() || config.mode == Mode::Service;
+        Self::from_info(http::host(&client.endpoint().url), &info, is_secure)
+    }
+
+    fn from_info(host: &str, info: &Value, is_secure: bool) -> Result<Self, String> {
+        let port = |name: &str| info.get(name).and_then(Value::as_u64).filter(|port| *port != 0);
+        let secure = port("secure_file_port");
+        if is_secure && secure.is_none() {
+            return Err(
+                "the server names no port for files over TLS, and a kernel is not taken without".into()
+            );
+        }
+        let plain = port("file_port").unwrap_or(FILE_PORT);
+        Ok(Self { host: host.to_owned(), plain, secure: secure.filter(|_| is_secure) })
+    }
+
+    fn origin(&self) -> String {
+        match self.secure {
+            Some(port) => format!("https://{}:{port}", self.host),
+            None => format!("http://{}:{}", self.host, self.plain),
+        }
+    }
+
+    /// How to fetch a file that the recipe names: what is on the server's plain port is on the other one, too.
+    fn address(&self, url: &str) -> Result<String, String> {
+        let Some(secure) = self.secure.filter(|_| !url.starts_with("https://")) else {
+            return Ok(url.to_owned());
+        };
+        let origin = http::origin(url);
+        let path = url.get(origin.len()..).unwrap_or_default();
+        origin
+            .strip_prefix("http://")
+            .and_then(|authority| authority.rsplit_once(':'))
+            .filter(|(_, port)| *port == self.plain.to_string())
+            .map(|(host, _)| format!("https://{host}:{secure}{path}"))
+            .ok_or_else(|| format!("{url}: want https or the server's own port {}", self.plain))
+    }
 }
 
 /// Lines of a word and its value: `kernel URL`, any number of `initrd URL`, `params WORDS…`.
@@ -118,24 +178,14 @@ fn last_card(client: &Client, uuid: &str) -> Option<String> {
     answer.body.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// Files one behind the other, in a file without a name.
-fn download(config: &Config, urls: &[String]) -> Result<File, String> {
-    let place = config.runner_dir.join(format!("kexec-{}", std::process::id()));
-    let mut file = nameless(&place).map_err(|error| format!("{}: {error}", place.display()))?;
+/// Files one behind the other, in memory.
+fn download(pin: Option<[u8; 32]>, urls: &[String]) -> Result<File, String> {
+    let mut file = sys::memory_file().map_err(|error| format!("memory for files: {error}"))?;
+    let mut left = LARGEST;
     for url in urls {
-        http::copy(url, config.endpoint.pin, &mut file).map_err(|fault| format!("{url}: {fault}"))?;
+        left -= http::copy(url, pin, left, &mut file).map_err(|fault| format!("{url}: {fault}"))?;
     }
-    file.seek(SeekFrom::Start(0)).map_err(|error| format!("{}: {error}", place.display()))?;
-    // The kernel refuses files that somebody may still write to.
-    let read_only = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file)));
-    read_only.map_err(|error| format!("{}: {error}", place.display()))
-}
-
-fn nameless(place: &Path) -> io::Result<File> {
-    fs::create_dir_all(place.parent().unwrap_or(place))?;
-    let file = File::options().read(true).write(true).create_new(true).open(place)?;
-    fs::remove_file(place)?;
-    Ok(file)
+    sys::read_only(&file).map_err(|error| format!("memory for files: {error}"))
 }
 
 #[cfg(test)]
@@ -159,5 +209,27 @@ mod tests {
     fn the_card_is_the_one_of_this_boot() {
         assert_eq!(boot_card("a BOOTIF=01-x quiet BOOTIF=01-y\n").as_deref(), Some("01-y"));
         assert_eq!(boot_card("quiet"), None);
+    }
+
+    #[test]
+    fn files_come_over_tls_where_that_is_asked_for() {
+        let info = serde_json::json!({"file_port": 8091, "secure_file_port": 8090});
+        let address = |is_secure: bool, url: &str| Files::from_info("a", &info, is_secure)?.address(url);
+        let same = |url: &str| Ok(url.to_owned());
+        assert_eq!(address(false, "http://a:8091/x/vmlinuz"), same("http://a:8091/x/vmlinuz"));
+        assert_eq!(address(true, "http://a:8091/x/vmlinuz"), same("https://a:8090/x/vmlinuz"));
+        assert_eq!(address(true, "http://[fd77::1]:8091/x"), same("https://[fd77::1]:8090/x"));
+        assert_eq!(address(true, "https://mirror/x"), same("https://mirror/x"));
+        for url in ["http://mirror/x", "http://a:80/x", "ftp://a:8091/x", "a:8091/x", ""] {
+            assert!(address(true, url).is_err_and(|text| text.contains("want https")), "{url}");
+        }
+        assert_eq!(Files::from_info("a", &info, true).map(|files| files.origin()), same("https://a:8090"));
+        assert_eq!(Files::from_info("a", &info, false).map(|files| files.origin()), same("http://a:8091"));
+        let old = serde_json::json!({"file_port": 8091, "secure_file_port": 0});
+        assert!(Files::from_info("a", &old, true).is_err_and(|text| text.contains("over TLS")));
+        assert_eq!(
+            Files::from_info("a", &Value::Null, false).map(|files| files.origin()),
+            same("http://a:8091")
+        );
     }
 }
