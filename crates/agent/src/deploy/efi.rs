@@ -24,12 +24,13 @@ pub fn is_there() -> bool {
     fs::read_dir("/sys/firmware/efi/efivars").is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Replaces our entry by one for the boot loader on `disk`. Returns the loader's path; `None` when the disk has no
-/// EFI system partition.
+/// Replaces our entries by one for the boot loader on `disk`. Returns the loader's path; `None` when the disk has no
+/// EFI system partition. Whatever comes of it, the old entries are gone.
 ///
 /// # Errors
 /// If the partition has no boot loader, or `efibootmgr` fails.
 pub fn add_entry(disk: &Path, parts: &[Partition]) -> io::Result<Option<String>> {
+    remove_entries()?;
     let Some(part) = parts.iter().find(|part| SYSTEM_TYPES.contains(&part.kind.as_str())) else {
         return Ok(None);
     };
@@ -40,12 +41,20 @@ pub fn add_entry(disk: &Path, parts: &[Partition]) -> io::Result<Option<String>>
     let found = loader(place);
     sys::unmount(place, 0)?;
     let found = found.ok_or_else(|| io::Error::other("no boot loader on the EFI system partition"))?;
-    for (number, _) in entries()?.into_iter().filter(|(_, label)| label == LABEL) {
-        tool(&["--bootnum", &number, "--delete-bootnum"])?;
-    }
     let (disk, part) = (disk.display().to_string(), part.number.to_string());
     tool(&["--create-only", "--disk", &disk, "--part", &part, "--label", LABEL, "--loader", &found])?;
     Ok(Some(found))
+}
+
+/// Removes our entries: what they lead to is about to be overwritten.
+///
+/// # Errors
+/// If `efibootmgr` fails.
+pub fn remove_entries() -> io::Result<()> {
+    for (number, _) in entries()?.into_iter().filter(|(_, label)| label == LABEL) {
+        tool(&["--bootnum", &number, "--delete-bootnum"])?;
+    }
+    Ok(())
 }
 
 /// Makes our entry the next one to be booted, once. False when there is none.
@@ -74,7 +83,8 @@ fn parse(text: &str) -> Vec<(String, String)> {
     text.lines().filter_map(entry).collect()
 }
 
-/// The loader that a system has installed for itself, else the one for removable disks; as firmware writes paths.
+/// The loader that a system has installed for itself, else the one for removable disks; as firmware writes paths. A shim
+/// comes before every grub, and that before systemd-boot; of several folders with the same, the first by name counts.
 fn loader(esp: &Path) -> Option<String> {
     let folder = child(esp, "efi")?;
     let own = crate::inventory::names(&esp.join(&folder))
@@ -135,5 +145,9 @@ mod tests {
         assert_eq!(loader(dir.path()), Some(format!("\\EFI\\debian\\grub{ARCH}.efi")));
         put(format!("EFI/debian/shim{ARCH}.efi"));
         assert_eq!(loader(dir.path()), Some(format!("\\EFI\\debian\\shim{ARCH}.efi")));
+        put(format!("EFI/arch/grub{ARCH}.efi"));
+        put(format!("EFI/centos/shim{ARCH}.efi"));
+        put(format!("EFI/ubuntu/shim{ARCH}.efi"));
+        assert_eq!(loader(dir.path()), Some(format!("\\EFI\\centos\\shim{ARCH}.efi")), "the first by name");
     }
 }

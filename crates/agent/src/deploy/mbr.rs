@@ -12,8 +12,10 @@ const ENTRY: usize = 16;
 const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
 /// The type that says "look for a GPT".
 const PROTECTIVE: u8 = 0xee;
-/// Longer chains of logical partitions are no work of any tool.
-const MAX_LOGICAL: u32 = 60;
+/// Number of the first logical partition.
+const FIRST_LOGICAL: u32 = 5;
+/// Longer chains of links are no work of any tool.
+const MAX_LINKS: u32 = 60;
 /// Partitions end on multiples of this many sectors (1 MiB).
 const GROW_ALIGN: u64 = 2048;
 
@@ -33,6 +35,12 @@ struct Entry {
     count: u64,
 }
 
+impl Entry {
+    fn is_extended(&self) -> bool {
+        EXTENDED.contains(&self.kind)
+    }
+}
+
 impl Table {
     /// Reads the table; `size` is the disk's, in bytes. `None`: there is none, or it only protects a GPT.
     pub fn read<D: Read + Seek>(disk: &mut D, size: u64) -> io::Result<Option<Self>> {
@@ -45,10 +53,11 @@ impl Table {
             return Ok(None);
         }
         let mut table = Self { sector, partitions: Vec::new(), sectors: size / SECTOR };
+        let mut logical = FIRST_LOGICAL;
         for (number, entry) in used {
             table.add(number, entry);
-            if EXTENDED.contains(&entry.kind) {
-                table.follow(disk, entry)?;
+            if entry.is_extended() {
+                logical = table.follow(disk, entry, logical)?;
             }
         }
         Ok(Some(table))
@@ -66,23 +75,27 @@ impl Table {
         });
     }
 
-    /// The logical partitions, numbered from 5. Each link of the chain must lie behind the last one.
-    fn follow<D: Read + Seek>(&mut self, disk: &mut D, extended: Entry) -> io::Result<()> {
+    /// The logical partitions of one container, numbered from `number` as Linux does: by partitions found, not by links,
+    /// and on through all containers. Returns the number after them. Each link must lie behind the last one.
+    fn follow<D: Read + Seek>(&mut self, disk: &mut D, extended: Entry, mut number: u32) -> io::Result<u32> {
         let mut at = extended.start;
-        for number in 5..5 + MAX_LOGICAL {
+        for _ in 0..MAX_LINKS {
             let Some(sector) = read_sector(disk, at)? else {
                 return Err(invalid(format!("no link of the extended partition in sector {at}")));
             };
-            if let Some(logical) = entry(&sector, 0) {
-                self.add(number, Entry { start: at + logical.start, ..logical });
+            let (links, parts): (Vec<Entry>, Vec<Entry>) =
+                (0..2).filter_map(|n| entry(&sector, n)).partition(Entry::is_extended);
+            for part in parts {
+                self.add(number, Entry { start: at + part.start, ..part });
+                number += 1;
             }
-            let Some(next) = entry(&sector, 1).map(|next| extended.start + next.start) else { return Ok(()) };
+            let Some(next) = links.first().map(|link| extended.start + link.start) else { return Ok(number) };
             if next <= at {
                 return Err(invalid(format!("the link in sector {at} leads back to sector {next}")));
             }
             at = next;
         }
-        Err(invalid(format!("more than {MAX_LOGICAL} logical partitions")))
+        Err(invalid(format!("more than {MAX_LINKS} links of logical partitions")))
     }
 
     /// All partitions: primary ones by number, logical ones behind their container.
@@ -96,7 +109,7 @@ impl Table {
         let at = ENTRIES + (usize::try_from(number).ok()?.checked_sub(1).filter(|n| *n < 4)?) * ENTRY;
         let old = entry(&self.sector, (at - ENTRIES) / ENTRY)?;
         let part = self.partitions.iter().find(|part| part.number == number)?.clone();
-        if EXTENDED.contains(&old.kind) || self.partitions.iter().any(|other| other.start > part.start) {
+        if old.is_extended() || self.partitions.iter().any(|other| other.start > part.start) {
             return None;
         }
         // Numbers of sectors have 32 bits.
@@ -186,6 +199,18 @@ pub(crate) mod tests {
         assert_eq!(shown(&disk), ["1 83 2048+2048", "2 05 4096+20000", "5 83 4160+1000", "6 82 8160+2000"]);
         let table = read(&disk).expect("read").expect("mbr");
         assert_eq!(table.partitions()[2].id, "1234abcd-05");
+    }
+
+    #[test]
+    fn logical_partitions_are_counted_as_linux_does() {
+        let mut disk = image(16 << 20, &[(0x05, 4096, 8192), (0x83, 2048, 2048), (0x0f, 16_384, 8192)]);
+        // The first link of the first container holds no partition, only the way to the next link.
+        put(&mut disk, 4096, 1, 0x05, 1024, 2048);
+        put(&mut disk, 5120, 0, 0x83, 64, 1000);
+        put(&mut disk, 16_384, 0, 0x82, 64, 2000);
+        let expected =
+            ["1 05 4096+8192", "5 83 5184+1000", "2 83 2048+2048", "3 0f 16384+8192", "6 82 16448+2000"];
+        assert_eq!(shown(&disk), expected);
     }
 
     #[test]

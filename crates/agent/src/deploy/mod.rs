@@ -89,6 +89,11 @@ pub fn run(spec: &Spec, identity: &Identity, say: Say<'_>) -> Result<(), Error> 
     let disk = target::choose(&all, &spec.disk, &target::busy(root)).map_err(Error::Target)?;
     say(&format!("target disk {}", target::describe(disk)));
     let path = Path::new(&disk.path);
+    if efi::is_there()
+        && let Err(error) = efi::remove_entries()
+    {
+        say(&format!("the firmware's entry for the old system stays: {error}"));
+    }
     write_image(spec, path, say)?;
     volume::reread(path)
         .map_err(|source| Error::System { what: "reading the new partition table", source })?;
