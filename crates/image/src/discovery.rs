@@ -14,8 +14,8 @@
 //!   `/bin/bash` is bash. There is no udev: no `/dev/disk/by-*`, no renamed network cards.
 //! * Programs for tasks: see `data/discovery.toml`. `/etc/ssl/certs/ca-certificates.crt` is there; `/etc/resolv.conf` and
 //!   `/etc/hostname` are not, PID 1 writes them.
-//! * Layers may bring `/etc/gantry/start.d/NN-name`: executable, to be run once, in order of name, when the network is
-//!   up; none of them is needed for Gantry itself.
+//! * Layers may bring `/etc/gantry/start.d/NN-name`: executable, to be started once, in order of name, when the
+//!   network is up; none waits for another, a failure is said on the console, and none of them is needed for Gantry itself.
 //! * `/etc/gantry/image.json`: `{"kernel": RELEASE, "inputs": DIGEST}` of the base layer.
 //!
 //! # What a build leaves in the output folder

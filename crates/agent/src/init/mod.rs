@@ -115,7 +115,6 @@ fn boot() {
     mounts::late();
     milestones.reach("coldplug", &format!("coldplug loaded {} modules", modules.count()));
     let lease = network.join().unwrap_or_default();
-    supervise::start_services();
     let handover = hand_over(&boot, &lease, &milestones);
     if let Err(error) = write_handover(&handover) {
         say(&format!("{HANDOVER}: {error}"));

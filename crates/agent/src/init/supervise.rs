@@ -2,13 +2,14 @@
 
 use super::HANDOVER;
 use crate::cmdline::Boot;
+use crate::inventory;
 use crate::runner::{EXIT_POWEROFF, EXIT_REBOOT, power, say};
 use crate::sys::{self, End};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -24,39 +25,34 @@ const FINE: Duration = Duration::from_secs(60);
 /// Time that processes get between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Role {
     Session,
     Shell,
-    /// What layers of the image want to have started, such as an SSH server.
-    Services,
+    /// What a layer of the image wants to have started, such as an SSH server.
+    Service(PathBuf),
 }
 
-/// Runs the executables that layers of the image bring, in order of name.
-const SERVICES: &str = r#"for file in /etc/gantry/start.d/*; do if [ -x "$file" ]; then "$file"; fi; done"#;
+/// Programs that layers of the image bring: started once, in order of name, none waits for another.
+const SERVICES: &str = "/etc/gantry/start.d";
 
 /// Starts the session and stays with it until the machine ends.
 pub(super) fn run(boot: &Boot) {
     let mut children = HashMap::new();
     let mut deaths = 0;
-    let mut next = Some((Instant::now(), Role::Session));
+    let mut next = Some(Instant::now());
     let mut born = Instant::now();
+    for name in inventory::names(Path::new(SERVICES)) {
+        adopt(&mut children, Role::Service(Path::new(SERVICES).join(name)));
+    }
     if boot.shell {
-        adopt_shell(&mut children);
+        adopt(&mut children, Role::Shell);
     }
     loop {
-        if let Some((when, role)) = next
-            && Instant::now() >= when
-        {
-            next = None;
+        if next.is_some_and(|when| Instant::now() >= when) {
             born = Instant::now();
-            match start(role) {
-                Ok(pid) => drop(children.insert(pid, role)),
-                Err(error) => {
-                    say(&format!("cannot start the session: {error}"));
-                    next = Some((Instant::now() + PAUSE, role));
-                }
-            }
+            let is_started = adopt(&mut children, Role::Session);
+            next = if is_started { None } else { Some(born + PAUSE) };
         }
         match sys::wait_signal(&SIGNALS, Some(1000)) {
             Some(libc::SIGTERM | libc::SIGINT) => leave(restart_kind()),
@@ -69,10 +65,15 @@ pub(super) fn run(boot: &Boot) {
                     act_on(ended.code);
                     deaths = if born.elapsed() >= FINE { 1 } else { (deaths + 1).min(10) };
                     say(&format!("session ended ({}), starting it again", describe(ended.code)));
-                    next = Some((Instant::now() + PAUSE * deaths, Role::Session));
+                    next = Some(Instant::now() + PAUSE * deaths);
                 }
-                Some(Role::Shell) => adopt_shell(&mut children),
-                Some(Role::Services) | None => {}
+                Some(Role::Shell) => {
+                    adopt(&mut children, Role::Shell);
+                }
+                Some(Role::Service(path)) if ended.code != Some(0) => {
+                    say(&format!("{} failed ({})", path.display(), describe(ended.code)));
+                }
+                Some(Role::Service(_)) | None => {}
             }
         }
     }
@@ -95,18 +96,14 @@ fn restart_kind() -> End {
     if power::kexec_loaded() { End::Kexec } else { End::Reboot }
 }
 
-fn start(role: Role) -> io::Result<i32> {
+fn start(role: &Role) -> io::Result<i32> {
     let mut command = match role {
         Role::Session => {
             let mut command = Command::new(std::env::current_exe()?);
             command.args(["run", "--handover", HANDOVER]);
             command
         }
-        Role::Services => {
-            let mut command = Command::new("/bin/sh");
-            command.args(["-c", SERVICES]);
-            command
-        }
+        Role::Service(path) => Command::new(path),
         Role::Shell => {
             let shells = ["/bin/bash", "/bin/sh", "/bin/busybox"];
             let shell = shells.into_iter().find(|path| Path::new(path).exists());
@@ -137,25 +134,24 @@ fn start(role: Role) -> io::Result<i32> {
     Ok(command.spawn()?.id() as i32)
 }
 
-/// Starts what `/etc/gantry/start.d` has; nobody waits for it.
-pub(super) fn start_services() {
-    let some = fs::read_dir("/etc/gantry/start.d").is_ok_and(|mut entries| entries.next().is_some());
-    if let Some(Err(error)) = some.then(|| start(Role::Services)) {
-        say(&format!("/etc/gantry/start.d: {error}"));
-    }
-}
-
 /// A shell before there is anything else, for someone who looks for the reason.
 pub(super) fn start_shell() {
-    if let Err(error) = start(Role::Shell) {
+    if let Err(error) = start(&Role::Shell) {
         say(&format!("shell: {error}"));
     }
 }
 
-fn adopt_shell(children: &mut HashMap<i32, Role>) {
-    match start(Role::Shell) {
-        Ok(pid) => drop(children.insert(pid, Role::Shell)),
-        Err(error) => say(&format!("shell: {error}")),
+/// Starts a child that is looked after. False when it could not be started.
+fn adopt(children: &mut HashMap<i32, Role>, role: Role) -> bool {
+    match start(&role) {
+        Ok(pid) => {
+            children.insert(pid, role);
+            true
+        }
+        Err(error) => {
+            say(&format!("cannot start {role:?}: {error}"));
+            false
+        }
     }
 }
 
