@@ -1,9 +1,9 @@
 //! One transfer, from the answer to the request until the last block is acknowledged.
 //!
 //! Blocks carry 16-bit numbers that wrap; inside, blocks are counted in 64 bits, and an acknowledgement is matched against the
-//! window in flight. A window of one is classic TFTP. A repeated acknowledgement never makes a window of one send again (the
-//! sorcerer's apprentice of RFC 1123 §4.2.3.1); with larger windows it means a lost block and is heeded once per window, but not
-//! right behind a window that was sent twice, whose copies the client acknowledges again as well.
+//! window in flight. An acknowledgement that does not end the window tells of a gap (RFC 7440 §4), and the server goes back to it:
+//! once, because a client acknowledges the copies of blocks that it already has, too, and a server that heeded those would send
+//! every block twice until the end (the sorcerer's apprentice of RFC 1123 §4.2.3.1). What is lost twice waits for the time-out.
 
 use std::time::Duration;
 
@@ -91,11 +91,9 @@ pub struct Session {
     last: Option<u64>,
     /// Bytes of the last block.
     last_len: usize,
-    /// A gap behind `acked` was already heeded.
-    heeded: bool,
-    /// The last block of the last window that was sent again. Its copies make a client repeat its acknowledgement of this block,
-    /// which then tells of no gap.
-    resent: u64,
+    /// From this block on every block was sent once. What a client repeats or acknowledges within a window before it may come
+    /// from a copy and tells of no gap.
+    settled: u64,
     tries: usize,
     retries: u32,
 }
@@ -112,8 +110,7 @@ impl Session {
             sent: 0,
             last: None,
             last_len: 0,
-            heeded: false,
-            resent: 0,
+            settled: 0,
             tries: 0,
             retries: 0,
         };
@@ -186,24 +183,20 @@ impl Session {
         if ahead > self.sent - self.acked {
             return self.step(Vec::new());
         }
-        if ahead == 0 {
-            let is_echo = self.resent > 0 && self.acked == self.resent;
-            if self.window == 1 || self.heeded || is_echo {
-                return self.step(Vec::new());
-            }
-            self.heeded = true;
-            self.retries += 1;
-            self.resent = self.sent;
-            return self.send_window(read);
+        if ahead > 0 {
+            self.acked += ahead;
+            self.tries = 0;
         }
-        self.acked += ahead;
-        // Inside the window it tells of a gap, which is filled now; the client will repeat it for what came behind the gap.
-        self.heeded = self.acked < self.sent;
-        self.tries = 0;
         if self.last == Some(self.acked) {
             return self.end(Ended::Done, Vec::new());
         }
-        self.send_window(read)
+        let is_gap = self.acked < self.sent && self.acked >= self.settled && self.window > 1;
+        if is_gap {
+            self.retries += 1;
+            self.settled = self.sent + 1;
+            return self.send_window(read);
+        }
+        self.send_more(read)
     }
 
     fn time_out(&mut self, read: Read<'_>) -> Step {
@@ -213,18 +206,23 @@ impl Session {
                 .end(Ended::TimedOut, vec![packet::refusal(error::UNDEFINED, "no answer from the client")]);
         }
         self.retries += 1;
-        self.heeded = false;
-        self.resent = self.sent;
+        self.settled = self.sent + 1;
         match self.option_ack.clone() {
             Some(bytes) => self.step(vec![bytes]),
             None => self.send_window(read),
         }
     }
 
+    /// The whole window from the first block that is not acknowledged.
     fn send_window(&mut self, read: Read<'_>) -> Step {
+        self.sent = self.acked;
+        self.send_more(read)
+    }
+
+    /// What the window has room for behind the blocks that were sent.
+    fn send_more(&mut self, read: Read<'_>) -> Step {
         let mut send = Vec::new();
         let mut buffer = vec![0; self.block];
-        self.sent = self.acked;
         while self.sent < self.acked + self.window && self.last.is_none_or(|last| self.sent < last) {
             let block = self.sent + 1;
             let len = match read((block - 1) * self.block as u64, &mut buffer) {
