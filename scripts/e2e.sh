@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 
 export PROFILE=${PROFILE:-debug}
 scripts/artifacts.sh
-GANTRY_ARTIFACTS=$PWD/build cargo test --locked -p gantry-testkit --test e2e -- --test-threads=2 "$@"
+GANTRY_ARTIFACTS=$PWD/build cargo test --locked --workspace --test e2e -- --test-threads=2 "$@"
