@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/template"
 )
@@ -112,25 +110,12 @@ func rack() *Rack {
 
 // recordObjects answers the cases about structs as record answers those about data.
 func recordObjects(cases string, out io.Writer) error {
-	in, err := os.Open(cases)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	scanner := bufio.NewScanner(in)
-	for scanner.Scan() {
-		missing, text, ok := caseLine(scanner.Text())
-		if !ok {
-			continue
-		}
+	return answerCases(cases, out, func(missing, text string) (answer, error) {
 		if missing == "" {
 			missing = "default"
 		}
-		if err := writeAnswer(out, renderRack(text, missing)); err != nil {
-			return err
-		}
-	}
-	return scanner.Err()
+		return renderRack(text, missing), nil
+	})
 }
 
 func renderRack(text, missing string) (a answer) {

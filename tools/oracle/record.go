@@ -30,6 +30,18 @@ func record(data, cases string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return answerCases(cases, out, func(missing, text string) (answer, error) {
+		q := question{Main: "main", Templates: map[string]string{"main": text}, MissingKey: missing}
+		if err := json.Unmarshal(raw, &q.Data); err != nil {
+			return answer{}, err
+		}
+		return answerOf(&q), nil
+	})
+}
+
+// answerCases writes the answer to each case of a file, given its missingkey, empty for none, and
+// its template.
+func answerCases(cases string, out io.Writer, ask func(missing, text string) (answer, error)) error {
 	in, err := os.Open(cases)
 	if err != nil {
 		return err
@@ -41,11 +53,10 @@ func record(data, cases string, out io.Writer) error {
 		if !ok {
 			continue
 		}
-		q := question{Main: "main", Templates: map[string]string{"main": text}, MissingKey: missing}
-		if err := json.Unmarshal(raw, &q.Data); err != nil {
+		a, err := ask(missing, text)
+		if err != nil {
 			return err
 		}
-		a := answerOf(&q)
 		if err := writeAnswer(out, a); err != nil {
 			return err
 		}
