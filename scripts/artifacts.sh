@@ -5,6 +5,8 @@
 #   discovery/              the discovery OS: kernel and initramfs
 #   loaders/                boot loaders
 #   images/                 a small Debian disk image
+#   generic/                the same two with the kernel that has all drivers, for GENERIC=1; compressed quickly, so larger
+#                           than what users build
 #
 # What has not changed is not built again: cargo and `gantry image` see to that themselves.
 set -euo pipefail
@@ -19,9 +21,15 @@ main() {
   make --no-print-directory agent
   place "$target/x86_64-unknown-linux-musl/agent/gantry-agent" "$build/gantry-agent"
   build_gantry
-  step "discovery OS" image discovery --kernel cloud --level 6 --limit 48000000 --agent "$build/gantry-agent" --out "$build/discovery"
+  step "discovery OS" image discovery --kernel cloud --level 6 --limit 48000000 --layer ssh --agent "$build/gantry-agent" --out "$build/discovery"
   step "boot loaders" image loaders --out "$build/loaders"
   step "disk image" image debian --out "$build/images"
+  [ -z "${GENERIC:-}" ] || build_generic
+}
+
+build_generic() {
+  step "discovery OS, all drivers" image discovery --level 3 --limit 56000000 --agent "$build/gantry-agent" --out "$build/generic/discovery"
+  step "disk image, all drivers" image debian --kernel generic --level 3 --out "$build/generic/images"
 }
 
 build_gantry() {

@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export PROFILE=${PROFILE:-debug}
+export PROFILE=${PROFILE:-debug} GENERIC=1
 scripts/artifacts.sh
 GANTRY_ARTIFACTS=$PWD/build cargo test --locked --workspace --test e2e -- --test-threads=2 "$@"

@@ -170,14 +170,15 @@ fn watch(
             known = scenario.registered(machine)?;
         }
         // Asked first: what led to the end is told before the end is.
-        let complete = known.as_ref().map_or(Ok(false), |key| scenario.completed(key, machine.name()))?;
+        let complete = known.as_ref().map_or(Ok(None), |key| scenario.completed(key))?;
         let jobs = known.as_ref().map_or(Ok(Vec::new()), |key| scenario.jobs(key))?;
         let trace = scenario.trace(known.as_ref().unwrap_or(&mac))?;
         for milestone in progress.update(SystemTime::now(), &trace, &jobs) {
             tell(screen, told, milestone);
         }
+        scenario.check_jobs(&jobs, machine.name())?;
         match known {
-            Some(key) if complete => return Ok(key),
+            Some(key) if complete.is_some() => return Ok(key),
             _ => {}
         }
         if let Some((part, rest)) = job_progress(&scenario.running_log(&jobs)?) {

@@ -27,7 +27,7 @@ usage:
   gantry-agent run [--config FILE] [--state DIR]  take jobs; configuration from /etc/gantry/agent.json or RS_ENDPOINT, RS_TOKEN, RS_UUID
   gantry-agent deploy --spec FILE         write an image to a disk as the JSON file says; - is standard input
   gantry-agent disks                      list the disks that deploy sees
-  gantry-agent kexec KERNEL INITRD CMDLINE  load a kernel; the next restart jumps into it, but for a change to a boot environment other than local
+  gantry-agent kexec KERNEL INITRD CMDLINE  load a kernel; the restart that the task asks for (exit code 64), or that leads to the disk, jumps into it
   gantry-agent inventory                  print the hardware as JSON
   gantry-agent version                    print the version
 
@@ -159,7 +159,7 @@ fn load_kernel(arguments: &[String]) -> ExitCode {
         cmdline: cmdline.clone(),
         origin: String::new(),
     };
-    match kexec::load(&deploy::inside::Root::new("/"), &entry, "") {
+    match kexec::load(&deploy::inside::Root::new("/"), &entry, "", &kexec::Purpose::Task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("kexec {kernel}: {error}"));

@@ -7,7 +7,7 @@ use crate::discovery;
 use crate::error::Doing;
 use crate::loaders;
 use crate::manifest::Manifest;
-use crate::{Error, Progress};
+use crate::{Error, Progress, agent};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::env;
 use std::io::Write;
@@ -112,6 +112,7 @@ pub fn run(matches: &ArgMatches, progress: &dyn Progress, out: &mut dyn Write) -
         }
         Some(("discovery", args)) => {
             let options = discovery_options(args)?;
+            options.agent.as_deref().map_or(Ok(()), agent::check)?;
             print(&discovery::build(&options, progress)?, &options.out, out)
         }
         Some(("loaders", args)) => {

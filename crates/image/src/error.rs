@@ -59,6 +59,16 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The agent cannot be process 1 of the discovery OS.
+    #[error(
+        "the agent {file} is not what is wanted: {reason}\nhint: give a static program for x86-64, as `make agent` builds it"
+    )]
+    Agent {
+        /// The file.
+        file: String,
+        /// What it is instead.
+        reason: String,
+    },
     /// The image is larger than it may be.
     #[error(
         "kernel and initramfs have {size} bytes, more than the {limit} allowed\nhint: move packages or modules to an optional layer, or raise --limit"

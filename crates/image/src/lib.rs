@@ -17,6 +17,8 @@ pub mod cpio;
 pub mod gpt;
 
 #[cfg(feature = "build")]
+mod agent;
+#[cfg(feature = "build")]
 pub mod apt;
 #[cfg(feature = "build")]
 mod command;

@@ -7,6 +7,8 @@
 //! discovery/initrd.img
 //! loaders/                  boot loaders, as machines ask for them
 //! images/NAME.raw.zst       a disk image, optional, with NAME.raw.zst.sha256
+//! generic/discovery/        the same with the kernel that has all drivers, optional
+//! generic/images/
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -29,6 +31,18 @@ pub struct Artifacts {
     pub image: Option<Image>,
 }
 
+/// The folder of a discovery OS, with kernel and initramfs in it.
+fn discovery(folder: &Path) -> Result<PathBuf> {
+    let discovery = folder.join("discovery");
+    for name in ["vmlinuz", "initrd.img"] {
+        let file = discovery.join(name);
+        if !file.exists() {
+            return Err(Error::Missing(file));
+        }
+    }
+    Ok(discovery)
+}
+
 /// A compressed disk image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -49,15 +63,23 @@ impl Artifacts {
             let path = folder.join(name);
             if path.exists() { Ok(path) } else { Err(Error::Missing(path)) }
         };
-        there("discovery/vmlinuz")?;
-        there("discovery/initrd.img")?;
         Ok(Self {
+            discovery: discovery(&folder)?,
             gantry: there("gantry")?,
             agent: there("gantry-agent")?,
-            discovery: there("discovery")?,
             loaders: there("loaders")?,
             image: Image::find(&folder.join("images"))?,
         })
+    }
+
+    /// The same programs with the kernels that have all drivers, in the discovery OS and in the disk image.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with the first file that is not there.
+    pub fn generic(&self) -> Result<Self> {
+        let folder = self.discovery.with_file_name("generic");
+        let image = Image::find(&folder.join("images"))?;
+        Ok(Self { discovery: discovery(&folder)?, image, ..self.clone() })
     }
 
     /// Lays the files out as a server's file root: loaders at the top, then `discovery/` and `images/`. Files are linked where
@@ -153,6 +175,19 @@ mod tests {
         let image = Artifacts::find(folder.path()).unwrap().image.unwrap();
         assert_eq!(image.sha256, "images/a.raw.zst.sha256");
         assert_eq!(image.served_as(), "images/a.raw.zst");
+    }
+
+    #[test]
+    fn generic_kernels_lie_beside_the_others() {
+        let mut names = ALL.to_vec();
+        names.extend(["generic/discovery/vmlinuz", "images/a.raw.zst", "images/a.raw.zst.sha256"]);
+        let artifacts = Artifacts::find(build(&names).path()).unwrap();
+        assert!(artifacts.generic().unwrap_err().to_string().contains("generic/discovery"));
+        names.push("generic/discovery/initrd.img");
+        let folder = build(&names);
+        let generic = Artifacts::find(folder.path()).unwrap().generic().unwrap();
+        assert!(generic.discovery.ends_with("generic/discovery"));
+        assert_eq!(generic.image, None, "the image of the other kernel must not be taken");
     }
 
     #[test]

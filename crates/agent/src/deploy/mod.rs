@@ -298,7 +298,8 @@ fn load_kernel(
         say("kexec: no kernel found in the written system; it will boot from its disk");
         return;
     };
-    match kexec::load(&root, &entry, &order.append) {
+    let purpose = kexec::Purpose::BootEnv(kexec::LOCAL.to_owned());
+    match kexec::load(&root, &entry, &order.append, &purpose) {
         Ok(()) => say(&format!(
             "kexec: loaded {} ({}) with: {} {}",
             entry.kernel, entry.origin, entry.cmdline, order.append

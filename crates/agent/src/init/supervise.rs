@@ -3,7 +3,8 @@
 use super::HANDOVER;
 use crate::cmdline::Boot;
 use crate::inventory;
-use crate::runner::{EXIT_POWEROFF, EXIT_REBOOT, power, say};
+use crate::kexec;
+use crate::runner::{EXIT_POWEROFF, EXIT_REBOOT, say};
 use crate::sys::{self, End};
 use std::collections::HashMap;
 use std::fs;
@@ -93,7 +94,7 @@ fn describe(code: Option<i32>) -> String {
 }
 
 fn restart_kind() -> End {
-    if power::kexec_loaded() { End::Kexec } else { End::Reboot }
+    if kexec::is_ready() { End::Kexec } else { End::Reboot }
 }
 
 fn start(role: &Role) -> io::Result<i32> {

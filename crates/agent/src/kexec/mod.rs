@@ -9,16 +9,84 @@ pub mod bls;
 pub mod grub;
 
 use crate::deploy::inside::Root;
+use crate::session::Restart;
 use crate::sys;
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// The boot environment whose machines start from their own disk; what a task loads is meant for it.
+/// The boot environment whose machines start from their own disk; a deployed image's kernel is meant for it.
 pub const LOCAL: &str = "local";
-/// Where it is written for which boot environment a kernel was loaded: on a tmpfs, so that it dies with the boot, as the
-/// loaded kernel does.
+/// Where the [`Purpose`] of a loaded kernel is written: on a tmpfs, so that it dies with the boot, as the kernel does.
 pub const NOTE: &str = "/run/gantry/kexec-for";
+
+/// What a loaded kernel is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To enter this boot environment.
+    BootEnv(String),
+    /// A task loaded it with tools of its own: for the restart that it asks for, or for the disk.
+    Task,
+    /// Nothing: it should have been dropped, but could not be. Nobody jumps into it.
+    Nothing,
+}
+
+impl Purpose {
+    /// Whether a restart into `boot_env` may jump into it.
+    pub fn suits(&self, boot_env: &str, restart: Restart) -> bool {
+        match self {
+            Self::BootEnv(meant) => meant == boot_env,
+            Self::Task => restart == Restart::Task || boot_env == LOCAL,
+            Self::Nothing => false,
+        }
+    }
+
+    /// Reads the note at `place`; without one, a task has loaded the kernel.
+    pub fn read(place: &Path) -> Self {
+        match fs::read_to_string(place) {
+            Ok(text) if text.is_empty() => Self::Nothing,
+            Ok(text) => Self::BootEnv(text),
+            Err(_) => Self::Task,
+        }
+    }
+
+    /// Writes the note at `place`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note(&self, place: &Path) -> io::Result<()> {
+        fs::create_dir_all(place.parent().unwrap_or(place))?;
+        match self {
+            Self::BootEnv(boot_env) => fs::write(place, boot_env),
+            Self::Nothing => fs::write(place, ""),
+            Self::Task => match fs::remove_file(place) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BootEnv(boot_env) => out.write_str(boot_env),
+            Self::Task => out.write_str("a task"),
+            Self::Nothing => out.write_str("nothing"),
+        }
+    }
+}
+
+/// True when a restart will be a jump into a loaded kernel.
+pub fn is_ready() -> bool {
+    is_loaded() && Purpose::read(Path::new(NOTE)) != Purpose::Nothing
+}
+
+/// True when the kernel holds another one to jump into.
+pub fn is_loaded() -> bool {
+    fs::read_to_string("/sys/kernel/kexec_loaded").is_ok_and(|text| text.trim() == "1")
+}
 
 /// A kernel to start, as paths of the system it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,8 +110,11 @@ pub fn find(root: &Root, root_arg: &str) -> Option<Entry> {
         .or_else(|| newest(root, root_arg))
 }
 
-/// Loads it, with `append` behind its command line, for the change to [`LOCAL`].
-pub fn load(root: &Root, entry: &Entry, append: &str) -> io::Result<()> {
+/// Loads it, with `append` behind its command line, and notes what for.
+///
+/// # Errors
+/// When a file cannot be read, the kernel refuses it, or the note cannot be written.
+pub fn load(root: &Root, entry: &Entry, append: &str, purpose: &Purpose) -> io::Result<()> {
     let kernel = File::open(root.resolve(&entry.kernel)?)?;
     let cmdline = [entry.cmdline.trim(), append.trim()].join(" ").trim().to_owned();
     let initrd = match &entry.initrds[..] {
@@ -52,19 +123,7 @@ pub fn load(root: &Root, entry: &Entry, append: &str) -> io::Result<()> {
         several => Some(joined(root, several)?),
     };
     sys::kexec_file_load(&kernel, initrd.as_ref(), &cmdline)?;
-    note(Path::new(NOTE), LOCAL)
-}
-
-/// Remembers for which boot environment a kernel was loaded.
-pub fn note(place: &Path, boot_env: &str) -> io::Result<()> {
-    fs::create_dir_all(place.parent().unwrap_or(place))?;
-    fs::write(place, boot_env)
-}
-
-/// For which boot environment the loaded kernel is; what nobody noted was loaded by a task's own tools, for [`LOCAL`].
-pub fn noted(place: &Path) -> String {
-    let text = fs::read_to_string(place).unwrap_or_default();
-    if text.is_empty() { LOCAL.to_owned() } else { text }
+    purpose.note(Path::new(NOTE))
 }
 
 /// The kernel unpacks archives one behind the other, so several RAM disks are one.
@@ -173,12 +232,34 @@ mod tests {
     }
 
     #[test]
-    fn a_loaded_kernel_is_for_the_disk_unless_noted_otherwise() {
+    fn the_purpose_of_a_loaded_kernel_is_noted() {
         let dir = TempDir::new();
         let place = dir.path().join("run/kexec-for");
-        assert_eq!(noted(&place), LOCAL);
-        note(&place, "rescue").expect("note");
-        assert_eq!(noted(&place), "rescue");
+        assert_eq!(Purpose::read(&place), Purpose::Task, "nobody noted anything");
+        for purpose in [Purpose::BootEnv("rescue".into()), Purpose::Nothing, Purpose::Task, Purpose::Task] {
+            purpose.note(&place).expect("note");
+            assert_eq!(Purpose::read(&place), purpose);
+        }
+    }
+
+    #[test]
+    fn a_restart_enters_only_the_kernel_that_is_meant() {
+        let local = Purpose::BootEnv(LOCAL.into());
+        let rows = [
+            (&local, LOCAL, Restart::Onward, true),
+            // A task that restarts the machine between image-deploy and the change to local comes back to the discovery OS.
+            (&local, "sledgehammer", Restart::Task, false),
+            (&local, "rescue", Restart::Onward, false),
+            (&local, LOCAL, Restart::Task, true),
+            (&Purpose::Task, "sledgehammer", Restart::Task, true),
+            (&Purpose::Task, LOCAL, Restart::Onward, true),
+            (&Purpose::Task, "rescue", Restart::Onward, false),
+            (&Purpose::Nothing, LOCAL, Restart::Onward, false),
+            (&Purpose::Nothing, LOCAL, Restart::Task, false),
+        ];
+        for (purpose, boot_env, restart, expected) in rows {
+            assert_eq!(purpose.suits(boot_env, restart), expected, "{purpose:?} {boot_env} {restart:?}");
+        }
     }
 
     #[test]

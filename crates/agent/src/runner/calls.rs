@@ -68,8 +68,8 @@ pub fn perform(config: &Config, client: &Client, uuid: &str, call: &Call) -> Res
             ]);
             machine(client.json("PATCH", &format!("machines/{uuid}"), Some(&patch))?)
         }
-        Call::LoadKernel { boot_env } => {
-            kernel::prepare(config, client, uuid, boot_env);
+        Call::Prepare { boot_env, restart } => {
+            kernel::prepare(config, client, uuid, boot_env, *restart);
             Ok(Reply::Nothing)
         }
         Call::Flush(id) => log::Shipment::open(&config.state_dir, id)
@@ -196,7 +196,7 @@ fn differences(known: &Machine, facts: &Facts) -> Vec<Value> {
 pub fn trace(config: &Config, client: &Client, uuid: &str, milestone: Milestone) {
     let action = match milestone {
         Milestone::CheckIn => "checkin",
-        Milestone::Reboot if super::power::kexec_loaded() => "kexec",
+        Milestone::Reboot if crate::kexec::is_ready() => "kexec",
         Milestone::Reboot => "reboot",
         Milestone::PowerOff => "poweroff",
     };

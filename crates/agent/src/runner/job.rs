@@ -5,10 +5,10 @@
 //! when the agent is told to end, is killed with its whole group. Daemons that a script leaves behind
 //! live on. Rules: engine.md §5.5.
 
-use super::env::{Environment, JOB_MARK};
-use super::log::{Shipment, Spool};
+use super::env::Environment;
+use super::log::{Spool, ship};
 use super::{Config, say};
-use crate::http::{Client, Fault};
+use crate::http::Client;
 use crate::session::Plan;
 use crate::session::exit::{After, Codes, Outcome, Position, Verdict, judge};
 use crate::sys;
@@ -32,10 +32,6 @@ const DEADLINE: Duration = Duration::from_secs(24 * 3600);
 const LINGER: Duration = Duration::from_millis(500);
 /// Time between a polite and a hard kill.
 const GRACE: Duration = Duration::from_secs(5);
-/// Output collects for this long before it is shipped.
-const SHIP_EVERY: Duration = Duration::from_millis(200);
-/// Pause after a piece that did not arrive.
-const SHIP_AGAIN: Duration = Duration::from_secs(1);
 
 /// The library that bash tasks source as `./helper`.
 const HELPER: &str = include_str!("helper.sh");
@@ -103,42 +99,6 @@ pub fn run(setting: &Setting<'_>, plan: &Plan, kill: &Kill) -> Outcome {
     };
     let _ = shipper.join();
     outcome
-}
-
-/// Ships pieces while the job runs; ends with it, and leaves the rest and all trouble to the flush that
-/// follows, which repeats for ever.
-fn ship(client: &Client, state_dir: &Path, job: &str, wake: &Receiver<()>) {
-    let Ok(mut shipment) = Shipment::open(state_dir, job) else { return };
-    let mut pause = SHIP_EVERY;
-    while wake.recv().is_ok() {
-        if !gather(wake, pause) {
-            return;
-        }
-        pause = SHIP_EVERY;
-        loop {
-            match shipment.send_piece(client) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(Fault::Transport(_)) => {
-                    pause = SHIP_AGAIN;
-                    break;
-                }
-                Err(_) => return,
-            }
-        }
-    }
-}
-
-/// Lets output collect for a while. False when the job has ended.
-fn gather(wake: &Receiver<()>, pause: Duration) -> bool {
-    let until = Instant::now() + pause;
-    loop {
-        match wake.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-    }
 }
 
 struct Log {
@@ -382,38 +342,4 @@ fn write_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(content)
-}
-
-/// Kills the processes of jobs that a former agent with the same state folder left running, found by
-/// their environment.
-pub fn kill_orphans(state_dir: &Path) {
-    // A script that runs the agent itself as a tool is part of a job, not its owner.
-    if std::env::var_os(JOB_MARK).is_some() {
-        return;
-    }
-    let state = format!("GANTRY_STATE_DIR={}", state_dir.display());
-    for _ in 0..3 {
-        let found = orphans(&state);
-        if found.is_empty() {
-            return;
-        }
-        for pid in &found {
-            let _ = sys::kill(*pid, libc::SIGKILL);
-        }
-        say(&format!("killed {} processes of an interrupted job", found.len()));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn orphans(state: &str) -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| is_orphan(*pid, state)).collect()
-}
-
-fn is_orphan(pid: i32, state: &str) -> bool {
-    let Ok(text) = fs::read(format!("/proc/{pid}/environ")) else { return false };
-    let mut words = text.split(|byte| *byte == 0);
-    let job = format!("{JOB_MARK}=");
-    words.clone().any(|word| word == state.as_bytes()) && words.any(|word| word.starts_with(job.as_bytes()))
 }

@@ -1,15 +1,18 @@
 //! Entering the next boot environment without the firmware: its kernel is fetched and loaded, so that the restart
 //! that follows is a jump (engine.md §5.7). Whatever is missing (leave by `kexec-ok`, a file `machines/<uuid>/kexec`, the
 //! card to boot from) makes it an ordinary restart; UEFI firmware is then told when the disk is meant. A kernel that was
-//! loaded before for another environment is dropped.
+//! loaded before for something else is dropped: a task that restarts the machine between the deployment of an image and the
+//! change to `local` comes back to the boot environment that it is in, and only a kernel that a task loaded itself is
+//! entered by the restart that it asks for.
 //!
 //! Where the server's certificate is known, and in an installed system always, recipe and files come over TLS only:
 //! whoever sends the kernel owns the machine.
 
-use super::{Config, Mode, power, say};
+use super::{Config, Mode, say};
 use crate::deploy::efi;
 use crate::http::{self, Client, Fault};
-use crate::kexec::{self, LOCAL};
+use crate::kexec::{self, LOCAL, Purpose};
+use crate::session::Restart;
 use crate::sys;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -32,21 +35,19 @@ struct Recipe {
 
 /// Prepares the restart into `boot_env`: by its kernel, or else by the firmware. Says what came of it where there was
 /// something to try.
-pub(super) fn prepare(config: &Config, client: &Client, uuid: &str, boot_env: &str) {
-    if power::kexec_loaded() {
-        let meant = kexec::noted(Path::new(kexec::NOTE));
-        if meant == boot_env {
+pub(super) fn prepare(config: &Config, client: &Client, uuid: &str, boot_env: &str, restart: Restart) {
+    if kexec::is_loaded() {
+        let purpose = Purpose::read(Path::new(kexec::NOTE));
+        if purpose.suits(boot_env, restart) {
             return;
         }
-        say(&format!("kexec: the loaded kernel is for {meant}, not for {boot_env}; dropping it"));
-        if let Err(error) = sys::kexec_unload() {
-            say(&format!("kexec: the loaded kernel cannot be dropped: {error}"));
-        }
+        say(&format!("kexec: the loaded kernel is for {purpose}, not for {boot_env}; dropping it"));
+        drop_kernel();
     }
-    if is_allowed(client, uuid) {
+    if restart == Restart::Onward && is_allowed(client, uuid) {
         load(config, client, uuid, boot_env);
     }
-    if boot_env == LOCAL && config.mode == Mode::Discovery && !power::kexec_loaded() && efi::is_there() {
+    if boot_env == LOCAL && config.mode == Mode::Discovery && !kexec::is_ready() && efi::is_there() {
         match efi::boot_next() {
             Ok(true) => say("the firmware boots the disk next"),
             Ok(false) => {}
@@ -55,13 +56,28 @@ pub(super) fn prepare(config: &Config, client: &Client, uuid: &str, boot_env: &s
     }
 }
 
+/// What stays loaded all the same must not be entered.
+fn drop_kernel() {
+    match sys::kexec_unload() {
+        Ok(()) => note(&Purpose::Task),
+        Err(error) => {
+            say(&format!("kexec: the loaded kernel cannot be dropped ({error}); restarting by the firmware"));
+            note(&Purpose::Nothing);
+        }
+    }
+}
+
+fn note(purpose: &Purpose) {
+    if let Err(error) = purpose.note(Path::new(kexec::NOTE)) {
+        say(&format!("{}: {error}", kexec::NOTE));
+    }
+}
+
 fn load(config: &Config, client: &Client, uuid: &str, boot_env: &str) {
     match try_load(config, client, uuid) {
         Ok(Some(kernel)) => {
             say(&format!("kexec: loaded {kernel}"));
-            if let Err(error) = kexec::note(Path::new(kexec::NOTE), boot_env) {
-                say(&format!("{}: {error}", kexec::NOTE));
-            }
+            note(&Purpose::BootEnv(boot_env.to_owned()));
         }
         Ok(None) => {}
         Err(text) => say(&format!("kexec: {text}; restarting by the firmware")),

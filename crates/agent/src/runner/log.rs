@@ -11,9 +11,15 @@ use crate::runner::files;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 /// Largest piece in bytes (engine.md §5.5 step 4).
 pub const PIECE: usize = 64 * 1024;
+/// Output collects for this long before it is shipped.
+const SHIP_EVERY: Duration = Duration::from_millis(200);
+/// Pause after a piece that did not arrive.
+const SHIP_AGAIN: Duration = Duration::from_secs(1);
 /// The spool stops here; a task that writes more has a problem that its log does not explain.
 const SPOOL_LIMIT: u64 = 256 << 20;
 
@@ -139,4 +145,40 @@ fn read_position(path: &Path) -> Option<(Option<u64>, u64)> {
 #[expect(clippy::needless_pass_by_value, reason = "used as a function value")]
 fn local(error: io::Error) -> Fault {
     Fault::Nonsense(format!("log spool: {error}"))
+}
+
+/// Ships pieces while the job runs; ends with it, and leaves the rest and all trouble to the flush that
+/// follows, which repeats for ever.
+pub(super) fn ship(client: &Client, state_dir: &Path, job: &str, wake: &Receiver<()>) {
+    let Ok(mut shipment) = Shipment::open(state_dir, job) else { return };
+    let mut pause = SHIP_EVERY;
+    while wake.recv().is_ok() {
+        if !gather(wake, pause) {
+            return;
+        }
+        pause = SHIP_EVERY;
+        loop {
+            match shipment.send_piece(client) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Fault::Transport(_)) => {
+                    pause = SHIP_AGAIN;
+                    break;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Lets output collect for a while. False when the job has ended.
+fn gather(wake: &Receiver<()>, pause: Duration) -> bool {
+    let until = Instant::now() + pause;
+    loop {
+        match wake.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
 }

@@ -1,17 +1,13 @@
 //! Leaving the machine: restart, kexec, power off.
 
 use super::{EXIT_POWEROFF, EXIT_REBOOT, Mode, say};
+use crate::kexec;
 use crate::session::journal::Power;
 use std::process::Command;
 use std::time::Duration;
 
 /// Patience with a service manager that was asked to restart the machine.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// True when a kernel waits to be jumped into.
-pub fn kexec_loaded() -> bool {
-    std::fs::read_to_string("/sys/kernel/kexec_loaded").is_ok_and(|text| text.trim() == "1")
-}
 
 /// Leaves; never returns to the session.
 pub fn leave(mode: Mode, power: Power) {
@@ -23,13 +19,15 @@ pub fn leave(mode: Mode, power: Power) {
         std::process::exit(code.into());
     }
     let words: &[&[&str]] = match power {
-        Power::Reboot if kexec_loaded() => &[&["systemctl", "kexec"], &["reboot"]],
+        Power::Reboot if kexec::is_ready() => &[&["systemctl", "kexec"], &["reboot"]],
         Power::Reboot => &[&["systemctl", "reboot"], &["reboot"], &["reboot", "-f"]],
         Power::PowerOff => &[&["systemctl", "poweroff"], &["poweroff"], &["poweroff", "-f"]],
     };
     for command in words {
         let (program, arguments) = command.split_first().unwrap_or((&"reboot", &[]));
-        match Command::new(program).args(arguments).status() {
+        // Newer systemd enters a loaded kernel at any restart unless it is told not to; which one to enter was decided before.
+        let status = Command::new(program).args(arguments).env("SYSTEMCTL_SKIP_AUTO_KEXEC", "1").status();
+        match status {
             Ok(status) if status.success() => {
                 std::thread::sleep(PATIENCE);
                 say(&format!("{} had no effect", command.join(" ")));

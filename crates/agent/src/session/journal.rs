@@ -3,6 +3,7 @@
 //! In the discovery OS it lies on a tmpfs and dies with the boot; in an installed system it lies on
 //! disk and says by the boot id whether the machine restarted in between.
 
+use super::NextStage;
 use super::exit::Outcome;
 use crate::secret::Secret;
 use crate::wire::Machine;
@@ -40,6 +41,8 @@ pub enum Run {
     Ended(String, Outcome),
     /// The machine was about to restart or switch off.
     Leaving(Power),
+    /// This stage was being set; what the map wants done then is still to be done.
+    Moving(NextStage),
     /// The stage map said `Stop`: no job in this boot until an operator changes something of this.
     Stopped(Box<Stand>),
 }
@@ -91,7 +94,7 @@ impl Journal {
         self.run = match self.run {
             // The machine has been off meanwhile: only the result is left to tell.
             Run::Ended(job, outcome) => Run::Ended(job, outcome.already_left()),
-            Run::Idle | Run::Running(_) | Run::Leaving(_) | Run::Stopped(_) => Run::Idle,
+            Run::Idle | Run::Running(_) | Run::Leaving(_) | Run::Moving(_) | Run::Stopped(_) => Run::Idle,
         };
         self
     }

@@ -9,7 +9,7 @@
 //! settle:   Inspect the last job (finish reporting it, or send its log and fail it if it died) → Publish → CheckIn
 //! work:     Decide ⇄ Watch;  Request → Prepare(task, running, actions) → Execute → Report(log, runnable, result)
 //! onward:   (NextStage → SetStage) when a machine without a workflow has no task left
-//! leave:    Disarm → LoadKernel → Power
+//! leave:    Disarm → Prepare → Power
 //! ```
 //!
 //! Three rules hold at every point, also when requests or answers get lost, the server restarts or the
@@ -36,6 +36,7 @@ use crate::secret::Secret;
 use crate::wire::{Action, Job, Machine, Task, Whoami};
 use exit::Outcome;
 use journal::{Journal, Power};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What a session is told at its birth.
@@ -187,10 +188,13 @@ pub enum Call {
         /// Stage that it gets.
         to: String,
     },
-    /// Prepare the restart into another boot environment: load its kernel, where that is allowed and possible. Never fails.
-    LoadKernel {
-        /// The environment.
+    /// Prepare a restart: a loaded kernel that is not meant for it is dropped; for a change of the boot environment the next
+    /// kernel is loaded, where that is allowed and possible. Never fails.
+    Prepare {
+        /// The boot environment that the machine is in after it.
         boot_env: String,
+        /// Why it restarts.
+        restart: Restart,
     },
     /// Send what is left of the job's log.
     Flush(String),
@@ -233,8 +237,17 @@ pub enum Reply {
     Nothing,
 }
 
+/// Why a machine restarts (engine.md §5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// Its boot environment changes, or its stage wants it.
+    Onward,
+    /// A task wants it, by its exit code.
+    Task,
+}
+
 /// What `change-stage/map` says of a stage (engine.md §4.13).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextStage {
     /// The stage that follows.
     pub stage: String,

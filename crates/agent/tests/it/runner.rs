@@ -158,7 +158,7 @@ fn a_daemon_left_behind_does_not_hold_up_the_job() {
     run(&api, &dir);
     assert_eq!(api.outcomes(), ["daemon=finished/complete"]);
     assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
-    gantry_agent::runner::job::kill_orphans(&dir.path().join("state"));
+    gantry_agent::runner::orphans::kill(&dir.path().join("state"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A disk image becomes the machine's operating system, by firmware, kind of disk, and way into it: kexec or a restart.
 //!
-//! Left out: SATA. The kernel that these tests boot (`--kernel cloud`) has no driver for it.
+//! Left out: SATA. The kernel that these tests boot (`--kernel cloud`) has no driver for it; see `generic`.
 
 use gantry_lab::{Disk, DiskBus, Firmware, MachineSpec};
 use gantry_testkit::{Options, Scenario};
@@ -48,7 +48,7 @@ fn image_deploy_kexec() {
 
 #[test]
 fn image_deploy_reboot_to_disk() {
-    let no_kexec = [("kexec-ok", json!(false))];
+    let no_kexec = [("image-deploy/kexec", json!(false))];
     let deployed = deploy("image_deploy_reboot_to_disk", Firmware::Bios, DiskBus::Virtio, &no_kexec);
     let Some(Deployed { scenario, console, .. }) = deployed else { return };
     assert_eq!(
@@ -76,7 +76,7 @@ fn uefi_nvme_deploy_kexec() {
 /// The network stays first in the firmware's order; `BootNext` leads to the disk once.
 #[test]
 fn uefi_deploy_restarts_to_the_disk() {
-    let no_kexec = [("kexec-ok", json!(false))];
+    let no_kexec = [("image-deploy/kexec", json!(false))];
     let deployed = deploy("uefi_deploy_restarts_to_the_disk", Firmware::UefiPxe, DiskBus::Virtio, &no_kexec);
     let Some(Deployed { scenario, log, console }) = deployed else { return };
     assert!(log.contains("target disk /dev/vda"), "{log}");

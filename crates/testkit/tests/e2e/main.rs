@@ -9,7 +9,9 @@
 mod crash;
 mod deploy;
 mod discover;
+mod generic;
 mod jobs;
+mod kexec;
 mod user;
 
 use std::env;
@@ -18,7 +20,8 @@ use std::time::Duration;
 
 use gantry_lab::{Disk, DiskBus, Firmware, Machine, MachineSpec};
 use gantry_testkit::{Artifacts, Scenario};
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 
 const DEADLINE: Duration = Duration::from_secs(240);
 const GIB: u64 = 1 << 30;
@@ -44,6 +47,25 @@ fn power_on(scenario: &Scenario, firmware: Firmware) -> Machine {
     let machine = scenario.lab().machine(spec).unwrap();
     machine.power_on().unwrap();
     machine
+}
+
+/// A task of one shell script.
+fn task(scenario: &Scenario, name: &str, text: &str) {
+    let script = json!({"Name": "script", "Contents": format!("#!/bin/sh\n{text}\n")});
+    let meta = json!({"feature-flags": "sane-exit-codes"});
+    let task = json!({"Name": name, "Templates": [script], "Meta": meta});
+    ok(scenario.call(Method::POST, "/tasks", &[], &task));
+}
+
+/// A workflow for machines that register: stages with their boot environment and tasks.
+fn offer(scenario: &Scenario, stages: &[(&str, &str, &[&str])]) {
+    let post = |path: &str, object: &Value| ok(scenario.call(Method::POST, path, &[], object));
+    for (name, boot_env, tasks) in stages {
+        post("/stages", &json!({"Name": name, "BootEnv": boot_env, "Tasks": tasks}));
+    }
+    let names: Vec<&str> = stages.iter().map(|(name, _, _)| *name).collect();
+    post("/workflows", &json!({"Name": "trial", "Stages": names}));
+    post("/prefs", &json!({"defaultWorkflow": "trial"}));
 }
 
 /// How often the firmware of a BIOS machine has started, as its console tells.

@@ -1,5 +1,6 @@
 //! Tables made, read, moved, grown and mistreated, on byte vectors.
 
+use super::wire::{SIGNATURE, u32_at};
 use super::*;
 use proptest::prelude::*;
 use std::io::Cursor;

@@ -1,19 +1,24 @@
 //! A lab with a server in it, set up and ready for machines.
 
+mod options;
+mod seen;
+
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gantry_client::{Client, Credentials, Endpoint};
-use gantry_lab::{Config, Helper, Lab, Lifetime, Machine, Process, Program};
+use gantry_lab::{Config, Helper, Lab, Lifetime, Process, Program};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::artifacts::Artifacts;
 use crate::error::{Doing, Error, Result};
+
+pub use options::Options;
 
 /// The first user of a fresh server.
 pub const USER: &str = "rocketskates";
@@ -27,50 +32,6 @@ const START: Duration = Duration::from_secs(60);
 /// What the server knows is looked at so often.
 const LOOK: Duration = Duration::from_millis(250);
 const SIGKILL: i32 = 9;
-
-/// How a scenario begins.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The lab's name; a fresh one if there is none.
-    pub name: Option<String>,
-    /// Whether lab and server end with the [`Scenario`], or stay until somebody stops them.
-    pub lifetime: Lifetime,
-    /// Where the host reaches the API; port 0 takes a free one.
-    pub api: SocketAddr,
-    /// The workflow of machines that register.
-    pub workflow: String,
-    /// Parameters of all machines (profile `global`), by name.
-    pub params: Vec<(String, Value)>,
-}
-
-impl Default for Options {
-    /// An owned lab, a free port on the loopback, the workflow `discover`, and kernels that trust their timer: under software
-    /// emulation on a busy host Linux's check of it fails and the machine panics.
-    fn default() -> Self {
-        Self {
-            name: None,
-            lifetime: Lifetime::Owned,
-            api: SocketAddr::from(([127, 0, 0, 1], 0)),
-            workflow: "discover".to_owned(),
-            params: vec![("kernel-options".to_owned(), json!("quiet no_timer_check"))],
-        }
-    }
-}
-
-impl Options {
-    /// The workflow `image-deploy`, with the disk image of a build.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when no image was built.
-    pub fn deploying(artifacts: &Artifacts) -> Result<Self> {
-        let image = artifacts.image.as_ref().ok_or_else(|| Error::Missing("images/NAME.raw.zst".into()))?;
-        let url = format!("{{{{ .ProvisionerURL }}}}/{}", image.served_as());
-        let mut options = Self { workflow: "image-deploy".to_owned(), ..Self::default() };
-        options.params.push(("image-deploy/image-url".to_owned(), json!(url)));
-        options.params.push(("image-deploy/image-sha256".to_owned(), json!(image.sha256)));
-        Ok(options)
-    }
-}
 
 /// A lab with a running server.
 #[derive(Debug)]
@@ -146,120 +107,6 @@ impl Scenario {
         self.call(Method::GET, path, query, &Value::Null)
     }
 
-    /// Waits until the machine has registered; returns its key in the API.
-    ///
-    /// # Errors
-    /// [`Error::Deadline`] with the end of its serial console, [`Error::Server`] when the server has ended.
-    pub fn wait_registered(&self, machine: &Machine, timeout: Duration) -> Result<String> {
-        let what = format!("{} to register", machine.name());
-        self.wait(machine, &what, timeout, || self.registered(machine))
-    }
-
-    /// The machine's key, once it has registered. It is known by the address of its first interface.
-    ///
-    /// # Errors
-    /// If the lab or the server does not answer.
-    pub fn registered(&self, machine: &Machine) -> Result<Option<String>> {
-        let mac = machine.status()?.spec.mac(0).to_string();
-        let machines = self.get("/machines", &[])?;
-        let has = |known: &&Value| {
-            let macs = known.get("HardwareAddrs").and_then(Value::as_array);
-            macs.into_iter()
-                .flatten()
-                .any(|one| one.as_str().is_some_and(|one| one.eq_ignore_ascii_case(&mac)))
-        };
-        let found = machines.as_array().into_iter().flatten().find(has);
-        Ok(found.and_then(|found| found.get("Uuid")).and_then(Value::as_str).map(str::to_owned))
-    }
-
-    /// The name of a machine, by its key.
-    ///
-    /// # Errors
-    /// [`Error::Call`].
-    pub fn name_of(&self, key: &str) -> Result<String> {
-        Ok(field(&self.get(&format!("/machines/{key}"), &[])?, "Name").to_owned())
-    }
-
-    /// Waits until the machine's workflow is complete; returns the machine as it is then.
-    ///
-    /// # Errors
-    /// [`Error::Job`] as soon as a job has failed, [`Error::Deadline`] with the end of the serial console.
-    pub fn wait_complete(&self, key: &str, machine: &Machine, timeout: Duration) -> Result<Value> {
-        let what = format!("the workflow of {} to complete", machine.name());
-        self.wait(machine, &what, timeout, || {
-            self.check_jobs(key, machine.name())?;
-            let object = self.get(&format!("/machines/{key}"), &[])?;
-            Ok(is_complete(&object).then_some(object))
-        })
-    }
-
-    /// Is the machine's workflow complete? Fails as soon as a job has failed.
-    ///
-    /// # Errors
-    /// [`Error::Job`], or [`Error::Call`].
-    pub fn completed(&self, key: &str, name: &str) -> Result<bool> {
-        self.check_jobs(key, name)?;
-        Ok(is_complete(&self.get(&format!("/machines/{key}"), &[])?))
-    }
-
-    /// All jobs of a machine.
-    ///
-    /// # Errors
-    /// [`Error::Call`].
-    pub fn jobs(&self, key: &str) -> Result<Vec<Value>> {
-        Ok(list(self.get("/jobs", &[("Machine", key)])?))
-    }
-
-    /// The boot trace of a machine's latest power-on. Before it has registered, its MAC is its key.
-    ///
-    /// # Errors
-    /// [`Error::Call`].
-    pub fn trace(&self, key: &str) -> Result<Vec<Value>> {
-        Ok(list(self.get(&format!("/machines/{key}/trace"), &[])?))
-    }
-
-    /// The boot trace of a machine, all its power-ons.
-    ///
-    /// # Errors
-    /// [`Error::Call`].
-    pub fn whole_trace(&self, key: &str) -> Result<Vec<Value>> {
-        Ok(list(self.get(&format!("/machines/{key}/trace"), &[("boot", "all")])?))
-    }
-
-    /// The log of a job.
-    ///
-    /// # Errors
-    /// [`Error::Call`].
-    pub fn job_log(&self, job: &str) -> Result<String> {
-        let path = format!("/jobs/{job}/log");
-        let fetch = async {
-            let response = self.client.send(self.client.request(Method::GET, &path, &[])).await?;
-            let unreadable =
-                |error: String| gantry_client::Error::Unreadable { url: path.clone(), reason: error };
-            response.text().await.map_err(|error| unreadable(error.to_string()))
-        };
-        self.runtime.block_on(fetch).map_err(call(format!("read the log of job {job}")))
-    }
-
-    /// The log of the job that runs now, empty when none does. `jobs` are those of [`Scenario::jobs`].
-    ///
-    /// # Errors
-    /// [`Error::Call`].
-    pub fn running_log(&self, jobs: &[Value]) -> Result<String> {
-        let running = jobs.iter().find(|job| field(job, "State") == "running");
-        running.map_or(Ok(String::new()), |job| self.job_log(field(job, "Uuid")))
-    }
-
-    /// The logs of all jobs of a machine that ran this task, one after another.
-    ///
-    /// # Errors
-    /// [`Error::Call`].
-    pub fn task_log(&self, key: &str, task: &str) -> Result<String> {
-        let jobs = self.jobs(key)?;
-        let of_task = jobs.iter().filter(|job| field(job, "Task") == task);
-        of_task.map(|job| self.job_log(field(job, "Uuid"))).collect()
-    }
-
     /// Kills the server as a crash would (SIGKILL), and waits for its end.
     ///
     /// # Errors
@@ -323,38 +170,6 @@ impl Scenario {
         }
     }
 
-    fn check_jobs(&self, key: &str, name: &str) -> Result<()> {
-        let jobs = self.jobs(key)?;
-        let Some(failed) = jobs.iter().find(|job| field(job, "State") == "failed") else { return Ok(()) };
-        Err(Error::Job {
-            task: field(failed, "Task").to_owned(),
-            machine: name.to_owned(),
-            log: self.job_log(field(failed, "Uuid"))?,
-        })
-    }
-
-    fn wait<T>(
-        &self,
-        machine: &Machine,
-        what: &str,
-        timeout: Duration,
-        look: impl Fn() -> Result<Option<T>>,
-    ) -> Result<T> {
-        let began = Instant::now();
-        loop {
-            if let Some(found) = look()? {
-                return Ok(found);
-            }
-            self.check_server()?;
-            if began.elapsed() > timeout {
-                let serial = machine.serial().and_then(|serial| serial.text()).unwrap_or_default();
-                let seen = format!("console:\n{}\nserver:\n{}", tail(&serial), self.server_tail());
-                return Err(deadline(what, timeout, seen));
-            }
-            std::thread::sleep(LOOK);
-        }
-    }
-
     fn set_up(&self, options: &Options) -> Result<()> {
         self.call(Method::POST, "/subnets", &[], &subnet())?;
         for (name, value) in &options.params {
@@ -411,21 +226,6 @@ fn subnet() -> Value {
         "Strategy": "MAC",
         "Options": [{"Code": 3, "Value": SERVER}, {"Code": 6, "Value": SERVER}],
     })
-}
-
-fn is_complete(machine: &Value) -> bool {
-    machine.get("WorkflowComplete").and_then(Value::as_bool).unwrap_or_default()
-}
-
-fn field<'a>(object: &'a Value, name: &str) -> &'a str {
-    object.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn list(value: Value) -> Vec<Value> {
-    match value {
-        Value::Array(values) => values,
-        _ => Vec::new(),
-    }
 }
 
 fn call(what: impl Into<String>) -> impl FnOnce(gantry_client::Error) -> Error {

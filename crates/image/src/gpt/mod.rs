@@ -9,17 +9,16 @@
 //! Layout and checks follow the UEFI specification 2.10, section 5.3. Left out: MBR partitions (but for keeping the
 //! protective one right) and file systems.
 
-use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+mod guid;
+#[cfg(test)]
+mod tests;
+mod wire;
 
-/// Size of the header proper; the rest of its sector is reserved.
-const HEADER_LEN: usize = 92;
-/// Size of the partition entry that every known tool writes.
-const ENTRY_LEN: usize = 128;
-/// A table of more bytes than this is refused: 8192 entries, where others stop at 128.
-const MAX_ENTRIES_LEN: usize = 1 << 20;
-const SIGNATURE: &[u8; 8] = b"EFI PART";
-const REVISION: u32 = 0x0001_0000;
+pub use guid::Guid;
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use wire::{ENTRY_LEN, read_at};
+
 /// Partition boundaries fall on multiples of this many bytes, as all partitioning tools have it.
 const ALIGNMENT: u64 = 1 << 20;
 
@@ -86,51 +85,6 @@ pub enum Fault {
     /// The disk ends before the header or its entries.
     #[error("the end of the disk")]
     Short,
-}
-
-/// A GUID as the partition table stores it: the first three groups little-endian.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Guid(pub [u8; 16]);
-
-impl Guid {
-    /// Marks an unused entry.
-    pub const UNUSED: Self = Self([0; 16]);
-    /// EFI system partition.
-    pub const EFI_SYSTEM: Self = Self::new(0xC12A_7328, 0xF81F, 0x11D2, 0xBA4B_00A0_C93E_C93B);
-    /// Holds GRUB's core image on BIOS machines.
-    pub const BIOS_BOOT: Self = Self::new(0x2168_6148, 0x6449, 0x6E6F, 0x744E_6565_6445_4649);
-    /// Any Linux file system.
-    pub const LINUX: Self = Self::new(0x0FC6_3DAF, 0x8483, 0x4772, 0x8E79_3D69_D847_7DE4);
-    /// Root file system of an x86-64 Linux (discoverable partitions specification).
-    pub const LINUX_ROOT_X86_64: Self = Self::new(0x4F68_BCE3, 0xE8CD, 0x4DB1, 0x96E7_FBCA_F984_B709);
-    /// Root file system of an arm64 Linux.
-    pub const LINUX_ROOT_ARM64: Self = Self::new(0xB921_B045, 0x1DF0, 0x41C3, 0xAF44_4C6F_280D_3FAE);
-    /// Extended boot loader partition: `/boot` with boot loader specification entries.
-    pub const XBOOTLDR: Self = Self::new(0xBC13_C2FF, 0x59E6, 0x4262, 0xA352_B275_FD6F_7172);
-    /// Linux swap space.
-    pub const LINUX_SWAP: Self = Self::new(0x0657_FD6D, 0xA4AB, 0x43C4, 0x84E5_0933_C84B_4F4F);
-
-    /// The GUID whose text form is `a-b-c-d` with `d`'s first two bytes before a further dash.
-    pub const fn new(a: u32, b: u16, c: u16, d: u64) -> Self {
-        let (a, b, c, d) = (a.to_le_bytes(), b.to_le_bytes(), c.to_le_bytes(), d.to_be_bytes());
-        Self([a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]])
-    }
-}
-
-impl fmt::Display for Guid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let b = &self.0;
-        let a = u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        let (m, n) = (u16::from_le_bytes([b[4], b[5]]), u16::from_le_bytes([b[6], b[7]]));
-        write!(f, "{a:08x}-{m:04x}-{n:04x}-{:02x}{:02x}-", b[8], b[9])?;
-        b[10..].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Guid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// One partition.
@@ -375,46 +329,6 @@ impl Table {
         signature.copy_from_slice(&[0x55, 0xAA]);
     }
 
-    fn encode_header(&self, here: u64, other: u64, entries: u64, sum: u32) -> Vec<u8> {
-        let mut h = Vec::with_capacity(self.sector_size as usize);
-        h.extend_from_slice(SIGNATURE);
-        for word in [REVISION, HEADER_LEN as u32, 0, 0] {
-            h.extend_from_slice(&word.to_le_bytes());
-        }
-        for place in [here, other, self.first_usable, self.last_usable] {
-            h.extend_from_slice(&place.to_le_bytes());
-        }
-        h.extend_from_slice(&self.disk_id.0);
-        h.extend_from_slice(&entries.to_le_bytes());
-        for word in [self.slots.len() as u32, self.entry_len as u32, sum] {
-            h.extend_from_slice(&word.to_le_bytes());
-        }
-        let own = crc32fast::hash(&h);
-        h[16..20].copy_from_slice(&own.to_le_bytes());
-        h.resize(self.sector_size as usize, 0);
-        h
-    }
-
-    /// All entries, padded to whole sectors.
-    fn encode_entries(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.slots.len() * self.entry_len);
-        for slot in &self.slots {
-            let end = bytes.len() + self.entry_len;
-            if let Some(p) = &slot.partition {
-                bytes.extend_from_slice(&p.kind.0);
-                bytes.extend_from_slice(&p.id.0);
-                for word in [p.first, p.last, p.attributes] {
-                    bytes.extend_from_slice(&word.to_le_bytes());
-                }
-                p.name.iter().for_each(|unit| bytes.extend_from_slice(&unit.to_le_bytes()));
-                bytes.extend_from_slice(&slot.rest);
-            }
-            bytes.resize(end, 0);
-        }
-        bytes.resize(self.entry_sectors() as usize * self.sector_size as usize, 0);
-        bytes
-    }
-
     fn entry_sectors(&self) -> u64 {
         ((self.slots.len() * self.entry_len) as u64).div_ceil(u64::from(self.sector_size))
     }
@@ -423,147 +337,3 @@ impl Table {
         sectors.saturating_mul(u64::from(self.sector_size))
     }
 }
-
-/// Reads the header in sector `at` and the entries that it names; the outer error is the disk's, the inner the bytes'.
-fn read_at<D: Read + Seek>(
-    disk: &mut D,
-    sector_size: u32,
-    disk_sectors: u64,
-    at: u64,
-) -> io::Result<Result<Table, Fault>> {
-    if at == 0 || at >= disk_sectors {
-        return Ok(Err(Fault::Short));
-    }
-    let mut sector = vec![0; sector_size as usize];
-    disk.seek(SeekFrom::Start(at * u64::from(sector_size)))?;
-    disk.read_exact(&mut sector)?;
-    let header = match Header::parse(&sector, at, disk_sectors) {
-        Ok(header) => header,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let mut entries = vec![0; header.entries_len()];
-    let start = header.entries_at.checked_mul(u64::from(sector_size));
-    let end = start.and_then(|start| start.checked_add(entries.len() as u64));
-    let (Some(start), Some(end)) = (start, end) else { return Ok(Err(Fault::Places)) };
-    if end > disk_sectors * u64::from(sector_size) {
-        return Ok(Err(Fault::Short));
-    }
-    disk.seek(SeekFrom::Start(start))?;
-    disk.read_exact(&mut entries)?;
-    Ok(header.table(&entries, sector_size, disk_sectors))
-}
-
-/// The fields of a header that are used.
-struct Header {
-    first_usable: u64,
-    last_usable: u64,
-    disk_id: Guid,
-    entries_at: u64,
-    slots: usize,
-    entry_len: usize,
-    entries_sum: u32,
-}
-
-impl Header {
-    fn parse(sector: &[u8], at: u64, disk_sectors: u64) -> Result<Self, Fault> {
-        if sector.len() < HEADER_LEN || !sector.starts_with(SIGNATURE) {
-            return Err(Fault::Signature);
-        }
-        let len = u32_at(sector, 12) as usize;
-        let (slots, entry_len) = (u32_at(sector, 80) as usize, u32_at(sector, 84) as usize);
-        let entries_fit = slots.checked_mul(entry_len).is_some_and(|len| len <= MAX_ENTRIES_LEN);
-        let entry_ok = entry_len >= ENTRY_LEN && entry_len.is_power_of_two();
-        if !(HEADER_LEN..=sector.len()).contains(&len) || !entries_fit || !entry_ok || slots == 0 {
-            return Err(Fault::Sizes);
-        }
-        let mut summed = sector[..len].to_vec();
-        summed[16..20].fill(0);
-        if crc32fast::hash(&summed) != u32_at(sector, 16) {
-            return Err(Fault::HeaderChecksum);
-        }
-        let (first_usable, last_usable) = (u64_at(sector, 40), u64_at(sector, 48));
-        if u64_at(sector, 24) != at || first_usable > last_usable || last_usable >= disk_sectors {
-            return Err(Fault::Places);
-        }
-        Ok(Self {
-            first_usable,
-            last_usable,
-            disk_id: guid_at(sector, 56),
-            entries_at: u64_at(sector, 72),
-            slots,
-            entry_len,
-            entries_sum: u32_at(sector, 88),
-        })
-    }
-
-    fn entries_len(&self) -> usize {
-        self.slots * self.entry_len
-    }
-
-    fn table(&self, entries: &[u8], sector_size: u32, disk_sectors: u64) -> Result<Table, Fault> {
-        if crc32fast::hash(entries) != self.entries_sum {
-            return Err(Fault::EntryChecksum);
-        }
-        let slots: Vec<_> = entries.chunks_exact(self.entry_len).map(Slot::parse).collect();
-        let mut used = slots.iter().filter_map(|slot| slot.partition.as_ref());
-        if used.any(|p| p.first > p.last || p.first < self.first_usable || p.last > self.last_usable) {
-            return Err(Fault::Places);
-        }
-        let table = Table {
-            sector_size,
-            disk_sectors,
-            disk_id: self.disk_id,
-            first_usable: self.first_usable,
-            last_usable: self.last_usable,
-            entry_len: self.entry_len,
-            slots,
-        };
-        // Writing back puts the primary entries at sector 2 and the backup at the end: both need their room.
-        let room = table.first_usable >= 2 + table.entry_sectors();
-        if room && disk_sectors > 2 * (1 + table.entry_sectors()) { Ok(table) } else { Err(Fault::Places) }
-    }
-}
-
-impl Slot {
-    fn parse(entry: &[u8]) -> Self {
-        let kind = guid_at(entry, 0);
-        if kind == Guid::UNUSED {
-            return Self { partition: None, rest: Vec::new() };
-        }
-        let mut name = [0; 36];
-        let units = entry[56..ENTRY_LEN].chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-        name.iter_mut().zip(units).for_each(|(to, unit)| *to = unit);
-        let partition = Partition {
-            kind,
-            id: guid_at(entry, 16),
-            first: u64_at(entry, 32),
-            last: u64_at(entry, 40),
-            attributes: u64_at(entry, 48),
-            name,
-        };
-        Self { partition: Some(partition), rest: entry[ENTRY_LEN..].to_vec() }
-    }
-}
-
-// The callers pass offsets within lengths that they have checked.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
-}
-
-fn guid_at(bytes: &[u8], at: usize) -> Guid {
-    let mut guid = [0; 16];
-    guid.copy_from_slice(&bytes[at..at + 16]);
-    Guid(guid)
-}
-
-#[cfg(test)]
-#[path = "gpt_tests.rs"]
-mod tests;

@@ -1,23 +1,21 @@
-//! What the verbs do.
+//! What the verbs do. Those that edit lists of machines and those that wait have their own files.
+
+mod lists;
+mod wait;
+
+pub(super) use lists::{add_profiles, add_tasks, remove_profiles, remove_tasks};
+pub(super) use wait::wait;
 
 use super::table::Call;
 use super::{Output, explain, value_of};
-use crate::http::stream::Events;
-use crate::http::{Client, Fault};
+use crate::http::Client;
 use crate::inventory;
 use crate::wire::patch_op;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// How long `wait` waits by default.
-const WAIT: u64 = 86_400;
 
 type Result<T = Output> = std::result::Result<T, String>;
-
-/// From the whole object and a list in it to the new list.
-type Edit<'a> = dyn Fn(&Value, Vec<String>) -> Result<Vec<String>> + 'a;
 
 fn ask(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     client.json(method, path, body).map(|answer| answer.body).map_err(explain)
@@ -165,97 +163,6 @@ pub(super) fn set_meta(c: Call<'_>) -> Result {
     send_patch(&c, &c.path(), vec![patch_op("add", &path, c.word(2))])
 }
 
-// --- lists inside a machine -----------------------------------------------------------------------
-
-fn texts(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .map(|all| all.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
-        .unwrap_or_default()
-}
-
-/// Changes a list field, guarded by a test of its old value; repeats when somebody else was faster.
-fn edit_list(c: &Call<'_>, field: &str, edit: &Edit<'_>) -> Result {
-    for _ in 0..5 {
-        let object = ask(c.client, "GET", &c.path(), None)?;
-        let old = texts(object.get(field).unwrap_or(&Value::Null));
-        let new = edit(&object, old.clone())?;
-        if new == old {
-            return json(object);
-        }
-        let path = pointer(field);
-        let patch = json!([patch_op("test", &path, json!(old)), patch_op("replace", &path, json!(new))]);
-        match c.client.json("PATCH", &format!("{}{}", c.path(), c.line.query()), Some(&patch)) {
-            Err(Fault::Refused(refusal)) if refusal.code == 409 => {}
-            other => return json(other.map_err(explain)?.body),
-        }
-    }
-    Err(format!("{}: changed by somebody else again and again", c.path()))
-}
-
-pub(super) fn add_profiles(c: Call<'_>) -> Result {
-    edit_list(&c, "Profiles", &|_, mut list| {
-        for name in c.words.iter().skip(1) {
-            if !list.iter().any(|known| known == name) {
-                list.push((*name).to_owned());
-            }
-        }
-        Ok(list)
-    })
-}
-
-pub(super) fn remove_profiles(c: Call<'_>) -> Result {
-    edit_list(&c, "Profiles", &|_, mut list| {
-        list.retain(|known| !c.words[1..].contains(&known.as_str()));
-        Ok(list)
-    })
-}
-
-/// The tasks that may be changed: behind the running one, up to the next stage (engine.md §4.6).
-fn present(machine: &Value, tasks: &[String]) -> std::ops::Range<usize> {
-    let current = machine.get("CurrentTask").and_then(Value::as_i64).unwrap_or(-1);
-    let start = usize::try_from(current + 1).unwrap_or(0).min(tasks.len());
-    let length = tasks[start..].iter().position(|task| task.starts_with("stage:"));
-    start..length.map_or(tasks.len(), |length| start + length)
-}
-
-pub(super) fn add_tasks(c: Call<'_>) -> Result {
-    let with_offset = c.line.words.get(4).is_some_and(|word| word == "at");
-    let (offset, names) = if with_offset {
-        let offset: i64 = c.word(1).parse().map_err(|_| format!("offset {}: want a number", c.word(1)))?;
-        (Some(offset), c.words.get(2..).unwrap_or_default())
-    } else {
-        (None, c.words.get(1..).unwrap_or_default())
-    };
-    edit_list(&c, "Tasks", &|machine, mut tasks| {
-        let present = present(machine, &tasks);
-        let at = match offset {
-            None => present.end,
-            Some(n) if n >= 0 => present.start + (n as usize).min(present.len()),
-            Some(n) => present.end - (n.unsigned_abs() as usize).min(present.len()),
-        };
-        let there = tasks.get(at..at + names.len()).is_some_and(|slice| slice == names);
-        if !there {
-            tasks.splice(at..at, names.iter().map(|name| (*name).to_owned()));
-        }
-        Ok(tasks)
-    })
-}
-
-/// Removes, in order, the first match of each name.
-pub(super) fn remove_tasks(c: Call<'_>) -> Result {
-    edit_list(&c, "Tasks", &|machine, mut tasks| {
-        let mut range = present(machine, &tasks);
-        for name in c.words.iter().skip(1) {
-            if let Some(found) = tasks[range.clone()].iter().position(|task| task == name) {
-                tasks.remove(range.start + found);
-                range = range.start + found..range.end - 1;
-            }
-        }
-        Ok(tasks)
-    })
-}
-
 // --- jobs, actions, files, events -----------------------------------------------------------------
 
 pub(super) fn current_job(c: Call<'_>) -> Result {
@@ -341,57 +248,6 @@ pub(super) fn upload(c: Call<'_>) -> Result {
     json(answer.body)
 }
 
-// --- waiting and this machine ---------------------------------------------------------------------
-
-/// Prints `complete` or `timeout`; both are a success, as content expects.
-pub(super) fn wait(c: Call<'_>) -> Result {
-    let seconds = if c.words.len() > 3 {
-        c.word(3).parse().map_err(|_| format!("{}: want seconds", c.word(3)))?
-    } else {
-        WAIT
-    };
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    let wanted = value_of(c.word(2))?;
-    let object = ask(c.client, "GET", &c.path(), None)?;
-    if holds(&object, c.word(1), &wanted) {
-        return Ok(Output::Text("complete\n".into()));
-    }
-    let key = ["Uuid", "Name", "ID", "Id"]
-        .iter()
-        .find_map(|field| object.get(*field)?.as_str())
-        .unwrap_or(c.word(0));
-    let filters = ["update", "save"].map(|action| format!("{}.{action}.{key}", c.kind));
-    let mut events = Events::open(c.client, &filters, Duration::from_secs(20)).ok();
-    loop {
-        if holds(&ask(c.client, "GET", &c.path(), None)?, c.word(1), &wanted) {
-            return Ok(Output::Text("complete\n".into()));
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(Output::Text("timeout\n".into()));
-        }
-        let broken = match &mut events {
-            Some(stream) => stream.next(deadline).is_err(),
-            None => {
-                std::thread::sleep(left.min(Duration::from_secs(2)));
-                false
-            }
-        };
-        if broken {
-            events = Events::open(c.client, &filters, Duration::from_secs(20)).ok();
-        }
-    }
-}
-
-/// Compares as values, and a text also by how it is written.
-fn holds(object: &Value, field: &str, wanted: &Value) -> bool {
-    let Some(found) = object.pointer(&format!("/{field}")).or_else(|| object.get(field)) else {
-        return false;
-    };
-    let bare = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    found == wanted || bare(found) == bare(wanted)
-}
-
 pub(super) fn gohai() -> Result {
     json(inventory::gohai::of(&inventory::gather(Path::new("/"))))
 }
@@ -410,22 +266,6 @@ mod tests {
         let mut target = json!({"a": {"b": 1, "c": 2}, "d": [1]});
         merge(&mut target, json!({"a": {"b": null, "e": 3}, "d": [2]}));
         assert_eq!(target, json!({"a": {"c": 2, "e": 3}, "d": [2]}));
-    }
-
-    #[test]
-    fn conditions() {
-        let object = json!({"WorkflowComplete": true, "Stage": "none", "Params": {"x": 5}});
-        assert!(holds(&object, "WorkflowComplete", &json!(true)));
-        assert!(holds(&object, "Stage", &json!("none")) && holds(&object, "Params/x", &json!(5)));
-        assert!(!holds(&object, "Stage", &json!("x")) && !holds(&object, "Nope", &json!(null)));
-    }
-
-    #[test]
-    fn the_present_part_of_a_task_list() {
-        let tasks: Vec<String> = ["stage:a", "x", "y", "stage:b", "z"].map(str::to_owned).to_vec();
-        assert_eq!(present(&json!({"CurrentTask": 1}), &tasks), 2..3);
-        assert_eq!(present(&json!({"CurrentTask": 4}), &tasks), 5..5);
-        assert_eq!(present(&json!({"CurrentTask": 9}), &tasks), 5..5);
     }
 
     #[test]
