@@ -5,6 +5,7 @@
 //! scripts written for those work. Only this file reads the process environment.
 
 mod docs;
+mod recover;
 mod serve;
 
 use std::ffi::OsString;
@@ -47,6 +48,7 @@ fn run(args: Vec<OsString>, role: Role) -> ExitCode {
     let matches = program(role).get_matches_from(args);
     match matches.subcommand() {
         Some(("serve", inner)) => serve::run(inner),
+        Some(("recover", inner)) => recover::run(inner),
         Some(("lab", inner)) => gantry_lab::cli::run(inner),
         Some(("image", inner)) => image(inner),
         Some(("template", inner)) => gantry_cli::template::run(inner),
@@ -69,11 +71,13 @@ fn program(role: Role) -> Command {
         .arg_required_else_help(true);
     let serve = || gantry_server::config::command("serve");
     match role {
-        Role::Server => command.subcommand(serve()),
+        // `dr-provision --version` is `gantry serve --version`.
+        Role::Server => command.propagate_version(true).subcommand(serve()),
         Role::Client => gantry_cli::mount(command),
         Role::Gantry => {
             let tools = [
                 serve(),
+                recover::command(),
                 gantry_lab::cli::command(),
                 gantry_image::command(),
                 gantry_cli::template::command(),

@@ -6,11 +6,10 @@ use gantry_client::Waited;
 use gantry_model::Kind;
 use http::Method;
 use http::header::{ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::run::Typed;
-use crate::verb::Do;
-use crate::{Error, input, merge, output};
+use crate::{Error, input, merge, output, warn};
 
 type Answer = Result<Option<Value>, Error>;
 
@@ -129,33 +128,13 @@ fn key_field(noun: &str) -> &'static str {
     }
 }
 
-/// The server ignores fields that it does not know, as its clients expect; whoever mistyped one is told here.
-fn warn_of_unknown_fields(noun: &str, object: &Value) {
-    let (Some(kind), Some(object)) = (Kind::from_prefix(noun), object.as_object()) else { return };
-    let shape = kind.spec().shape;
-    for name in
-        object.keys().filter(|name| !shape.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name)))
-    {
-        let meant = similar(name, shape.fields.iter().map(|field| field.name));
-        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-        output::say(&format!("warning: {noun} have no field `{name}`, it is ignored{meant}"));
-    }
-}
-
-/// The known word that differs from `word` in two letters at most.
-fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |known: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase());
-    let near = known.map(|known| (distance(known), known)).filter(|(distance, _)| *distance <= 2);
-    near.min().map(|(_, known)| known)
-}
-
 pub(crate) async fn create(typed: &Typed<'_>) -> Answer {
     let body = match input::scalar(typed.word(0)).await? {
         Value::String(machine) if typed.noun == "jobs" => job_of(typed, &machine).await?,
         Value::String(name) => json!({ key_field(&typed.noun): name }),
         other => other,
     };
-    warn_of_unknown_fields(&typed.noun, &body);
+    warn::of_unknown_fields(&typed.noun, &body);
     Ok(Some(typed.send(Method::POST, &format!("/{}", typed.noun), Some(&body)).await?))
 }
 
@@ -172,7 +151,7 @@ async fn job_of(typed: &Typed<'_>, machine: &str) -> Result<Value, Error> {
 
 pub(crate) async fn update(typed: &Typed<'_>) -> Answer {
     let change = input::value(typed.word(1)).await?;
-    warn_of_unknown_fields(&typed.noun, &change);
+    warn::of_unknown_fields(&typed.noun, &change);
     let from = match &typed.session.reference {
         Some(reference) => reference.clone(),
         None => typed.get(&typed.path(), &[]).await?,
@@ -183,6 +162,7 @@ pub(crate) async fn update(typed: &Typed<'_>) -> Answer {
 
 pub(crate) async fn patch(typed: &Typed<'_>) -> Answer {
     let patch = input::value(typed.word(1)).await?;
+    warn::of_unknown_paths(&typed.noun, &patch);
     Ok(Some(typed.send(Method::PATCH, &typed.path(), Some(&patch)).await?))
 }
 
@@ -208,7 +188,10 @@ pub(crate) async fn wait(typed: &Typed<'_>) -> Answer {
     let word = tokio::select! {
         waited = waited => match waited? {
             Waited::Complete(_) => "complete",
-            Waited::Timeout(_) => "timeout",
+            Waited::Timeout(last) => {
+                output::say(&still(typed, timeout, last.get(field)));
+                "timeout"
+            }
         },
         _ = tokio::signal::ctrl_c() => "interrupt",
     };
@@ -216,127 +199,15 @@ pub(crate) async fn wait(typed: &Typed<'_>) -> Answer {
     Ok(None)
 }
 
-/// A JSON pointer to one name: `~` and `/` escaped.
-pub(crate) fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-pub(crate) async fn meta(act: Do, typed: &Typed<'_>) -> Answer {
-    let path = format!("/meta{}", typed.path());
-    let now = typed.get(&path, &[]).await?;
-    let (key, value) = (typed.word(1), typed.optional(2));
-    let known = now.get(key);
-    let pointer = pointer(key);
-    let test = known.map(|known| json!({ "op": "test", "path": pointer, "value": known }));
-    let change = match act {
-        Do::MetaShow => return Ok(Some(now)),
-        Do::MetaGet => {
-            let gone = || Error::Usage(format!("{}/{} has no Meta {key}", typed.noun, typed.word(0)));
-            return known.cloned().map(Some).ok_or_else(gone);
-        }
-        Do::MetaAdd if known.is_some() => {
-            return Err(Error::Usage(format!(
-                "Key {key} already present on {} {}",
-                typed.noun,
-                typed.word(0)
-            )));
-        }
-        Do::MetaRemove => json!({ "op": "remove", "path": pointer }),
-        _ => json!({ "op": "add", "path": pointer, "value": value.unwrap_or_default() }),
-    };
-    let patch = Value::Array(test.into_iter().chain([change]).collect());
-    Ok(Some(typed.send(Method::PATCH, &path, Some(&patch)).await?))
-}
-
-pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
-    let all = format!("{}/params", typed.path());
-    let key = typed.word(1);
-    let one = format!("{all}/{key}");
-    match act {
-        Do::Params => match typed.optional(1) {
-            Some(json) => {
-                let map = input::value(json).await?;
-                Ok(Some(typed.send(Method::POST, &all, Some(&map)).await?))
-            }
-            None => {
-                let found = typed.get(&all, &typed.query()).await?;
-                if !typed.switch("origin") || typed.flag("format").is_some() {
-                    return Ok(Some(found));
-                }
-                crate::output::print(&crate::origin::table(&found));
-                Ok(None)
-            }
-        },
-        Do::ParamGet => Ok(Some(typed.get(&one, &typed.query()).await?)),
-        Do::ParamAdd | Do::ParamSet => {
-            let value = input::scalar(typed.word(2)).await?;
-            let known = typed.get(&all, &[]).await?.get(key).cloned();
-            if act == Do::ParamAdd && known.is_some() {
-                return Err(Error::Usage(format!(
-                    "Key {key} already present on {} {}",
-                    typed.noun,
-                    typed.word(0)
-                )));
-            }
-            match &typed.session.reference {
-                None => Ok(Some(typed.send(Method::POST, &one, Some(&value)).await?)),
-                Some(seen) => {
-                    let pointer = pointer(key);
-                    let patch = json!([
-                        { "op": "test", "path": pointer, "value": seen },
-                        { "op": "replace", "path": pointer, "value": value },
-                    ]);
-                    typed.send(Method::PATCH, &all, Some(&patch)).await?;
-                    Ok(Some(value))
-                }
-            }
-        }
-        _ => match &typed.session.reference {
-            None => Ok(Some(typed.send(Method::DELETE, &one, None).await?)),
-            Some(seen) => {
-                let pointer = pointer(key);
-                let patch = json!([{ "op": "test", "path": pointer, "value": seen }, { "op": "remove", "path": pointer }]);
-                Ok(Some(typed.send(Method::PATCH, &all, Some(&patch)).await?))
-            }
-        },
+/// What is said when the time of a wait is over.
+fn still(typed: &Typed<'_>, timeout: Duration, last: Option<&Value>) -> String {
+    let (object, field, wanted) = (format!("{}/{}", typed.noun, typed.word(0)), typed.word(1), typed.word(2));
+    match last {
+        Some(last) => format!("timeout: after {timeout:?} {field} of {object} is {last}, not `{wanted}`"),
+        None => format!(
+            "timeout: after {timeout:?} {object} has no field {field}; field names are as `show` prints them"
+        ),
     }
-}
-
-/// One JSON argument, or pairs of name and value.
-async fn pairs(words: &[&str]) -> Result<Map<String, Value>, Error> {
-    if let [one] = words {
-        return match input::value(one).await? {
-            Value::Object(map) => Ok(map),
-            _ => Err(Error::Usage(format!("`{one}` must be a map, or give pairs of name and value"))),
-        };
-    }
-    let mut map = Map::new();
-    for pair in words.chunks(2) {
-        let [name, value] = pair else {
-            return Err(Error::Usage(format!("`{}` has no value beside it", pair.concat())));
-        };
-        map.insert((*name).to_owned(), input::scalar(value).await?);
-    }
-    Ok(map)
-}
-
-pub(crate) async fn run_action(typed: &Typed<'_>) -> Answer {
-    let body = Value::Object(pairs(typed.rest()).await?);
-    let path = format!("{}/actions/{}", typed.path(), typed.word(1));
-    let answer = typed.session.client.call(Method::POST, &path, &typed.query(), Some(&body)).await?;
-    Ok(Some(answer))
-}
-
-pub(crate) async fn prefs(typed: &Typed<'_>) -> Answer {
-    let given = pairs(typed.rest()).await?;
-    // Values of preferences are text, also those that look like numbers.
-    let text = |value: Value| match value {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
-    let body: Map<String, Value> =
-        given.into_iter().map(|(name, value)| (name, text(value).into())).collect();
-    Ok(Some(typed.send(Method::POST, "/prefs", Some(&body.into())).await?))
 }
 
 pub(crate) async fn token(typed: &Typed<'_>) -> Answer {
@@ -411,20 +282,5 @@ mod tests {
         let got = filters(&["sort", "Name", "reverse", "limit", "3"]).unwrap();
         assert_eq!(got, [("sort", "Name".into()), ("reverse", "true".into()), ("limit", "3".to_owned())]);
         assert!(filters(&["Name"]).unwrap_err().to_string().contains("`Name` is no filter"));
-    }
-
-    #[test]
-    fn a_mistyped_field_is_recognised() {
-        let check = |word: &str, want: Option<&str>| {
-            assert_eq!(similar(word, ["Name", "Description", "Stage"].into_iter()), want, "{word}");
-        };
-        check("Descripton", Some("Description"));
-        check("nmae", Some("Name"));
-        check("Colour", None);
-    }
-
-    #[test]
-    fn pointers_escape_slashes() {
-        assert_eq!(pointer("net/a~b"), "/net~1a~0b");
     }
 }

@@ -14,12 +14,14 @@ mod machine;
 mod merge;
 mod origin;
 mod output;
+mod params;
 mod run;
 mod session;
 mod special;
 mod subnet;
 pub mod template;
 mod verb;
+mod warn;
 mod watch;
 
 use std::process::ExitCode;
@@ -56,7 +58,10 @@ pub fn mount(command: Command) -> Command {
     let command = command.args(session::flags());
     let kinds = Kind::ALL.iter().copied().filter(|kind| kind.spec().verbs.read);
     let command = kinds.fold(command, |command, kind| command.subcommand(verb::noun(kind)));
-    special::nouns().fold(command, Command::subcommand).subcommand(content::command())
+    special::nouns()
+        .fold(command, Command::subcommand)
+        .subcommand(content::command())
+        .subcommand(session::command())
 }
 
 /// Runs what [`mount`]'s commands matched.
@@ -79,6 +84,7 @@ fn hint(error: &Error) -> Option<String> {
     let Error::Client(error) = error else { return None };
     match error {
         gantry_client::Error::Unreachable { url, .. } if url.starts_with("http://") => Some(TLS.to_owned()),
+        gantry_client::Error::Unreachable { url, .. } if session::lacks_port(url) => Some(PORT.to_owned()),
         gantry_client::Error::Unreachable { .. } => Some(START.to_owned()),
         gantry_client::Error::Unauthorized { .. } => Some(LOG_IN.to_owned()),
         gantry_client::Error::Refused(refused) if refused.is_login() => Some(LOG_IN.to_owned()),
@@ -103,8 +109,8 @@ fn by_filter(refused: &gantry_api::Error) -> Option<String> {
 }
 
 const TLS: &str = "the API is spoken over TLS: begin the endpoint with https://";
-const START: &str =
-    "start a server with `gantry serve`, or say where one is with -E https://host:8092 or RS_ENDPOINT";
+const PORT: &str = "a URL without a port means 443; the API listens on 8092: https://host:8092, or the host alone, which means that port";
+const START: &str = "start a server with `gantry serve`, or say where one is with -E host, -E https://host:8092 or RS_ENDPOINT";
 const LOG_IN: &str =
     "say who you are with -U name -P password, RS_KEY=name:password, or a token by -T or RS_TOKEN";
 

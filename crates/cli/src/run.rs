@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::session::{Environment, Session};
 use crate::verb::{Do, Takes, Verb, Word};
-use crate::{Error, blob, content, generic, machine, special, subnet, verb, watch};
+use crate::{Error, blob, content, generic, machine, params, special, subnet, verb, warn, watch};
 
 /// A verb with its words, ready to run.
 pub(crate) struct Typed<'a> {
@@ -22,8 +22,13 @@ pub(crate) struct Typed<'a> {
 /// Finds the row of what was typed and runs it.
 pub(crate) async fn dispatch(matches: &ArgMatches, environment: &Environment) -> Result<(), Error> {
     let (noun, inner) = matches.subcommand().ok_or_else(|| Error::Usage("say what to do".into()))?;
-    if noun == "content" {
-        return content::run(inner, environment).await;
+    match noun {
+        "content" => return content::run(inner, environment).await,
+        "options" => {
+            crate::output::print(&crate::session::options());
+            return Ok(());
+        }
+        _ => {}
     }
     let (row, inner) = find(noun, inner)?;
     // Global flags are known at every level, and the innermost has them all.
@@ -131,7 +136,12 @@ impl<'a> Typed<'a> {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Error> {
-        Ok(self.session.client.call(method, path, &self.session.query(), body).await?)
+        let stores = method != Method::DELETE && path.matches('/').count() <= 2;
+        let answer = self.session.client.call(method, path, &self.session.query(), body).await?;
+        if stores {
+            warn::of_unavailable(&self.noun, &answer);
+        }
+        Ok(answer)
     }
 }
 
@@ -150,17 +160,17 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::Destroy => generic::destroy(typed).await,
         Do::Wait => generic::wait(typed).await,
         Do::MetaShow | Do::MetaGet | Do::MetaSet | Do::MetaAdd | Do::MetaRemove => {
-            generic::meta(act, typed).await
+            params::meta(act, typed).await
         }
         Do::Params | Do::ParamGet | Do::ParamSet | Do::ParamAdd | Do::ParamRemove => {
-            generic::params(act, typed).await
+            params::params(act, typed).await
         }
         Do::Actions => Ok(Some(typed.get(&format!("{}/actions", typed.path()), &typed.query()).await?)),
         Do::Action => {
             let path = format!("{}/actions/{}", typed.path(), typed.word(1));
             Ok(Some(typed.get(&path, &typed.query()).await?))
         }
-        Do::RunAction => generic::run_action(typed).await,
+        Do::RunAction => params::run_action(typed).await,
         Do::SetFields(fields) => machine::set_fields(typed, fields).await,
         Do::SetRunnable(runnable) => machine::change(typed, &json!({ "Runnable": runnable })).await,
         Do::OptionGet => subnet::option(typed).await,
@@ -192,7 +202,7 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::BlobDestroy => blob::destroy(typed).await,
         Do::BlobExists => blob::exists(typed).await,
         Do::PrefsList => show("/prefs").await,
-        Do::PrefsSet => generic::prefs(typed).await,
+        Do::PrefsSet => params::prefs(typed).await,
         Do::InfoGet => show("/info").await,
         Do::EventsPost => {
             let event = crate::input::value(typed.word(0)).await?;

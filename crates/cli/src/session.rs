@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use gantry_client::{Client, Credentials, Endpoint};
 use http::header::{HeaderName, HeaderValue};
 use serde_json::Value;
@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::Error;
 use crate::input;
 use crate::output::{self, Format};
+
+/// Where the API listens unless it was told otherwise.
+const API_PORT: u16 = 8092;
 
 /// The process environment, as a value.
 #[derive(Clone, Debug, Default)]
@@ -50,32 +53,53 @@ fn unquote(text: &str) -> &str {
     ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(text)
 }
 
-/// The global flags. What few need is in the long help only.
+/// The global flags. They are hidden from the help of every command, which would show little else; [`command`] tells about them.
 pub(crate) fn flags() -> Vec<Arg> {
-    let common = ["endpoint", "username", "password", "token", "format", "force"];
-    let rare = |arg: Arg| {
-        let is_rare = !common.contains(&arg.get_id().as_str());
-        arg.hide_short_help(is_rare)
-    };
-    all_flags().into_iter().map(rare).collect()
+    all_flags().into_iter().map(|arg| arg.hide(true)).collect()
+}
+
+/// The foot of the help of commands that talk to a server.
+pub(crate) const SEE: &str = "Server, credentials and form of the output: see `gantry help options`";
+
+/// `gantry options`
+pub(crate) fn command() -> Command {
+    Command::new("options")
+        .about(
+            "Show the options of every command that talks to a server: where, who, and how the answer looks",
+        )
+        .after_help(options())
+}
+
+/// The global flags with what they mean.
+pub(crate) fn options() -> String {
+    let lines = all_flags().into_iter().map(|arg| {
+        let (short, long) = (arg.get_short().unwrap_or(' '), arg.get_long().unwrap_or_default().to_owned());
+        let value = if arg.get_action().takes_values() { " <value>" } else { "" };
+        format!(
+            "  -{short}, --{:<24} {}",
+            long + value,
+            arg.get_help().map(ToString::to_string).unwrap_or_default()
+        )
+    });
+    format!(
+        "They stand anywhere on the line; a variable in brackets does the same.\n\n{}",
+        lines.collect::<Vec<_>>().join("\n")
+    )
 }
 
 fn all_flags() -> Vec<Arg> {
     let value = |short, long: &'static str, help: &'static str| {
-        Arg::new(long)
-            .short(short)
-            .long(long)
-            .num_args(1)
-            .global(true)
-            .help(help)
-            .help_heading("Server and output")
+        Arg::new(long).short(short).long(long).num_args(1).global(true).help(help)
     };
     let switch = |short, long: &'static str, help: &'static str| {
-        let arg = Arg::new(long).short(short).long(long).action(ArgAction::SetTrue).global(true);
-        arg.help(help).help_heading("Server and output")
+        Arg::new(long).short(short).long(long).action(ArgAction::SetTrue).global(true).help(help)
     };
     vec![
-        value('E', "endpoint", "URL of the server [RS_ENDPOINT; default https://127.0.0.1:8092]"),
+        value(
+            'E',
+            "endpoint",
+            "The server: host, host:port or URL; a host alone means port 8092 [RS_ENDPOINT; default https://127.0.0.1:8092]",
+        ),
         value('U', "username", "User name [RS_USERNAME, or RS_KEY=user:password; default rocketskates]"),
         value('P', "password", "Password [RS_PASSWORD, or RS_KEY=user:password]"),
         value('T', "token", "Token, instead of user name and password [RS_TOKEN]"),
@@ -169,7 +193,7 @@ async fn connect(
     }
     let proxy = text("url-proxy", "RS_URL_PROXY").unwrap_or_default();
     let open = |url: String| {
-        let url = if url.contains("://") { url } else { format!("https://{url}") };
+        let url = url_of(&url);
         let credentials = credentials.clone();
         let client =
             Client::new(Endpoint { url, credentials, proxy: proxy.clone(), headers: headers.clone() });
@@ -192,6 +216,25 @@ async fn connect(
         Some(client) => Ok(client),
         None => Ok(open("https://127.0.0.1:8092".into())?),
     }
+}
+
+/// The URL that an endpoint stands for. A URL is taken as it is, also without a port; a bare host means the API's usual one.
+fn url_of(endpoint: &str) -> String {
+    if endpoint.contains("://") {
+        return endpoint.to_owned();
+    }
+    let (host, path) = endpoint.find('/').map_or((endpoint, ""), |slash| endpoint.split_at(slash));
+    let is_v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
+    match host.rsplit_once(':') {
+        _ if is_v6 => format!("https://[{host}]:{API_PORT}{path}"),
+        Some((name, _)) if !name.contains('[') || name.ends_with(']') => format!("https://{endpoint}"),
+        _ => format!("https://{host}:{API_PORT}{path}"),
+    }
+}
+
+/// Whether a URL leaves the port to its scheme.
+pub(crate) fn lacks_port(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| url.port().is_none())
 }
 
 fn credentials(
@@ -238,6 +281,33 @@ mod tests {
         assert_eq!(who(&["-U", "x"], &[("RS_KEY", "a:b"), ("RS_TOKEN", "t")]), password("x", "b"));
         assert_eq!(who(&[], &[("RS_KEY", "a:b"), ("RS_TOKEN", "t")]), Credentials::Token("t".into()));
         assert_eq!(who(&["-T", "f"], &[("RS_TOKEN", "t")]), Credentials::Token("f".into()));
+    }
+
+    #[test]
+    fn a_host_alone_means_the_port_of_the_api() {
+        for (given, want) in [
+            ("foo", "https://foo:8092"),
+            ("foo:9000", "https://foo:9000"),
+            ("10.0.0.1", "https://10.0.0.1:8092"),
+            ("::1", "https://[::1]:8092"),
+            ("[::1]", "https://[::1]:8092"),
+            ("[::1]:9000", "https://[::1]:9000"),
+            ("foo/below", "https://foo:8092/below"),
+            ("https://foo", "https://foo"),
+        ] {
+            assert_eq!(url_of(given), want);
+        }
+        assert!(lacks_port("https://foo/api/v3/info") && !lacks_port("https://foo:8092/api/v3/info"));
+    }
+
+    #[test]
+    fn the_options_are_told_once_with_their_variables() {
+        let text = options();
+        for part in ["-E, --endpoint <value>", "[RS_ENDPOINT;", "-x, --no-token", "-Z, --trace-token <value>"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(flags().iter().all(Arg::is_hide_set), "no other page repeats them");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use clap::Command;
 
+use crate::session::SEE;
 use crate::verb::Word::{Literal, Needed, Optional, Rest};
 use crate::verb::{Do, Flag, Takes, Verb, Word, verb};
 
@@ -169,6 +170,6 @@ pub(crate) fn machine_groups(command: Command) -> Command {
 
 /// `under` is what is typed before the verbs.
 fn grouped(command: Command, under: &str, verbs: &[Verb]) -> Command {
-    let command = command.subcommand_required(true).arg_required_else_help(true);
+    let command = command.subcommand_required(true).arg_required_else_help(true).after_help(SEE);
     verbs.iter().fold(command, |command, verb| command.subcommand(verb.command(under)))
 }

@@ -6,6 +6,8 @@ use clap::{Arg, ArgAction, Command};
 use gantry_api::operation::WITH_ACTIONS;
 use gantry_model::{Kind, shape};
 
+use crate::session::SEE;
+
 /// One word after the verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
@@ -173,7 +175,7 @@ static READING: &[Verb] = &[
 static WRITING: &[Verb] = &[
     verb("update", &[ID, Needed("json")], &[], Do::Update, "Merge fields into an object; refused if it changes meanwhile"),
     verb("patch", &[ID, Needed("patch")], &[], Do::Patch, "Apply a JSON Patch"),
-    verb("wait", &[ID, Needed("field"), Needed("value"), Optional("timeout")], &[], Do::Wait, "Wait until a field has a value; prints complete or timeout"),
+    verb("wait", &[ID, Needed("field"), Needed("value"), Optional("timeout")], &[], Do::Wait, "Wait until a field has a value; prints complete, timeout or interrupt, and exits with 0 in each case, as drpcli does"),
 ];
 const CREATE: Verb = verb(
     "create",
@@ -229,12 +231,19 @@ pub(crate) fn noun(kind: Kind) -> Command {
     let spec = kind.spec();
     let command = Command::new(spec.prefix)
         .about(first_sentence(spec.shape.doc))
+        .after_help(SEE)
         .subcommand_required(true)
         .arg_required_else_help(true);
     let command = of_kind(kind).fold(command, |command, verb| {
         let takes_fields = matches!(verb.act, Do::Create | Do::Update | Do::Patch);
-        let verb = verb.command(spec.prefix);
-        command.subcommand(if takes_fields { verb.after_help(fields(spec.shape)) } else { verb })
+        let row = verb.command(spec.prefix);
+        command.subcommand(match verb.act {
+            Do::List if !spec.order.is_empty() => {
+                row.about(format!("{}; in the order of {}, oldest first", verb.doc, spec.order))
+            }
+            _ if takes_fields => row.after_help(fields(spec.shape)),
+            _ => row,
+        })
     });
     let command = if spec.verbs.update { command.subcommand(meta_command(spec.prefix)) } else { command };
     if kind == Kind::Machine { crate::special::machine_groups(command) } else { command }
@@ -260,7 +269,7 @@ fn fields(shape: &shape::Shape) -> String {
         let doc = field.doc.trim().lines().next().unwrap_or_default();
         format!("  {:<20} {doc}", field.name)
     });
-    format!("Fields:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    format!("Fields:\n{}\n\n{SEE}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// What the words of the rows stand for.
@@ -277,7 +286,10 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("timeout", "How long to wait: seconds, or a duration such as 10m; a day when not given"),
     ("file", "A file, or - for standard input"),
-    ("filter", "`type.action.key`; * stands for anything, a comma separates alternatives"),
+    (
+        "filter",
+        "`type.action.key`; * stands for anything, a comma separates alternatives; a type alone, such as machines, means all its events",
+    ),
 ];
 
 fn word_help(name: &str) -> &'static str {
@@ -303,6 +315,7 @@ impl Verb {
         let options = if self.flags.is_empty() { "" } else { " [OPTIONS]" };
         let command = Command::new(self.name)
             .about(self.doc)
+            .after_help(SEE)
             .override_usage(format!("gantry {under} {}{options}{words}", self.name));
         let command = self.words.iter().enumerate().fold(command, |command, (index, word)| {
             let arg = Arg::new(format!("w{index}")).index(index + 1).allow_hyphen_values(true);

@@ -1,9 +1,10 @@
 //! Events and log lines as they come.
 
+use gantry_model::Kind;
 use serde_json::Value;
 
 use crate::run::Typed;
-use crate::{Error, output};
+use crate::{Error, output, warn};
 
 type Answer = Result<Option<Value>, Error>;
 
@@ -16,7 +17,35 @@ pub(crate) async fn events(typed: &Typed<'_>) -> Answer {
         }
         None => None,
     };
-    watch(typed, typed.optional(0).unwrap_or("*.*.*"), from, |event| event).await
+    let filter = filter(typed.optional(0).unwrap_or("*"))?;
+    watch(typed, &filter, from, |event| event).await
+}
+
+/// Types of events that are no kind of object.
+const OTHER_TYPES: &[&str] = &["files", "gap", "isos", "log", "websocket"];
+
+/// The filter that a word stands for: the types alone, with actions, or with keys, too. A server acknowledges any other, and
+/// nothing would ever come. Events of any type can be posted, so only a word that is nothing but an unknown type is refused.
+fn filter(word: &str) -> Result<String, Error> {
+    let whole = match word.matches('.').count() {
+        0 => format!("{word}.*.*"),
+        1 => format!("{word}.*"),
+        _ => return Ok(word.to_owned()),
+    };
+    let types = || Kind::ALL.iter().map(|kind| kind.prefix()).chain(OTHER_TYPES.iter().copied());
+    let asked = word.split('.').next().unwrap_or(word).split(',');
+    let Some(unknown) = asked.into_iter().find(|name| *name != "*" && !types().any(|known| known == *name))
+    else {
+        return Ok(whole);
+    };
+    let mut known: Vec<_> = types().collect();
+    known.sort_unstable();
+    let meant = warn::similar(unknown, types()).map(|meant| format!("; did you mean `{meant}`?"));
+    Err(Error::Usage(format!(
+        "`{unknown}` is no type of events{}\nknown are {}\nhint: `{unknown}.*.*` watches for events that somebody posts",
+        meant.unwrap_or_default(),
+        known.join(" ")
+    )))
 }
 
 pub(crate) async fn logs(typed: &Typed<'_>) -> Answer {
@@ -61,6 +90,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_filter_is_whole_or_refused() {
+        let ok = |word: &str, want: &str| assert_eq!(filter(word).unwrap(), want);
+        ok("*", "*.*.*");
+        ok("machines,jobs", "machines,jobs.*.*");
+        ok("machines.save", "machines.save.*");
+        ok("mine.*.*", "mine.*.*");
+        let error = filter("machine").unwrap_err().to_string();
+        assert!(
+            error
+                .starts_with("`machine` is no type of events; did you mean `machines`?\nknown are bootenvs "),
+            "{error}"
+        );
+        assert!(
+            filter("machines,nope.save").unwrap_err().to_string().contains("`nope` is no type of events\n")
+        );
+    }
 
     #[test]
     fn one_line_per_event_and_log_line() {

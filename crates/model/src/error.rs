@@ -202,48 +202,66 @@ fn template_place(message: &str) -> Option<String> {
 }
 
 /// Collects every broken rule, so that all are reported at once.
+///
+/// A rule's sentence is in the reference's words, which say little about names; what would be right is a hint beside it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Problems(Vec<String>);
+pub struct Problems {
+    messages: Vec<String>,
+    hints: Vec<String>,
+}
 
 impl Problems {
     /// Adds one sentence.
     pub fn add(&mut self, message: impl Into<String>) {
-        self.0.push(message.into());
+        self.messages.push(message.into());
+    }
+
+    /// Adds what would be right, once.
+    pub fn hint(&mut self, hint: String) {
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
     }
 
     /// True when nothing is broken.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.messages.is_empty()
     }
 
     /// How many sentences there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.messages.len()
     }
 
     /// Puts `prefix` before every sentence from number `from` on.
     pub fn prefix(&mut self, from: usize, prefix: &str) {
-        for message in &mut self.0[from..] {
+        for message in &mut self.messages[from..] {
             message.insert_str(0, prefix);
         }
     }
 
     /// Forgets what was collected and takes these sentences instead.
     pub fn replace(&mut self, messages: Vec<String>) {
-        self.0 = messages;
+        *self = Self { messages, hints: Vec::new() };
     }
 
-    /// The sentences.
+    /// The sentences, without hints: for where each becomes a fault of its own.
     #[must_use]
     pub fn into_vec(self) -> Vec<String> {
-        self.0
+        self.messages
+    }
+
+    /// The sentences, then the hints.
+    #[must_use]
+    pub fn into_messages(self) -> Vec<String> {
+        [self.messages, self.hints].concat()
     }
 
     /// The sentences.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
-        &self.0
+        &self.messages
     }
 }

@@ -269,6 +269,8 @@ pub struct Spec {
     pub params: bool,
     /// Its indexes beyond the generic ones.
     pub indexes: &'static [Index],
+    /// The index that lists are in the order of when nobody says otherwise; empty for the key.
+    pub order: &'static str,
     pub(crate) erased: Erased,
 }
 
@@ -321,6 +323,8 @@ pub(crate) trait Behaviour: Object {
     const VERBS: Verbs = Verbs::ALL;
     /// Which computed fields it shows.
     const SHOWN: Shown = Shown::Plain;
+    /// See [`Spec::order`].
+    const ORDER: &'static str = "";
 
     /// Puts defaults into a decoded object before it is checked.
     fn fill(_object: &mut Map<String, Value>, _fill: &Fill<'_>) {}
@@ -365,6 +369,7 @@ pub(crate) const fn spec<T: Behaviour>(kind: Kind, prefix: &'static str) -> Spec
         shown: T::SHOWN,
         params: matches!(T::SHOWN, Shown::Params),
         indexes: T::INDEXES,
+        order: T::ORDER,
         erased: Erased {
             parse: |record| Arc::new(record.parse::<T>()),
             key: |value| T::deserialize(value).ok().map(|object| object.key()),

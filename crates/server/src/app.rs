@@ -29,6 +29,8 @@ use crate::net::{FileSource, Protocol, Reports};
 use crate::trace::Trace;
 use crate::{builtin, clock, rules, seal, services, tls};
 
+/// The store's file below `--data-root`.
+pub(crate) const STORE: &str = "gantry.db";
 /// How often the list of files is compared with what is there.
 const CATALOGUE_LOOK: Duration = Duration::from_secs(30);
 /// How often the boot trace goes to disk; a crash loses no more than that.
@@ -278,28 +280,11 @@ async fn open(config: Config, ports: Ports, stop: CancellationToken) -> Result<A
 
 fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Result<Arc<Core>, Error> {
     let memory = config.data_root.is_none();
-    let store: Arc<dyn Store> = match &config.data_root {
-        None => Arc::new(Memory::default()),
-        Some(folder) => {
-            make(folder)?;
-            Arc::new(Embedded::open(&folder.join("gantry.db"), Options::default())?)
-        }
-    };
+    let renderer = Arc::new(gantry_boot::Renderer::new());
+    let state = open_state(&config, &renderer)?;
     for folder in [&config.base_root, &config.file_root, &config.replace_root, &config.log_root] {
         make(folder)?;
     }
-    let mut layers = vec![Arc::new(gantry_model::builtin::layer())];
-    layers.extend(builtin::packs()?);
-    for folder in &config.content {
-        let given = gantry_pack::Pack::read_all(folder)?;
-        let given: Vec<_> = given.iter().map(gantry_pack::Pack::layer).collect::<Result<_, _>>()?;
-        // A pack of the same name on disk stands in for ours.
-        layers.retain(|layer| !given.iter().any(|other| other.name() == layer.name()));
-        layers.extend(given);
-    }
-    let renderer = Arc::new(gantry_boot::Renderer::new());
-    let state =
-        State::open(store, Setup { clock: Box::new(clock::dice), rules: rules::all(&renderer), layers })?;
     let local_id = interfaces::local_id();
     let or = |given: &str, other: &str| if given.is_empty() { other.to_owned() } else { given.to_owned() };
     let id = or(&config.id, &local_id);
@@ -325,6 +310,27 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
         stop,
         config,
     }))
+}
+
+/// The state over the store that `config` names, with the packs that it builds on.
+pub(crate) fn open_state(config: &Config, renderer: &Arc<gantry_boot::Renderer>) -> Result<State, Error> {
+    let store: Arc<dyn Store> = match &config.data_root {
+        None => Arc::new(Memory::default()),
+        Some(folder) => {
+            make(folder)?;
+            Arc::new(Embedded::open(&folder.join(STORE), Options::default())?)
+        }
+    };
+    let mut layers = vec![Arc::new(gantry_model::builtin::layer())];
+    layers.extend(builtin::packs()?);
+    for folder in &config.content {
+        let given = gantry_pack::Pack::read_all(folder)?;
+        let given: Vec<_> = given.iter().map(gantry_pack::Pack::layer).collect::<Result<_, _>>()?;
+        // A pack of the same name on disk stands in for ours.
+        layers.retain(|layer| !given.iter().any(|other| other.name() == layer.name()));
+        layers.extend(given);
+    }
+    Ok(State::open(store, Setup { clock: Box::new(clock::dice), rules: rules::all(renderer), layers })?)
 }
 
 fn make(folder: &PathBuf) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The shell of Gantry: sockets, clocks, files and handlers around the engines. It decides nothing.
 //!
-//! * [`config`]: what the operator asked for. [`app`]: starting, serving, draining.
+//! * [`config`]: what the operator asked for. [`app`]: starting, serving, draining. [`recover`]: the way back in.
 //! * [`api`]: handlers of the API. [`auth`]: who is asking. [`listen`], [`tls`]: connections.
 //! * [`net`]: DHCP, TFTP, files over HTTP.
 //! * [`trace`]: the boot trace. [`bus`], [`log`], [`metrics`]: what else is told and counted.
@@ -23,6 +23,7 @@ pub mod log;
 pub mod metrics;
 pub mod net;
 mod patient;
+pub mod recover;
 mod render;
 mod rules;
 mod seal;

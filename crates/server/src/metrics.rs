@@ -24,7 +24,7 @@ use crate::net::Counters;
 pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<Label, Counter>,
-    refused_logins: Counter,
+    refused_logins: Family<Reason, Counter>,
     /// Handlers that panicked.
     pub incidents: Counter,
     /// Open websockets.
@@ -43,6 +43,11 @@ struct Label {
     status: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("gantry");
@@ -52,10 +57,10 @@ impl Default for Metrics {
             "Requests of the API by operation and class of status",
             requests.clone(),
         );
-        let refused_logins = Counter::default();
+        let refused_logins = Family::default();
         registry.register(
             "api_refused_logins",
-            "Requests with wrong or missing credentials",
+            "Requests with wrong or missing credentials, by what was wrong",
             refused_logins.clone(),
         );
         let incidents = Counter::default();
@@ -96,8 +101,8 @@ impl Metrics {
     }
 
     /// Counts a request whose credentials were refused.
-    pub fn refused_login(&self) {
-        self.refused_logins.inc();
+    pub fn refused_login(&self, reason: &'static str) {
+        self.refused_logins.get_or_create(&Reason { reason }).inc();
     }
 
     /// The text that Prometheus reads.

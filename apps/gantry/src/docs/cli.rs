@@ -24,6 +24,10 @@ when it did not. Every command tells about itself with `--help`. Called by the n
 
 A word that stands for an object (`<id>`) is its key or `Index:value`, such as `Name:rack7-u3`. A word that stands for JSON may be JSON or
 YAML, the name of a file, a URL, or `-` for standard input.
+
+`wait` exits with 0 also when its time is over, as `drpcli` does: it prints `timeout` on standard output and what was there instead on
+standard error. An object that was saved but cannot be used as it is (`Available` is false) is a warning on standard error with its
+`Errors`, and so is a field that nobody knows; the exit status stays 0.
 ";
 
 fn shown(command: &Command) -> impl Iterator<Item = &Command> {
@@ -37,7 +41,10 @@ fn section(noun: &Command) -> String {
     if name == "serve" {
         return head + "Its flags have a [page of their own](server-flags.md).\n\n";
     }
-    let leaves = leaves(noun);
+    let leaves = match leaves(noun) {
+        none if none.is_empty() => vec![noun],
+        leaves => leaves,
+    };
     let rows = leaves
         .iter()
         .map(|leaf| vec![code(&usage(leaf)), leaf.get_about().map(ToString::to_string).unwrap_or_default()]);
@@ -76,7 +83,9 @@ fn flags<'a>(args: impl Iterator<Item = (&'a str, &'a Arg)>, which: Which) -> St
         let Some(long) = arg.get_long().filter(|long| *long != "help" && *long != "version") else {
             continue;
         };
-        if arg.is_hide_set() || arg.is_global_set() != (which == Which::Global) {
+        // Global flags are hidden from the help of commands, and so from everywhere but here.
+        let is_global = arg.is_global_set();
+        if is_global != (which == Which::Global) || arg.is_hide_set() && !is_global {
             continue;
         }
         let flag = spelled(arg, long);

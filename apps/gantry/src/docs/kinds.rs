@@ -82,7 +82,11 @@ fn facts(spec: &Spec) -> String {
     let verbs = if verbs.is_empty() { "no generic verbs".to_owned() } else { verbs.join(", ") };
     let params = if spec.params { "; carries parameters" } else { "" };
     let bare = if spec.shown == Shown::Bare { "; without the fields that every object has" } else { "" };
-    format!("Key `{}`; {home}; {verbs}{params}{bare}.", spec.key_field)
+    let order = match spec.order {
+        "" => String::new(),
+        order => format!(" Lists are in the order of `{order}`, oldest first; `reverse` turns them round."),
+    };
+    format!("Key `{}`; {home}; {verbs}{params}{bare}.{order}", spec.key_field)
 }
 
 fn fields(fields: &[&Field], defaults: Option<&BTreeMap<&str, String>>) -> String {

@@ -163,8 +163,22 @@ fn debug_tells_each_call_beside_the_answer() {
 fn help_spells_the_words_in_the_middle() {
     let help = run(GANTRY.as_ref(), &["machines", "set", "--help"], &[]);
     assert!(help.out.contains("Usage: gantry machines set <id> param <key> to <json>"), "{}", help.out);
-    let short = run(GANTRY.as_ref(), &["machines", "list", "-h"], &[]);
-    assert!(short.out.contains("--endpoint") && !short.out.contains("--trace-token"), "{}", short.out);
+    for page in [
+        &["machines", "list", "-h"][..],
+        &["machines", "list", "--help"],
+        &["serve", "--help"],
+        &["lab", "up", "--help"],
+    ] {
+        let page = run(GANTRY.as_ref(), page, &[]);
+        assert!(page.out.contains("Usage: ") && !page.out.contains("--endpoint"), "{}", page.out);
+    }
+    assert!(help.out.contains("see `gantry help options`"), "{}", help.out);
+    let options = run(GANTRY.as_ref(), &["help", "options"], &[]);
+    assert!(
+        options.out.contains("-E, --endpoint <value>") && options.out.contains("--trace-token"),
+        "{}",
+        options.out
+    );
     let fields = run(GANTRY.as_ref(), &["subnets", "create", "--help"], &[]);
     assert!(fields.out.contains("ActiveStart"), "{}", fields.out);
 }
@@ -196,4 +210,85 @@ fn a_job_is_asked_for_by_the_name_of_its_machine() {
     server.tell(&["machines", "create", r#"{"Name": "m1", "Tasks": ["task1"]}"#]);
     assert_eq!(value(&server.tell(&["jobs", "create", "m1"]))["Task"], "task1");
     assert!(server.ask(&["jobs", "create", "m2"]).err.contains("machines/Name:m2: Not Found"));
+}
+
+/// What worked and yet is not as it was meant is told on standard error; the exit status is drpcli's.
+#[test]
+fn what_was_saved_but_cannot_be_used_is_a_warning() {
+    let server = Serving::start();
+    server.tell(&["machines", "create", "m1"]);
+    let saved = server.ask(&["machines", "update", "Name:m1", r#"{"Profiles": ["nope"]}"#]);
+    assert_eq!((saved.status, &value(&saved.out)["Available"]), (0, &json!(false)));
+    let want = "warning: machines/m1 was saved, but it cannot be used as it is:\n  ";
+    assert!(
+        saved.err.starts_with(want) && saved.err.contains("Profile nope (at 0) does not exist"),
+        "{}",
+        saved.err
+    );
+    let healed = server.ask(&["machines", "update", "Name:m1", r#"{"Profiles": []}"#]);
+    assert_eq!((healed.status, healed.err.as_str()), (0, ""));
+    server.tell(&["profiles", "create", "prof1"]);
+    for words in [
+        &["profiles", "update", "prof1", r#"{"Parms": {"a": 1}}"#][..],
+        &["profiles", "patch", "prof1", r#"[{"op": "add", "path": "/Parms", "value": {}}]"#],
+        &["profiles", "create", r#"{"Name": "prof2", "Parms": {}}"#],
+    ] {
+        let told = server.ask(words);
+        let want = "warning: profiles have no field `Parms`, it is ignored; did you mean `Params`?\n";
+        assert_eq!((told.status, told.err.as_str()), (0, want), "{words:?}");
+    }
+}
+
+#[test]
+fn a_name_that_is_refused_is_explained() {
+    let server = Serving::start();
+    let refused = server.ask(&["profiles", "create", "{\"Name\": \"a:b\"}"]);
+    assert_eq!(refused.status, 1);
+    let want = "Error: ValidationError: profiles/a:b\n  a:b: Invalid Name `a:b`\n  `a:b` is refused because a name begins with a letter";
+    assert!(refused.err.starts_with(want) && refused.err.contains("`a-b` would do"), "{}", refused.err);
+}
+
+#[test]
+fn a_wait_whose_time_is_over_says_what_is_there_and_ends_as_drpcli_does() {
+    let server = Serving::start();
+    server.tell(&["machines", "create", "m1"]);
+    let over = server.ask(&["machines", "wait", "Name:m1", "Stage", "other", "0"]);
+    assert_eq!((over.status, over.out.trim()), (0, "timeout"));
+    assert_eq!(over.err.trim(), "timeout: after 0ns Stage of machines/Name:m1 is \"none\", not `other`");
+    let wrong = server.ask(&["machines", "wait", "Name:m1", "Stge", "other", "0"]);
+    assert!(wrong.err.contains("machines/Name:m1 has no field Stge"), "{}", wrong.err);
+}
+
+#[test]
+fn an_unknown_type_of_events_is_refused_with_the_known_ones() {
+    let server = Serving::start();
+    let refused = server.ask(&["events", "watch", "nope"]);
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.err.contains("`nope` is no type of events") && refused.err.contains(" machines "),
+        "{}",
+        refused.err
+    );
+}
+
+#[test]
+fn a_host_without_a_port_is_asked_at_the_port_of_the_api() {
+    let asked = run(GANTRY.as_ref(), &["-E", "127.0.0.254", "-d", "info", "get"], &[]);
+    assert!(asked.err.starts_with("GET https://127.0.0.254:8092/api/v3/info"), "{}", asked.err);
+    let asked = run(GANTRY.as_ref(), &["-E", "https://127.0.0.254", "info", "get"], &[]);
+    assert!(asked.err.contains("hint: a URL without a port means 443"), "{}", asked.err);
+}
+
+#[test]
+fn jobs_are_listed_oldest_first() {
+    let server = Serving::start();
+    server.tell(&["tasks", "create", "task1"]);
+    for name in ["m1", "m2", "m3", "m4"] {
+        server.tell(&["machines", "create", &json!({ "Name": name, "Tasks": ["task1"] }).to_string()]);
+        server.tell(&["jobs", "create", name]);
+    }
+    let listed = value(&server.tell(&["jobs", "list"]));
+    let times: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|job| job["StartTime"].as_str().unwrap()).collect();
+    assert!(times.len() == 4 && times.is_sorted(), "{times:?}");
 }

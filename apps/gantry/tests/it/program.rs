@@ -35,7 +35,7 @@ pub(crate) struct Serving {
     child: Child,
     pub(crate) endpoint: String,
     pub(crate) ready: String,
-    _base: TempDir,
+    base: Option<TempDir>,
 }
 
 impl Serving {
@@ -44,18 +44,18 @@ impl Serving {
     }
 
     pub(crate) fn start_as(program: &Path, first: &[&str]) -> Self {
-        let base = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), program, &[first, &["--backend", "memory"]].concat())
+    }
+
+    /// A server that keeps its objects in a folder, which may have been another's.
+    pub(crate) fn start_kept(base: TempDir) -> Self {
+        Self::start_in(base, Path::new(GANTRY), &["serve"])
+    }
+
+    fn start_in(base: TempDir, program: &Path, first: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.env_clear().args(first).arg("--base-root").arg(base.path());
-        command.args([
-            "--backend",
-            "memory",
-            "--listen",
-            "127.0.0.1",
-            "--disable-dhcp",
-            "--cert-type",
-            "P256",
-        ]);
+        command.args(["--listen", "127.0.0.1", "--disable-dhcp", "--cert-type", "P256"]);
         for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
             command.args([port, "0"]);
         }
@@ -63,7 +63,20 @@ impl Serving {
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         let port = ready.split_whitespace().find_map(|word| word.strip_prefix("api=")).unwrap_or_default();
-        Self { endpoint: format!("https://127.0.0.1:{port}"), child, ready, _base: base }
+        Self { endpoint: format!("https://127.0.0.1:{port}"), child, ready, base: Some(base) }
+    }
+
+    /// `gantry recover` on the server's store.
+    pub(crate) fn recover(&self, user: &str) -> Ran {
+        let base = self.base.as_ref().unwrap().path().to_str().unwrap();
+        run(Path::new(GANTRY), &["recover", user, "--base-root", base], &[])
+    }
+
+    /// Ends the server and gives back its folder.
+    pub(crate) fn end(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.base.take().unwrap()
     }
 
     /// Runs a client command against it.

@@ -43,3 +43,35 @@ fn a_taken_port_is_named() {
     assert_eq!(ran.status, 1);
     assert!(ran.err.contains(&format!("cannot listen on API 127.0.0.1:{port}")), "{}", ran.err);
 }
+
+#[test]
+fn dr_provision_tells_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run(&alias(&folder, "dr-provision"), &["--version"], &[]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.out.contains(env!("CARGO_PKG_VERSION")), "{}", ran.out);
+}
+
+/// The store of a server that was killed, and a way in for whoever may write it.
+#[test]
+fn recover_prints_a_new_password_and_says_what_next() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().to_str().unwrap();
+    let nothing = run(Path::new(GANTRY), &["recover", "--base-root", folder], &[]);
+    assert_eq!((nothing.status, nothing.out.as_str()), (1, ""));
+    assert!(nothing.err.contains("there is no store"), "{}", nothing.err);
+    let server = Serving::start_kept(base);
+    let busy = server.recover("rocketskates");
+    assert_eq!(busy.status, 1);
+    assert!(busy.err.contains("is in use by another process"), "{}", busy.err);
+    let base = server.end();
+    let folder = base.path().to_str().unwrap();
+    let done = run(Path::new(GANTRY), &["recover", "ann"], &[("RS_BASE_ROOT", folder)]);
+    assert_eq!(done.status, 0, "{}", done.err);
+    let word = done.out.trim();
+    assert!(done.err.contains("user ann has this new password and the role superuser"), "{}", done.err);
+    let server = Serving::start_kept(base);
+    let shown =
+        server.ask(&["-U", "ann", "-P", word, "users", "show", "ann", "-F", "text", "-J", "Roles", "-H"]);
+    assert_eq!(shown.status, 0, "{}", shown.err);
+}

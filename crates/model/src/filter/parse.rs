@@ -31,6 +31,10 @@ pub(super) fn query<'a>(
             name => add(&mut query.terms, view, kind, name, value)?,
         }
     }
+    let order = kind.spec().order;
+    if query.sort.is_empty() && !order.is_empty() {
+        query.sort.push(sortable(kind, order)?);
+    }
     Ok(query)
 }
 

@@ -64,6 +64,7 @@ impl Behaviour for Job {
     const KEY: &'static str = "Uuid";
     const HOME: Home = Home::Stored;
     const DERIVES: bool = false;
+    const ORDER: &'static str = "StartTime";
     const INDEXES: &'static [Index] = &[
         Index { regex: true, ..Index::of("Uuid", IndexType::Uuid).unique() },
         Index::flag("Archived"),

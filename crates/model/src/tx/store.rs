@@ -72,7 +72,7 @@ impl Tx {
         self.rules.complete_machine(&saving, old.as_deref(), &mut machine, &mut problems);
         if !problems.is_empty() {
             let key = machine.key().into();
-            return Err(Error::Invalid { kind, key, messages: problems.into_vec() });
+            return Err(Error::Invalid { kind, key, messages: problems.into_messages() });
         }
         let value = serde_json::to_value(&machine).map_err(|error| malformed(error.to_string()))?;
         decode::object(kind, value).map(Value::Object).map_err(malformed)
@@ -107,7 +107,7 @@ impl Tx {
             self.rules.check(&self.saving(kind, before), &value, &mut problems);
         }
         if !problems.is_empty() {
-            return Err(Error::Invalid { kind, key: key.clone(), messages: problems.into_vec() });
+            return Err(Error::Invalid { kind, key: key.clone(), messages: problems.into_messages() });
         }
         self.push(Edit::put(Arc::new(record)));
         self.get(kind, key)

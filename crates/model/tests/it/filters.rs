@@ -200,3 +200,22 @@ fn what_cannot_be_answered_is_refused() {
         assert_eq!(run(&view, kind, query), Err(format!("{kind}: {message}")), "{query}");
     }
 }
+
+#[test]
+fn jobs_are_listed_oldest_first_and_the_other_way_round_on_demand() {
+    let mut tx = draft();
+    create(&mut tx, Kind::Machine, json!({"Name": "m1", "Uuid": id(1)}));
+    for (n, time) in [(9, "2024-01-01T00:00:00Z"), (8, "2024-03-01T00:00:00Z"), (7, "2024-02-01T00:00:00Z")] {
+        let job =
+            json!({"Uuid": id(n), "Machine": id(1), "Task": "t1", "State": "failed", "StartTime": time});
+        create(&mut tx, Kind::Job, job);
+    }
+    let view = end(tx);
+    let keys = |pairs: &[(&str, &str)]| -> String {
+        let found = Query::parse(&view, Kind::Job, pairs.iter().copied()).unwrap().run_all(&view);
+        found.records.iter().map(|record| record.key().as_str().chars().last().unwrap()).collect()
+    };
+    assert_eq!(keys(&[]), "978");
+    assert_eq!(keys(&[("reverse", "true"), ("limit", "1")]), "8");
+    assert_eq!(keys(&[("sort", "Uuid")]), "789");
+}

@@ -118,8 +118,7 @@ async fn reply(api: Arc<Core>, peer: Peer, request: Request<Body>) -> (Option<Op
     let caller = match auth::identify(&parts.headers, &query, &view, &api.passwords).await {
         Ok(caller) => caller,
         Err(refused) => {
-            api.metrics.refused_login();
-            return (Some(op), refuse_login(&api, refused, peer));
+            return (Some(op), refuse_login(&api, &refused, peer));
         }
     };
     api.audit(&caller, peer.remote.ip());
@@ -328,20 +327,20 @@ fn redirect(to: &str) -> Response<Body> {
     reply
 }
 
-fn refuse_login(api: &Core, refused: auth::Refused, peer: Peer) -> Response<Body> {
-    match refused {
-        auth::Refused::Missing => answer::unauthorized(),
-        auth::Refused::Wrong(error) => {
-            let text = format!("Refused credentials from {}", peer.remote.ip());
-            api.log.add(Level::Warn, Level::Warn, "frontend", "", text);
-            let mut reply = answer::refused(&error);
-            if error.model == "system" {
-                let scheme = HeaderValue::from_static("dr-provision");
-                reply.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-            }
-            reply
-        }
+/// Counts, logs and answers. A request without credentials is how every browser begins, so it is counted alone.
+fn refuse_login(api: &Core, refused: &auth::Refused, peer: Peer) -> Response<Body> {
+    api.metrics.refused_login(refused.why.label());
+    let Some(body) = &refused.body else { return answer::unauthorized() };
+    let (who, from, why) = (refused.shown(), peer.remote.ip().to_canonical(), refused.why.text());
+    tracing::warn!(%who, %from, why, "login refused");
+    let text = format!("Refused login of {who} from {from}: {why}");
+    api.log.add(Level::Warn, Level::Warn, "frontend", "", text);
+    let mut reply = answer::refused(body);
+    if body.model == "system" {
+        let scheme = HeaderValue::from_static("dr-provision");
+        reply.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     }
+    reply
 }
 
 fn preflight() -> Response<Body> {

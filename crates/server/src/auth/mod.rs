@@ -30,13 +30,79 @@ pub struct Caller {
     pub by_password: bool,
 }
 
-/// Why a request has no caller.
+/// Why a request has no caller, for the log and the metrics; the client is told less.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// No credentials, or none that can be read: 401 with an empty body.
+pub struct Refused {
+    /// What was wrong.
+    pub why: Why,
+    /// The user name that was given, or whom the token spoke for; empty when that is not known. Never a password or token.
+    pub who: String,
+    /// The answer's body with status 403, or none: 401 with an empty body.
+    pub body: Option<Box<Error>>,
+}
+
+/// What can be wrong with credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// None were given, or none that can be read.
     Missing,
-    /// Credentials that are wrong: 403 with this body.
-    Wrong(Box<Error>),
+    /// There is no such user.
+    UnknownUser,
+    /// The password is another.
+    WrongPassword,
+    /// The token was not made here, or was altered.
+    ForeignToken,
+    /// The token's time is over.
+    ExpiredToken,
+    /// A secret that the token depends on has changed, or its subject is gone.
+    RevokedToken,
+}
+
+impl Why {
+    /// As the metrics name it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::UnknownUser => "unknown_user",
+            Self::WrongPassword => "wrong_password",
+            Self::ForeignToken => "foreign_token",
+            Self::ExpiredToken => "expired_token",
+            Self::RevokedToken => "revoked_token",
+        }
+    }
+
+    /// As the log says it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "no credentials",
+            Self::UnknownUser => "no such user",
+            Self::WrongPassword => "wrong password",
+            Self::ForeignToken => "the token was not made here, or was altered",
+            Self::ExpiredToken => "the token has expired",
+            Self::RevokedToken => "the token was revoked",
+        }
+    }
+}
+
+/// Longer names are cut in the log.
+const LONGEST_NAME: usize = 64;
+
+impl Refused {
+    fn missing() -> Self {
+        Self { why: Why::Missing, who: String::new(), body: None }
+    }
+
+    fn wrong(why: Why, who: &str, body: Error) -> Self {
+        Self { why, who: who.to_owned(), body: Some(Box::new(body)) }
+    }
+
+    /// The name for the log: whatever a stranger sent stays one short line.
+    pub fn shown(&self) -> String {
+        match self.who.as_str() {
+            "" => "somebody".to_owned(),
+            who => who[..who.floor_char_boundary(LONGEST_NAME)].escape_debug().to_string(),
+        }
+    }
 }
 
 impl Caller {
@@ -54,11 +120,7 @@ impl Caller {
     }
 
     fn of_token(token: &Token, view: &View) -> Self {
-        let principal = match &token.subject {
-            Subject::User(name) => format!("user:{name}"),
-            Subject::Machine(uuid) => format!("runner:{uuid}"),
-            Subject::Unknown | Subject::Profile(_) => "unknown".into(),
-        };
+        let principal = token.subject.principal();
         Self { principal, subject: token.subject.clone(), claims: token.claims(view), by_password: false }
     }
 }
@@ -79,7 +141,7 @@ pub async fn identify(
     view: &View,
     passwords: &Passwords,
 ) -> Result<Caller, Refused> {
-    match credentials(headers, query).ok_or(Refused::Missing)? {
+    match credentials(headers, query).ok_or_else(Refused::missing)? {
         Credentials::Token(text) => of_token(&text, view),
         Credentials::Password(user, password) => of_password(&user, &password, view, passwords).await,
     }
@@ -112,11 +174,14 @@ fn basic(text: &str) -> Option<Credentials> {
 }
 
 fn of_token(text: &str, view: &View) -> Result<Caller, Refused> {
-    let token = Token::open(text, view, clock::now()).map_err(|refused| {
-        Refused::Wrong(Box::new(match refused {
-            token::Refused::Revoked => Error::revoked_token(),
-            other => Error::invalid_token(other),
-        }))
+    let token = Token::open(text, view, clock::now()).map_err(|refused| match &refused {
+        token::Refused::Foreign => Refused::wrong(Why::ForeignToken, "", Error::invalid_token(&refused)),
+        token::Refused::Expired { subject, .. } => {
+            Refused::wrong(Why::ExpiredToken, &subject.principal(), Error::invalid_token(&refused))
+        }
+        token::Refused::Revoked { subject } => {
+            Refused::wrong(Why::RevokedToken, &subject.principal(), Error::revoked_token())
+        }
     })?;
     Ok(Caller::of_token(&token, view))
 }
@@ -133,7 +198,8 @@ async fn of_password(
     let user = view.object::<User>(name);
     let stored = user.as_ref().map_or(NOBODY, |user| user.password_hash.0.as_slice());
     if !passwords.verify(name, password, stored).await || user.is_none() {
-        return Err(Refused::Wrong(Box::new(Error::access_denied())));
+        let why = if user.is_some() { Why::WrongPassword } else { Why::UnknownUser };
+        return Err(Refused::wrong(why, name, Error::access_denied()));
     }
     Ok(Caller {
         principal: format!("user:{name}"),

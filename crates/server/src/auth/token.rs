@@ -65,11 +65,30 @@ pub enum Refused {
     #[error("token is malformed or was not signed here")]
     Foreign,
     /// Its time is over.
-    #[error("token is expired by {0}s")]
-    Expired(i64),
+    #[error("token is expired by {seconds}s")]
+    Expired {
+        /// Since when.
+        seconds: i64,
+        /// Whom it spoke for.
+        subject: Subject,
+    },
     /// A secret that it depends on has changed, or its subject is gone.
     #[error("Validation failed")]
-    Revoked,
+    Revoked {
+        /// Whom it spoke for.
+        subject: Subject,
+    },
+}
+
+impl Subject {
+    /// As events, commits and the log name it.
+    pub fn principal(&self) -> String {
+        match self {
+            Self::User(name) => format!("user:{name}"),
+            Self::Machine(uuid) => format!("runner:{uuid}"),
+            Self::Unknown | Self::Profile(_) => "unknown".into(),
+        }
+    }
 }
 
 impl Token {
@@ -124,10 +143,14 @@ impl Token {
         let key = base_key(view);
         let token = verify(text, &key).ok_or(Refused::Foreign)?;
         if token.exp <= now.unix() {
-            return Err(Refused::Expired(now.unix() - token.exp));
+            return Err(Refused::Expired { seconds: now.unix() - token.exp, subject: token.subject });
         }
-        let seal = token.make_seal(view, &key).ok_or(Refused::Revoked)?;
-        if seal == token.seal { Ok(token) } else { Err(Refused::Revoked) }
+        let seal = token.make_seal(view, &key);
+        if seal.as_ref() == Some(&token.seal) {
+            Ok(token)
+        } else {
+            Err(Refused::Revoked { subject: token.subject })
+        }
     }
 
     /// What the bearer may do at this moment.

@@ -1,6 +1,8 @@
 //! Who may do what: passwords, tokens, claims.
 
 use gantry_client::Client;
+use gantry_server::config::Config;
+use gantry_server::recover;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -172,4 +174,125 @@ async fn a_password_on_every_request_is_checked_slowly_only_once() {
         assert_eq!(get(&server.as_user("rocketskates", "another"), "/info").await.status, 200);
     }
     assert_eq!(slow(), 6);
+}
+
+/// Who is refused, from where and why is in the log; what they tried is not, and a flood adds lines to nothing that grows.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_logins_are_told_without_their_secrets() {
+    let server = Server::start().await;
+    let old = token(&server, "/users/rocketskates/token?ttl=-5").await;
+    let strangers = [
+        server.as_user("rocketskates", "my-secret-guess"),
+        server.as_user("nobody\n2026 forged line", "my-secret-guess"),
+        server.as_user(&"x".repeat(5_000), "my-secret-guess"),
+        server.as_token("a.b.c"),
+        server.as_token(&old),
+    ];
+    for stranger in &strangers {
+        assert_eq!(get(stranger, "/info").await.status, 403);
+    }
+    let bare = format!("{}/api/v3/info", server.url);
+    assert_eq!(server.plain(&bare).await.status, 401);
+    let log = server.get("/logs").await.text();
+    assert!(!log.contains("my-secret-guess") && !log.contains("a.b.c") && !log.contains(&old), "{log}");
+    for line in [
+        "Refused login of rocketskates from 127.0.0.1: wrong password".to_owned(),
+        r"Refused login of nobody\\n2026 forged line from 127.0.0.1: no such user".to_owned(),
+        format!("Refused login of {} from 127.0.0.1: no such user", "x".repeat(64)),
+        "Refused login of somebody from 127.0.0.1: the token was not made here, or was altered".to_owned(),
+        "Refused login of user:rocketskates from 127.0.0.1: the token has expired".to_owned(),
+    ] {
+        assert!(log.contains(&line), "{line}: {log}");
+    }
+    let metrics = async || server.plain(&server.metrics).await.text();
+    let page = metrics().await;
+    for (reason, count) in [
+        ("wrong_password", 1),
+        ("unknown_user", 2),
+        ("foreign_token", 1),
+        ("expired_token", 1),
+        ("missing", 1),
+    ] {
+        let line = format!("gantry_api_refused_logins_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(page.contains(&line), "{line}: {page}");
+    }
+    for n in 0..50 {
+        assert_eq!(get(&server.as_token(&format!("a.b.{n}")), "/info").await.status, 403);
+    }
+    assert_eq!(metrics().await.lines().count(), page.lines().count());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_locks_everybody_out() {
+    let server = Server::start().await;
+    let gone = server.delete("/users/rocketskates").await;
+    assert!(
+        gone.error()
+            .starts_with("422 ValidationError: users/rocketskates: User rocketskates is the last one")
+    );
+    let roles = json!([{ "op": "replace", "path": "/Roles", "value": [] }]);
+    assert_eq!(server.patch("/users/rocketskates", roles.clone()).await.status, 422);
+    let mut shown = server.get("/users/rocketskates").await.json();
+    shown["Roles"] = json!([]);
+    assert_eq!(server.put("/users/rocketskates", shown.clone()).await.status, 422);
+    // Another superuser without a password is no help; with one, the first may go.
+    server.create("users", json!({ "Name": "ann", "Roles": ["superuser"] })).await;
+    assert_eq!(server.delete("/users/rocketskates").await.status, 422);
+    server.put("/users/ann/password", json!({ "Password": "pw" })).await;
+    assert_eq!(server.put("/users/rocketskates", shown).await.status, 200);
+    assert_eq!(get(&server.as_user("rocketskates", "r0cketsk8ts"), "/machines").await.json(), json!([]));
+    assert_eq!(
+        ask(&server.as_user("ann", "pw"), Method::DELETE, "/users/rocketskates", None).await.status,
+        200
+    );
+}
+
+/// Hashes of passwords are in no answer, event or pack; DRP shows them in two of these.
+#[tokio::test(flavor = "multi_thread")]
+async fn password_hashes_are_shown_nowhere() {
+    let server = Server::start().await;
+    let mut events = server.client.events(None).await.unwrap();
+    events.register("users.*.*").await.unwrap();
+    server.create("users", json!({ "Name": "ann", "Roles": ["superuser"] })).await;
+    let changed = server.put("/users/ann/password", json!({ "Password": "pw" })).await.text();
+    let mut seen = vec![changed];
+    for _ in 0..2 {
+        seen.push(serde_json::to_string(&events.next().await.unwrap()).unwrap());
+    }
+    for path in ["/users", "/users/ann", "/contents/BackingStore", "/prefs", "/profiles", "/info", "/logs"] {
+        seen.push(server.get(path).await.text());
+    }
+    let stored =
+        server.core().state.view().object::<gantry_model::User>("ann").unwrap().password_hash.clone();
+    assert!(stored.0.starts_with(b"$argon2id"));
+    for text in seen {
+        assert!(!text.contains("PasswordHash") && !text.contains("argon2"), "{text}");
+    }
+}
+
+/// Whoever may write the store's file gets back in, and nobody gets in while a server has the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_server_can_be_recovered_on_its_host() {
+    let server = Server::start_with(&[]).await;
+    let config = server.core().config.clone();
+    let old = token(&server, "/users/rocketskates/token").await;
+    let word = json!({ "Password": "forgotten" });
+    assert_eq!(server.put("/users/rocketskates/password", word).await.status, 200);
+    let busy = recover::superuser(&config, "rocketskates").await.unwrap_err();
+    assert!(busy.to_string().contains("is in use by another process"), "{busy}");
+    let folder = server.stop().await;
+    let first = recover::superuser(&config, "rocketskates").await.unwrap();
+    let second = recover::superuser(&config, "ann").await.unwrap();
+    let bad = recover::superuser(&config, "1:x").await.unwrap_err().to_string();
+    assert!(bad.starts_with("user `1:x`: ") && bad.contains("Invalid Name `1:x`"), "{bad}");
+    let server = Server::start_in(folder, &[]).await;
+    for (user, word) in [("rocketskates", &first), ("ann", &second)] {
+        assert_eq!(get(&server.as_user(user, word), "/prefs").await.status, 200, "{user}");
+    }
+    assert_eq!(get(&server.as_token(&old), "/info").await.status, 403, "old tokens have ended");
+    let elsewhere = Config { data_root: Some(server.folder().join("nowhere")), ..config.clone() };
+    let nothing = recover::superuser(&elsewhere, "ann").await.unwrap_err().to_string();
+    assert!(nothing.contains("there is no store") && !server.folder().join("nowhere").exists(), "{nothing}");
+    let memory = Config { data_root: None, ..config };
+    assert!(matches!(recover::superuser(&memory, "ann").await, Err(recover::Error::Memory)));
 }

@@ -123,7 +123,7 @@ async fn nonsense_on_the_wire_is_survived() {
 async fn endless_uploads_with_wrong_tokens_are_refused_unread_and_counted() {
     let server = Server::start().await;
     let stranger = server.as_token("a.b.c");
-    let refused = async || number(&server, "gantry_api_refused_logins_total").await;
+    let refused = async || number(&server, "gantry_api_refused_logins_total{reason=\"foreign_token\"}").await;
     let before = refused().await;
     for path in ["/files/image.raw", "/isos/x.iso", "/profiles", "/contents"] {
         let (sender, body) = dripping();

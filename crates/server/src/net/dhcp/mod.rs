@@ -4,27 +4,25 @@
 //! sees, and its answer leaves only after the write is durable. Everything else is judged on the current View and
 //! answered at once; its writes follow, judged again as well, so that a late one never undoes what happened meanwhile.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+mod report;
+mod send;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gantry_model::{Error, Kind, Time, Tx, View};
+use gantry_model::{Error, Time, Tx, View};
 use gantry_netboot::dhcp::client::Boot;
 use gantry_netboot::dhcp::engine::{
-    Answer, Arrival, Destination, Durability, Effect, Engine, Host, Memory, Note as Remark, Outcome, Reason,
-    Save, Service as Port, Settings,
+    Arrival, Durability, Effect, Engine, Host, Memory, Outcome, Save, Service as Port, Settings,
 };
-use gantry_netboot::dhcp::packet::Error as Malformed;
 use gantry_netboot::dhcp::{Client, Message, Packet};
-use gantry_netboot::frame::{Ends, udp};
-use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::report::{malformed, word};
 use super::udp::{Datagram, Socket};
 use super::{Boxed, Frames, Interfaces, Prober, Reports};
-use crate::trace::Note;
 
 /// Largest datagram looked at.
 const BUFFER: usize = 16_384;
@@ -321,105 +319,6 @@ impl Dhcp {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    async fn answer(&self, sockets: &Sockets, asked: &Asked, outcome: &Outcome) {
-        for answer in &outcome.answers {
-            if let Err(error) = self.send(sockets, asked, answer).await {
-                tracing::warn!(%error, to = %answer.to.shown(), client = %asked.packet.chaddr, "answer not sent");
-            }
-        }
-        self.report(asked, outcome);
-    }
-
-    async fn send(&self, sockets: &Sockets, asked: &Asked, answer: &Answer) -> io::Result<()> {
-        let Some(socket) = sockets.of(asked.arrival.service) else { return Ok(()) };
-        let encoded = answer.packet.encode(answer.max);
-        if !encoded.dropped.is_empty() {
-            tracing::warn!(client = %asked.packet.chaddr, options = ?encoded.dropped, "options found no room");
-        }
-        let index = asked.arrival.interface.index;
-        let source =
-            Some(answer.from).filter(|a| asked.arrival.interface.addresses.iter().any(|(own, _)| own == a));
-        let broadcast = |port| SocketAddrV4::new(Ipv4Addr::BROADCAST, port);
-        match answer.to {
-            Destination::Unicast(to) => socket.send(&encoded.bytes, to, None, source).await,
-            Destination::Broadcast(port) => {
-                socket.send(&encoded.bytes, broadcast(port), Some(index), source).await
-            }
-            Destination::Hardware(hardware, to) => {
-                if self.send_frame(sockets, socket, asked, answer, hardware.as_bytes(), to, &encoded.bytes) {
-                    return Ok(());
-                }
-                socket.send(&encoded.bytes, broadcast(to.port()), Some(index), source).await
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one call; the arguments are the parts of a frame")]
-    fn send_frame(
-        &self,
-        sockets: &Sockets,
-        socket: &Socket,
-        asked: &Asked,
-        answer: &Answer,
-        hardware: &[u8],
-        to: SocketAddrV4,
-        bytes: &[u8],
-    ) -> bool {
-        let index = asked.arrival.interface.index;
-        let Some(frames) = &sockets.frames else { return false };
-        let Ok(to_hardware) = <[u8; 6]>::try_from(hardware) else { return false };
-        let Some(from_hardware) = self.interfaces.get(index).and_then(|nic| nic.hardware) else {
-            return false;
-        };
-        let Ok(port) = socket.local_addr().map(|a| a.port()) else { return false };
-        let ends = Ends { from_hardware, to_hardware, from: SocketAddrV4::new(answer.from, port), to };
-        let Some(frame) = udp(&ends, bytes) else { return false };
-        match frames.send(index, to_hardware, &frame) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!(%error, "frame not sent, so broadcast");
-                false
-            }
-        }
-    }
-
-    /// Counts, logs and notes what was decided.
-    fn report(&self, asked: &Asked, outcome: &Outcome) {
-        let (service, reason) = (word(asked.arrival.service), &outcome.reason);
-        self.reports.counters.dhcp_result(service, reason.label());
-        let client = asked.packet.chaddr;
-        let asks = asked.packet.message().map_or("BOOTP", name);
-        let says = outcome.answers.first().map(describe);
-        tracing::debug!(service, %client, xid = format_args!("{:x}", asked.packet.xid), asks, ?reason, ?says, "dhcp");
-        if let Reason::CompetingServer(server) = reason {
-            tracing::warn!(%server, "another DHCP server answers here");
-        }
-        for remark in &outcome.notes {
-            match remark {
-                Remark::Withheld(why) => tracing::debug!(%client, ?why, "netboot not offered"),
-                remark => tracing::warn!(%client, ?remark, "dhcp"),
-            }
-        }
-        let text = match says {
-            Some(says) => format!("{asks} -> {says}"),
-            None => format!("{asks} -> {reason:?}"),
-        };
-        self.reports.trace.note(Note {
-            machine: self.machine(&client.to_string()),
-            mac: Some(client.to_string()),
-            address: address_of(outcome).map(Into::into),
-            power_on: asked.power_on,
-            kind: "dhcp",
-            text,
-            data: details(asked, outcome),
-        });
-    }
-
-    fn machine(&self, mac: &str) -> Option<String> {
-        let view = self.durable.view();
-        view.find(Kind::Machine, "HardwareAddrs", mac).next().map(|key| key.as_str().to_owned())
-    }
 }
 
 impl Sockets {
@@ -429,66 +328,4 @@ impl Sockets {
             Port::Binl => self.binl.as_ref(),
         }
     }
-}
-
-fn word(port: Port) -> &'static str {
-    match port {
-        Port::Dhcp => "dhcp",
-        Port::Binl => "binl",
-    }
-}
-
-fn malformed(error: &Malformed) -> &'static str {
-    match error {
-        Malformed::TooSmall(_) => "TooSmall",
-        Malformed::InvalidHlen(_) => "InvalidHlen",
-        Malformed::Truncated { .. } => "Truncated",
-    }
-}
-
-fn name(message: Message) -> &'static str {
-    match message {
-        Message::Discover => "DISCOVER",
-        Message::Offer => "OFFER",
-        Message::Request => "REQUEST",
-        Message::Decline => "DECLINE",
-        Message::Ack => "ACK",
-        Message::Nak => "NAK",
-        Message::Release => "RELEASE",
-        Message::Inform => "INFORM",
-    }
-}
-
-fn describe(answer: &Answer) -> String {
-    let grant = answer.grant();
-    let mut text = answer.packet.message().map_or("BOOTP reply", name).to_owned();
-    if !grant.address.is_unspecified() {
-        text += &format!(" {}", grant.address);
-    }
-    if let Some(file) = grant.file {
-        text += &format!(" file {file}");
-    }
-    text
-}
-
-/// The address that the client has for certain: an offer teaches nothing.
-fn address_of(outcome: &Outcome) -> Option<Ipv4Addr> {
-    match outcome.reason {
-        Reason::Acked(address) | Reason::Bootp(address) => Some(address),
-        _ => None,
-    }
-}
-
-fn details(asked: &Asked, outcome: &Outcome) -> Map<String, Value> {
-    let client = Client::of(&asked.packet);
-    let mut data = Map::new();
-    data.insert("Xid".into(), format!("{:08x}", asked.packet.xid).into());
-    data.insert("Result".into(), outcome.reason.label().into());
-    data.insert("Interface".into(), asked.arrival.interface.name.clone().into());
-    data.insert("Ms".into(), json!(asked.since.elapsed().as_micros() as f64 / 1000.0));
-    if client.boot != Boot::Other {
-        data.insert("Arch".into(), client.arch.row().map_or(json!(client.arch.0), |row| row.name.into()));
-        data.insert("Ipxe".into(), client.ipxe.is_some().into());
-    }
-    data
 }
