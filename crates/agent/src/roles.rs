@@ -13,7 +13,7 @@ use crate::session::Settings;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Configuration of the service in an installed system.
@@ -248,7 +248,7 @@ fn service(path: &Path, state: &Path) -> Result<Config, String> {
         credentials: String::new(),
         mode: Mode::Service,
         state_dir: state.to_owned(),
-        runner_dir: state.join("jobs"),
+        runner_dir: variable("RS_RUNNER_DIR").map_or_else(|| state.join("jobs"), PathBuf::from),
         root: "/".into(),
         bootif: None,
         milestones: Vec::new(),

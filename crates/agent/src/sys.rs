@@ -4,7 +4,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::path::Path;
 
 /// `kexec_file_load` has no constant in libc for every target.
@@ -267,6 +267,29 @@ pub fn ioctl_none(file: &impl AsRawFd, request: u64) -> io::Result<()> {
 pub unsafe fn ioctl<T>(fd: RawFd, request: u64, value: &mut T) -> io::Result<()> {
     // SAFETY: by contract of this function.
     check(unsafe { libc::ioctl(fd, request as _, std::ptr::from_mut(value)) }.into()).map(drop)
+}
+
+/// What to wait for on a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Bytes to read, or the end.
+    pub read: bool,
+    /// Room to write.
+    pub write: bool,
+}
+
+/// Waits until one of two descriptors is ready (`poll(2)`); true when the first one's other side has gone.
+pub fn poll(pair: [(&dyn AsFd, Wanted); 2]) -> io::Result<bool> {
+    let mut all = pair.map(|(file, wanted)| libc::pollfd {
+        fd: file.as_fd().as_raw_fd(),
+        events: if wanted.read { libc::POLLIN } else { 0 } | if wanted.write { libc::POLLOUT } else { 0 },
+        revents: 0,
+    });
+    // SAFETY: the array has two elements and lives through the call.
+    match check(unsafe { libc::poll(all.as_mut_ptr(), 2, -1) }.into()) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(all[0].revents & (libc::POLLHUP | libc::POLLERR) != 0),
+    }
 }
 
 /// Seconds since the kernel started, to hundredths, from `/proc/uptime`.

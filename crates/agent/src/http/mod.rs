@@ -4,6 +4,7 @@
 //! The connection is kept alive. Certificates: see [`tls`]. Tokens travel only in the header and are
 //! never part of an error text.
 
+pub mod pipe;
 pub mod stream;
 pub mod tls;
 

@@ -4,10 +4,9 @@
 //! reads while a job runs would only make the server keep events for us. Protocol: api.md §16.3. A
 //! registration counts once its acknowledgement (an event of type `websocket`) has come.
 
-use super::{Client, Fault, tls};
-use rustls::{ClientConnection, StreamOwned};
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use super::pipe::Pipe;
+use super::{Client, Fault};
+use std::io;
 use std::time::{Duration, Instant};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket, protocol::WebSocketConfig};
@@ -22,7 +21,7 @@ impl Events {
     /// Connects and registers `filters` (`machines.update.<uuid>`); returns when all are in force.
     pub fn open(client: &Client, filters: &[String], limit: Duration) -> Result<Self, Fault> {
         let deadline = Instant::now() + limit;
-        let pipe = Pipe::connect(client, limit)?;
+        let pipe = Pipe::connect(client.endpoint(), limit)?;
         let request = handshake(client)?;
         let config =
             WebSocketConfig::default().max_message_size(Some(16 << 20)).max_frame_size(Some(16 << 20));
@@ -98,72 +97,4 @@ fn is_timeout(error: &io::Error) -> bool {
 #[expect(clippy::needless_pass_by_value, reason = "used as a function value")]
 fn io_fault(error: io::Error) -> Fault {
     Fault::Transport(format!("websocket: {error}"))
-}
-
-/// A TCP connection with or without TLS.
-enum Pipe {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-}
-
-impl std::fmt::Debug for Pipe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Pipe")
-    }
-}
-
-impl Pipe {
-    fn connect(client: &Client, limit: Duration) -> Result<Self, Fault> {
-        let url = &client.endpoint().url;
-        let uri: ureq::http::Uri = url.parse().map_err(|e| Fault::Nonsense(format!("{url}: {e}")))?;
-        let secure = uri.scheme_str() == Some("https");
-        let host = uri.host().unwrap_or_default();
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let address = (bare, port).to_socket_addrs().map_err(io_fault)?.next();
-        let address = address.ok_or_else(|| Fault::Transport(format!("{host}: no address")))?;
-        let stream = TcpStream::connect_timeout(&address, limit).map_err(io_fault)?;
-        stream.set_nodelay(true).map_err(io_fault)?;
-        stream.set_read_timeout(Some(limit)).map_err(io_fault)?;
-        stream.set_write_timeout(Some(Duration::from_secs(30))).map_err(io_fault)?;
-        if !secure {
-            return Ok(Self::Plain(stream));
-        }
-        let config = tls::config(client.endpoint().pin);
-        let conn = ClientConnection::new(config, tls::server_name(host))
-            .map_err(|e| Fault::Transport(format!("websocket: {e}")))?;
-        Ok(Self::Tls(Box::new(StreamOwned::new(conn, stream))))
-    }
-
-    fn read_timeout(&self, limit: Duration) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.set_read_timeout(Some(limit)),
-            Self::Tls(tls) => tls.sock.set_read_timeout(Some(limit)),
-        }
-    }
-}
-
-impl Read for Pipe {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buf),
-            Self::Tls(tls) => tls.read(buf),
-        }
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(buf),
-            Self::Tls(tls) => tls.write(buf),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Tls(tls) => tls.flush(),
-        }
-    }
 }

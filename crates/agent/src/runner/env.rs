@@ -1,6 +1,6 @@
 //! The environment of scripts (engine.md §5.5 step 5).
 
-use super::{Config, files};
+use super::{Config, files, proxy};
 use crate::wire::Job;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,6 +34,10 @@ impl Environment {
         base.insert("TMPDIR".into(), runner.clone());
         base.insert("TMP".into(), runner.clone());
         base.insert("RS_RUNNER_DIR".into(), runner);
+        let socket = proxy::socket(&config.runner_dir);
+        if socket.exists() {
+            base.insert("RS_LOCAL_PROXY".into(), socket.display().to_string());
+        }
         base.insert("GANTRY_STATE_DIR".into(), config.state_dir.display().to_string());
         Self { base }
     }

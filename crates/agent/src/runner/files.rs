@@ -4,7 +4,7 @@ use super::Config;
 use crate::session::journal::Journal;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Makes the state and runner folders and the `drpcli` that scripts find in their PATH.
@@ -21,6 +21,28 @@ pub fn prepare(config: &Config) -> io::Result<()> {
         symlink(&own, &link)?;
     }
     Ok(())
+}
+
+/// Our folder below `base`, which the parameter `runner-tmpdir` names: made for everybody, like `/tmp`, where it is missing.
+///
+/// # Errors
+/// When it cannot be made, or somebody else has put something else there.
+pub fn runner_below(base: &Path, uuid: &str) -> io::Result<PathBuf> {
+    if !base.exists() {
+        fs::create_dir_all(base)?;
+        fs::set_permissions(base, fs::Permissions::from_mode(0o1777))?;
+    }
+    let own = base.join(format!("gantry-runner-{uuid}"));
+    match fs::DirBuilder::new().mode(0o755).create(&own) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(&own)?;
+    // A folder for everybody is one where anybody may have been before us.
+    if !found.is_dir() || found.uid() != fs::metadata("/proc/self")?.uid() {
+        return Err(io::Error::other("it is not a folder of ours"));
+    }
+    Ok(own)
 }
 
 /// Folder with links to ourselves under the names that scripts use.
@@ -64,6 +86,18 @@ mod tests {
     use super::*;
     use crate::session::journal::Run;
     use crate::testing::TempDir;
+
+    #[test]
+    fn the_runners_folder_is_ours_or_nobodys() {
+        let dir = TempDir::new();
+        let base = dir.path().join("var/big");
+        let own = runner_below(&base, "u").expect("folder");
+        assert_eq!(runner_below(&base, "u").expect("again"), own);
+        let mode = fs::metadata(&base).expect("base").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o1777);
+        symlink("/etc", base.join("gantry-runner-v")).expect("trap");
+        assert!(runner_below(&base, "v").is_err(), "a link of somebody else's is followed");
+    }
 
     #[test]
     fn journal_comes_back_and_a_broken_one_is_empty() {

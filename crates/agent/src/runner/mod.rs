@@ -15,6 +15,7 @@ mod kernel;
 pub mod log;
 pub mod orphans;
 pub mod power;
+pub mod proxy;
 mod stages;
 pub mod watch;
 
@@ -163,13 +164,15 @@ struct Worker {
     client: Client,
     uuid: String,
     kill: Kill,
+    /// The runner's folder is known and has its socket.
+    settled: bool,
 }
 
 impl Worker {
     fn new(config: Config, kill: Kill) -> Self {
         let client = Client::new(config.endpoint.clone(), Secret::default());
         let environment = Environment::new(&config);
-        Self { config, environment, client, uuid: String::new(), kill }
+        Self { config, environment, client, uuid: String::new(), kill, settled: false }
     }
 
     fn run(mut self, tasks: &mpsc::Receiver<Effect>, results: &mpsc::Sender<Input>) {
@@ -179,6 +182,32 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Before the first job: where its files go (engine.md §5.2 steps 4 and 6). A server that does not answer is asked again
+    /// before the next one.
+    fn settle(&mut self) {
+        if self.settled {
+            return;
+        }
+        let asked = self.client.get(&format!("machines/{}/params/runner-tmpdir?aggregate=true", self.uuid));
+        self.settled = !matches!(asked, Err(Fault::Transport(_)));
+        let place = asked.ok().and_then(|answer| answer.body.as_str().map(PathBuf::from));
+        if let Some(base) = place.filter(|base| base.is_absolute()) {
+            let moved = files::runner_below(&base, &self.uuid).and_then(|runner_dir| {
+                let config = Config { runner_dir, ..self.config.clone() };
+                files::prepare(&config).map(|()| self.config = config)
+            });
+            if let Err(error) = moved {
+                say(&format!(
+                    "runner-tmpdir {}: {error}; using {}",
+                    base.display(),
+                    self.config.runner_dir.display()
+                ));
+            }
+        }
+        proxy::start(&self.config.endpoint, &self.config.runner_dir);
+        self.environment = Environment::new(&self.config);
     }
 
     /// Performs one effect; `None` when it has no answer.
@@ -200,6 +229,7 @@ impl Worker {
                 Err(fault) => Input::Failed(fault),
             }),
             Effect::Execute(plan) => {
+                self.settle();
                 let job = job::Setting {
                     client: &self.client,
                     environment: &self.environment,

@@ -102,6 +102,9 @@ impl State {
                 }
                 ok(&json!({}))
             }
+            ("GET", ["machines", _, "params", name]) if self.params.contains_key(*name) => {
+                ok(&self.params[*name])
+            }
             ("PATCH", ["machines", _]) => patch(&mut self.machine, body),
             ("POST", ["jobs"]) => self.new_job(),
             ("GET", ["tasks", name]) => {

@@ -109,9 +109,23 @@ fn a_machine_from_birth_to_the_end_of_its_workflow() {
         std::fs::read_dir(dir.path().join("jobs"))
             .expect("jobs")
             .flatten()
-            .all(|entry| entry.file_name() == "tools"),
+            .all(|entry| entry.file_name() == "tools" || entry.file_name() == ".sock"),
         "task folders are removed"
     );
+}
+
+#[test]
+fn tasks_run_where_runner_tmpdir_says_and_reach_the_api_through_a_socket() {
+    let text = "echo $RS_RUNNER_DIR; echo $TMPDIR; dirname $PWD; command -v drpcli; \
+        curl -s --unix-socket $RS_LOCAL_PROXY -H \"Authorization: Bearer $RS_TOKEN\" http://localhost/api/v3/machines/$RS_UUID | grep -c m-1";
+    let api = Api::start(vec![one("where", text)]);
+    let dir = TempDir::new();
+    let base = dir.path().join("scratch/tmp");
+    api.state().params.insert("runner-tmpdir".into(), json!(base));
+    run(&api, &dir);
+    let own = base.join("gantry-runner-m-1").display().to_string();
+    let drpcli = format!("{own}/tools/drpcli");
+    assert_eq!(output(&api.log(1)), [own.as_str(), &own, &own, &drpcli, "1"]);
 }
 
 #[test]

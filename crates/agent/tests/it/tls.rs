@@ -1,10 +1,13 @@
 //! Certificates: any by default, exactly one when pinned.
 
+use super::runner::TempDir;
 use gantry_agent::http::{Client, Endpoint, Fault};
+use gantry_agent::runner::proxy;
 use gantry_agent::secret::Secret;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 /// An https server that answers `{}` to everything; returns its URL and its certificate's hash.
@@ -35,6 +38,21 @@ fn start() -> (String, [u8; 32]) {
         }
     });
     (url, hash)
+}
+
+/// Tasks need to know nothing of TLS.
+#[test]
+fn the_local_proxy_speaks_tls_for_tasks() {
+    let (url, hash) = start();
+    let dir = TempDir::new();
+    for (pin, expected) in [(Some(hash), "HTTP/1.1 200 OK"), (Some([7; 32]), "")] {
+        proxy::start(&Endpoint { url: url.clone(), pin }, dir.path());
+        let mut client = UnixStream::connect(proxy::socket(dir.path())).expect("socket");
+        client.write_all(b"GET /api/v3/info HTTP/1.1\r\nHost: x\r\n\r\n").expect("request");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("answer");
+        assert_eq!(answer.lines().next().unwrap_or_default(), expected);
+    }
 }
 
 fn ask(url: &str, pin: Option<[u8; 32]>) -> Result<u16, Fault> {
