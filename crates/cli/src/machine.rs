@@ -191,6 +191,13 @@ pub(crate) async fn trace(typed: &Typed<'_>) -> Answer {
         return Ok(Some(entries));
     }
     let mut lines = Lines::default();
+    if entries.as_array().is_some_and(Vec::is_empty) {
+        let nothing = nothing(typed);
+        match typed.switch("follow") {
+            true => output::say(&format!("{nothing}; waiting")),
+            false => return Err(Error::Usage(nothing)),
+        }
+    }
     loop {
         for entry in entries.as_array().into_iter().flatten() {
             output::print(&lines.line(entry));
@@ -201,6 +208,16 @@ pub(crate) async fn trace(typed: &Typed<'_>) -> Answer {
         let since = lines.seq.to_string();
         entries = typed.get(&path, &[("since", &since), ("wait", NEWS)]).await?;
     }
+}
+
+/// What an empty trace means.
+fn nothing(typed: &Typed<'_>) -> String {
+    let boot = typed.flag("boot").filter(|boot| *boot != "all").map(|boot| format!(" {boot} boots ago"));
+    format!(
+        "nothing has been heard of {}{}: no DHCP packet, no file, no agent",
+        typed.word(0),
+        boot.unwrap_or_default()
+    )
 }
 
 /// Writes trace entries one by one: seconds since the first of the boot, what, and the pause before it.
@@ -230,8 +247,13 @@ impl Lines {
             text(entry, "Kind"),
             text(entry, "Text")
         );
-        let lost = entry.pointer("/Data/Lost").map(|lost| format!("  ({lost} entries lost before this one)"));
-        head + &line + &lost.unwrap_or_default()
+        let data = |name: &str| entry.get("Data").and_then(|data| data.get(name));
+        let lost = data("Lost").map(|lost| format!("  ({lost} entries lost before this one)"));
+        let times = data("Times").map(|times| {
+            let last = data("Last").and_then(Value::as_str).unwrap_or_default();
+            format!("  ({times} times, the last at {last})")
+        });
+        head + &line + &times.unwrap_or_default() + &lost.unwrap_or_default()
     }
 }
 
@@ -266,5 +288,10 @@ mod tests {
         assert_eq!(first, "boot 1 at 2026-01-01T00:00:00Z\n    0.000    +0.000  dhcp     DISCOVER");
         assert_eq!(line(1, "2026-01-01T00:00:01.5Z", "REQUEST"), "    1.500    +1.500  dhcp     REQUEST");
         assert!(line(2, "2026-01-01T01:00:00Z", "DISCOVER").starts_with("boot 2 at"));
+        let data = json!({ "Times": 9, "Last": "2026-01-02T00:00:00Z" });
+        let folded = lines.line(
+            &json!({ "Seq": 2, "Boot": 2, "Time": "2026-01-01T01:00:00Z", "Text": "ACK", "Data": data }),
+        );
+        assert!(folded.ends_with(" ACK  (9 times, the last at 2026-01-02T00:00:00Z)"), "{folded}");
     }
 }

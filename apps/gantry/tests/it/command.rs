@@ -280,6 +280,16 @@ fn a_host_without_a_port_is_asked_at_the_port_of_the_api() {
 }
 
 #[test]
+fn a_trace_of_what_nobody_has_heard_of_says_so() {
+    let server = Serving::start();
+    let unheard = server.ask(&["machines", "trace", "52:54:00:00:00:99"]);
+    let want = "Error: nothing has been heard of 52:54:00:00:00:99: no DHCP packet, no file, no agent";
+    assert_eq!((unheard.status, unheard.err.trim()), (1, want));
+    let unknown = server.ask(&["machines", "trace", "m1"]);
+    assert!(unknown.status == 1 && unknown.err.contains("by its name as `Name:m1`"), "{}", unknown.err);
+}
+
+#[test]
 fn jobs_are_listed_oldest_first() {
     let server = Serving::start();
     server.tell(&["tasks", "create", "task1"]);

@@ -135,7 +135,7 @@ pub(super) async fn trace(ask: Ask) -> Answer {
     let deadline = tokio::time::Instant::now() + wait;
     let mut entries = read(&ask, &wanted).await?;
     let mut newest = ask.api.trace.newest();
-    while entries.is_empty() && since > 0 {
+    while entries.is_empty() {
         let changed = ask.api.trace.changed_since(newest);
         let going_on = tokio::select! {
             woken = tokio::time::timeout_at(deadline, changed) => woken.is_ok(),

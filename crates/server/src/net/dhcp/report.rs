@@ -39,6 +39,7 @@ impl Dhcp {
             mac: Some(client.to_string()),
             address: address_of(outcome).map(Into::into),
             power_on: asked.power_on,
+            repeats: is_renewal(asked, outcome),
             kind: "dhcp",
             text,
             data: details(asked, outcome),
@@ -89,6 +90,12 @@ fn describe(answer: &Answer) -> String {
         text += &format!(" file {file}");
     }
     text
+}
+
+/// An operating system keeps the address that it has: it will say so again until it is shut down.
+fn is_renewal(asked: &Asked, outcome: &Outcome) -> bool {
+    matches!(outcome.reason, Reason::Acked(address) if address == asked.packet.ciaddr)
+        && Client::of(&asked.packet).boot == Boot::Other
 }
 
 /// The address that the client has for certain: an offer teaches nothing.

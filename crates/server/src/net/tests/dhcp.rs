@@ -108,9 +108,18 @@ async fn discover_to_ack_with_a_trace() {
     assert_eq!(server.objects.leases(), [("10.9.0.10".into(), "ACK".into())]);
     let page = metrics(&server.counters);
     assert!(page.contains(r#"dhcp_results_total{service="dhcp",result="ACK"} 1"#), "{page}");
+    // The renewal is answered to the client's address, which is not this test's.
+    let renewal = Packet { ciaddr: ack.yiaddr, ..Client::packet(Message::Request, 1) };
+    client.send(&renewal, server.address).await;
+    while !metrics(&server.counters).contains(r#"result="ACK"} 2"#) {
+        tokio::task::yield_now().await;
+    }
     let ear = server.stop().await;
-    assert_eq!(ear.texts(), ["DISCOVER -> OFFER 10.9.0.10", "REQUEST -> ACK 10.9.0.10"]);
+    let renewed = "REQUEST -> ACK 10.9.0.10";
+    assert_eq!(ear.texts(), ["DISCOVER -> OFFER 10.9.0.10", renewed, renewed]);
     let notes = ear.notes.lock().unwrap();
+    let repeats: Vec<bool> = notes.iter().map(|note| note.repeats).collect();
+    assert_eq!(repeats, [false, false, true], "only who has the address already repeats himself");
     assert_eq!(notes[1].mac.as_deref(), Some("52:54:00:00:00:01"));
     assert_eq!(notes[1].address, Some("10.9.0.10".parse().unwrap()));
     assert_eq!(notes[0].address, None, "an offer is no address yet");

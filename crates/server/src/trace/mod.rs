@@ -8,27 +8,29 @@
 //! Notes live in memory, bounded per name and in all, and are appended to one file per name by [`Trace::flush`], which the
 //! server calls every second and when it stops: **a crash loses at most the last second**. An entry before which notes
 //! were dropped, because a bound was reached, carries their number as `Lost`. Traces are no commits: they neither wait for the disk nor fill the history.
+//!
+//! What an operating system repeats for days, renewing its lease, is one entry with a count (`Times`, `Last`); on disk the
+//! count is the last power of two. Which boot an entry belongs to is decided in [`boots`].
+
+mod boots;
+mod files;
 
 use std::collections::{HashMap, VecDeque};
-use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gantry_model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use self::boots::Boots;
 use crate::clock;
 
 /// Notes kept in memory per name; the oldest go first.
 const PER_NAME: usize = 2_000;
 /// Names kept in memory; the one that was quiet for longest goes first.
 const NAMES: usize = 20_000;
-/// Bytes of a trace file before it is turned over; one older file is kept.
-const FILE_LIMIT: u64 = 1 << 20;
-/// A firmware that starts anew within so many seconds of its last packet is only retrying.
-const RETRY_SECONDS: i64 = 20;
 
 /// Takes notes. Cheap, never blocks for I/O, never fails.
 pub trait TraceSink: Send + Sync {
@@ -47,6 +49,9 @@ pub struct Note {
     pub address: Option<IpAddr>,
     /// Whether this is how a power-on begins: a DISCOVER by firmware rather than by iPXE or an operating system.
     pub power_on: bool,
+    /// Whether this happens again and again and says no more the second time: it is folded into the newest entry when that has
+    /// the same text.
+    pub repeats: bool,
     /// What kind of thing happened: `dhcp`, `tftp`, `http`, `agent`, `job`, `stage`, `bootenv`, `machine`.
     pub kind: &'static str,
     /// One line for people: `DISCOVER -> OFFER 192.168.124.10 file ipxe.efi`.
@@ -63,8 +68,11 @@ pub struct Entry {
     pub seq: u64,
     /// When.
     pub time: Time,
-    /// Which power-on of this machine, counted from 1 since the server first saw it.
+    /// Which power-on of this machine, counted from 1 as far back as its trace is kept.
     pub boot: u64,
+    /// See [`Note::power_on`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub power_on: bool,
     /// See [`Note::kind`].
     pub kind: String,
     /// See [`Note::text`].
@@ -92,9 +100,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Lines {
     entries: VecDeque<Entry>,
-    boot: u64,
+    boots: Boots,
     unwritten: usize,
-    last_power_on: Option<Time>,
 }
 
 /// Which names a reader wants together, and from where on.
@@ -132,10 +139,14 @@ impl Trace {
                 })
                 .collect()
         };
-        found.extend(names.iter().flat_map(|name| self.read_files(name)));
+        if let Some(folder) = &self.folder {
+            found.extend(names.iter().flat_map(|name| files::read(folder, name)));
+        }
+        // Of an entry that was written more than once the first is the newest: memory, then the files' last lines.
         found.sort_by_key(|entry| entry.seq);
         found.dedup_by_key(|entry| entry.seq);
-        number_boots(&mut found);
+        let mut boots = Boots::default();
+        found.iter_mut().for_each(|entry| entry.boot = boots.see(entry).max(1));
         found.retain(|entry| entry.seq > wanted.since);
         found
     }
@@ -167,23 +178,12 @@ impl Trace {
                 .collect()
         };
         for (name, entries) in pending {
-            append(folder, &name, &entries)?;
+            files::append(folder, &name, &entries)?;
             if let Some(lines) = self.lock().lines.get_mut(&name) {
                 lines.unwritten = lines.unwritten.saturating_sub(entries.len());
             }
         }
         Ok(())
-    }
-
-    fn read_files(&self, name: &str) -> Vec<Entry> {
-        let Some(folder) = &self.folder else { return Vec::new() };
-        let mut found = Vec::new();
-        for file in [older(&file(folder, name)), file(folder, name)] {
-            // A trace that was never written has no file; one that cannot be read is left out rather than failing the rest.
-            let text = std::fs::read_to_string(file).unwrap_or_default();
-            found.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
-        }
-        found
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -210,17 +210,19 @@ impl Inner {
         let name = name.unwrap_or_else(|| "unknown".into());
         self.make_room(&name);
         let lines = self.lines.entry(name).or_default();
-        if note.power_on {
-            lines.power_on(time);
+        if note.repeats && lines.fold(note.kind, &note.text, time) {
+            return self.seq;
         }
-        let entry = Entry {
+        let mut entry = Entry {
             seq: self.seq,
             time,
-            boot: lines.boot,
+            boot: 0,
+            power_on: note.power_on,
             kind: note.kind.into(),
             text: note.text,
             data: note.data,
         };
+        entry.boot = lines.boots.see(&entry);
         lines.push(entry);
         self.seq
     }
@@ -239,12 +241,19 @@ impl Inner {
 }
 
 impl Lines {
-    fn power_on(&mut self, time: Time) {
-        let retry = self.last_power_on.is_some_and(|last| time.unix() - last.unix() < RETRY_SECONDS);
-        self.last_power_on = Some(time);
-        if !retry {
-            self.boot += 1;
+    /// Counts one more of the newest entry, if that is the same.
+    fn fold(&mut self, kind: &str, text: &str, time: Time) -> bool {
+        let Some(newest) = self.entries.back_mut() else { return false };
+        if newest.kind != kind || newest.text != text {
+            return false;
         }
+        let times = newest.data.get("Times").and_then(Value::as_u64).unwrap_or(1) + 1;
+        newest.data.insert("Times".into(), times.into());
+        newest.data.insert("Last".into(), time.to_string().into());
+        if times.is_power_of_two() {
+            self.unwritten = self.unwritten.max(1);
+        }
+        true
     }
 
     fn push(&mut self, mut entry: Entry) {
@@ -270,39 +279,6 @@ impl Wanted {
         names.extend(self.address.map(|address| address.to_string()));
         names
     }
-}
-
-/// Entries under different names count their boots apart; a machine's boot goes on until its next power-on.
-fn number_boots(entries: &mut [Entry]) {
-    let mut boot = 1;
-    for entry in entries {
-        boot = boot.max(entry.boot);
-        entry.boot = boot;
-    }
-}
-
-fn file(folder: &Path, name: &str) -> PathBuf {
-    let safe: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-    folder.join(format!("{safe}.jsonl"))
-}
-
-fn older(file: &Path) -> PathBuf {
-    file.with_extension("old.jsonl")
-}
-
-fn append(folder: &Path, name: &str, entries: &[Entry]) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let path = file(folder, name);
-    if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > FILE_LIMIT) {
-        std::fs::rename(&path, older(&path))?;
-    }
-    let mut text = Vec::new();
-    for entry in entries {
-        serde_json::to_writer(&mut text, entry)?;
-        text.push(b'\n');
-    }
-    std::fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(&text)
 }
 
 #[cfg(test)]
@@ -352,6 +328,69 @@ mod tests {
             trace.note(Note { machine: Some("m".into()), ..note("job", "x") });
         }
         assert_eq!(trace.read(&Wanted { machine: "m".into(), ..Wanted::default() }).len(), PER_NAME);
+    }
+
+    #[test]
+    fn renewals_are_one_entry_with_a_count_on_disk_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = Wanted { machine: "u-1".into(), ..Wanted::default() };
+        let trace = Trace::new(Some(folder.path().into()));
+        let renewal = || Note {
+            machine: Some("u-1".into()),
+            repeats: true,
+            ..note("dhcp", "REQUEST -> ACK 192.0.2.7")
+        };
+        for _ in 0..5 {
+            trace.note(renewal());
+            trace.flush().unwrap();
+        }
+        trace.note(Note { machine: Some("u-1".into()), ..note("job", "done") });
+        trace.note(renewal());
+        trace.flush().unwrap();
+        let times = |trace: &Trace| -> Vec<Value> {
+            trace
+                .read(&wanted)
+                .iter()
+                .map(|entry| entry.data.get("Times").cloned().unwrap_or_default())
+                .collect()
+        };
+        assert_eq!(times(&trace), [Value::from(5), Value::Null, Value::Null]);
+        assert_eq!(
+            times(&Trace::new(Some(folder.path().into()))),
+            [Value::from(4), Value::Null, Value::Null]
+        );
+    }
+
+    #[test]
+    fn boots_are_told_apart_across_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = Wanted { macs: vec!["aa:00:00:00:00:01".into()], ..Wanted::default() };
+        let discover =
+            || Note { mac: Some("aa:00:00:00:00:01".into()), power_on: true, ..note("dhcp", "DISCOVER") };
+        let file = || Note {
+            mac: Some("aa:00:00:00:00:01".into()),
+            data: [("Status".to_owned(), "SUCCESS".into())].into_iter().collect(),
+            ..note("tftp", "loader")
+        };
+        for _ in 0..2 {
+            let trace = Trace::new(Some(folder.path().into()));
+            for event in [discover(), file(), discover(), file()] {
+                trace.note(event);
+            }
+            trace.flush().unwrap();
+        }
+        let trace = Trace::new(Some(folder.path().into()));
+        let want = [
+            "1 DISCOVER",
+            "1 loader",
+            "2 DISCOVER",
+            "2 loader",
+            "3 DISCOVER",
+            "3 loader",
+            "4 DISCOVER",
+            "4 loader",
+        ];
+        assert_eq!(texts(&trace, &wanted), want);
     }
 
     #[tokio::test]
