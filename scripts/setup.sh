@@ -19,7 +19,7 @@ demo_packages=(
   mmdebstrap fakeroot fakechroot dosfstools mtools e2fsprogs xfsprogs gdisk  # images
   grub-pc-bin grub-efi-amd64-bin zstd xz-utils kmod uidmap iproute2
 )
-test_packages=(tftp-hpa atftp curl jq tshark openssh-client)
+test_packages=(tftp-hpa atftp curl jq tshark openssh-client shellcheck busybox)
 
 main() {
   local wanted=("${build_packages[@]}")

@@ -1,7 +1,7 @@
 //! `gantry docs FOLDER`: writes the reference pages that are generated from the program itself.
 //!
 //! Commands come from clap, kinds and fields from the list of kinds, flags from the server's table, OpenAPI from the list of
-//! operations: nothing is described twice. `docs/reference` holds what this writes, and a test fails when it is stale.
+//! operations, the manual of the core content from its objects: nothing is described twice. `docs/reference` holds what this writes, and a test fails when it is stale.
 
 mod cli;
 mod flags;
@@ -36,11 +36,14 @@ pub(crate) fn run(matches: &ArgMatches, program: Command) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn pages(program: Command) -> [(&'static str, String); 4] {
+fn pages(program: Command) -> [(&'static str, String); 5] {
     let document = openapi::document(gantry_api::DRP_VERSION);
     // A value made of maps with text keys always serializes.
     let document = serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
+    // A test of the server keeps our own content from being wrong.
+    let content = gantry_server::content_manual().unwrap_or_default();
     [
+        ("core-content.md", format!("{GENERATED}{content}")),
         ("cli.md", format!("{GENERATED}{}", cli::page(program))),
         ("kinds.md", format!("{GENERATED}{}", kinds::page())),
         ("server-flags.md", format!("{GENERATED}{}", flags::page())),

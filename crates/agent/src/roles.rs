@@ -26,7 +26,9 @@ const USAGE: &str = "gantry-agent: the machine agent of Gantry
 usage:
   gantry-agent run [--config FILE] [--state DIR]  take jobs; configuration from /etc/gantry/agent.json or RS_ENDPOINT, RS_TOKEN, RS_UUID
   gantry-agent deploy --spec FILE         write an image to a disk as the JSON file says; - is standard input
-  gantry-agent disks                      list the disks that deploy sees
+  gantry-agent disks [--rules FILE]       list the disks that deploy sees; with a JSON list of rules (as deploy's Disk) those that
+                                          fit one, as path, bytes, transport, ssd or hdd, description, separated by tabs
+  gantry-agent install [--root DIR]       install this program as a service of the system at DIR (/), for RS_ENDPOINT, RS_TOKEN, RS_UUID
   gantry-agent kexec KERNEL INITRD CMDLINE  load a kernel; the restart that the task asks for (exit code 64), or that leads to the disk, jumps into it
   gantry-agent inventory                  print the hardware as JSON
   gantry-agent version                    print the version
@@ -69,7 +71,11 @@ pub fn entry(arguments: Vec<OsString>) -> ExitCode {
     match verb {
         "run" => run(rest),
         "deploy" => deploy(rest),
-        "disks" => disks(),
+        "disks" => match option(rest, "--rules") {
+            Some(file) => fitting_disks(Path::new(file)),
+            None => disks(),
+        },
+        "install" => install(Path::new(option(rest, "--root").unwrap_or("/"))),
         "kexec" => load_kernel(rest),
         "inventory" => print_json(&inventory::gather(Path::new("/"))),
         "drpcli" => drpcli::run(rest),
@@ -146,6 +152,48 @@ fn disks() -> ExitCode {
         text += &format!("{}{note}\n", deploy::target::describe(&disk));
     }
     print(&text)
+}
+
+/// Prints the disks that fit one of the rules of a file, and says why the others do not.
+fn fitting_disks(file: &Path) -> ExitCode {
+    let text = std::fs::read(file).map_err(|error| error.to_string());
+    let rules = text.and_then(|text| {
+        serde_json::from_slice::<Vec<deploy::spec::DiskRule>>(&text).map_err(|error| error.to_string())
+    });
+    let rules = match rules {
+        Ok(rules) => rules,
+        Err(error) => {
+            say(&format!("{}: want a list of disk rules: {error}", file.display()));
+            return ExitCode::from(2);
+        }
+    };
+    let root = Path::new("/");
+    let disks = inventory::disks::gather(root);
+    let (found, others) = deploy::target::fitting(&disks, &rules, &deploy::target::busy(root));
+    others.iter().for_each(|line| say(&format!("not chosen: {line}")));
+    let row = |disk: &&inventory::disks::Disk| {
+        let kind = if disk.rotational { "hdd" } else { "ssd" };
+        let transport = if disk.transport.is_empty() { "other" } else { &disk.transport };
+        let about = deploy::target::describe(disk);
+        format!("{}\t{}\t{transport}\t{kind}\t{about}\n", disk.path, disk.size)
+    };
+    print(&found.iter().map(row).collect::<String>())
+}
+
+fn install(root: &Path) -> ExitCode {
+    let identity = deploy::identity();
+    let service = &identity.service;
+    if service.endpoint.is_empty() || service.token.is_empty() || service.uuid.is_empty() {
+        say("install: RS_ENDPOINT, RS_TOKEN and RS_UUID must say which machine of which server this is");
+        return ExitCode::from(2);
+    }
+    match deploy::configure::agent(&deploy::inside::Root::new(root), &identity) {
+        Ok(()) => print(&format!("installed {}\n", deploy::configure::AGENT_PATH)),
+        Err(error) => {
+            say(&format!("install: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn load_kernel(arguments: &[String]) -> ExitCode {

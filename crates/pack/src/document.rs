@@ -93,6 +93,10 @@ fn schema(out: &mut String, param: &Value) {
     if let Some(ty) = schema.get("type").and_then(Value::as_str) {
         paragraph(out, &format!("Type: {ty}"));
     }
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+        paragraph(out, &format!("One of: {}", values.join(", ")));
+    }
     if let Some(default) = schema.get("default") {
         paragraph(out, &format!("Default: `{default}`"));
     }

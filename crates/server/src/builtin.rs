@@ -19,17 +19,29 @@ const FIRST_PASSWORD: &str = "r0cketsk8ts";
 /// # Errors
 /// Everything that is wrong with them; a test keeps that from happening.
 pub(crate) fn packs() -> Result<Vec<Arc<Layer>>, gantry_pack::Error> {
-    let packs = OURS
-        .dirs()
-        .filter(|folder| gantry_pack::is_pack(|name| folder.get_file(folder.path().join(name)).is_some()));
-    packs
-        .map(|folder| {
-            let mut pack = Pack::from_files(&folder.path().to_string_lossy(), embedded(folder))?;
+    ours()?
+        .into_iter()
+        .map(|mut pack| {
             pack.meta.insert("Type".to_owned(), "default".into());
             pack.meta.insert("Overwritable".to_owned(), true.into());
             pack.layer()
         })
         .collect()
+}
+
+/// The manual of our own packs, as Markdown, from their objects' descriptions.
+///
+/// # Errors
+/// As when they are loaded.
+pub fn manual() -> Result<String, gantry_pack::Error> {
+    Ok(ours()?.iter().map(gantry_pack::document).collect())
+}
+
+fn ours() -> Result<Vec<Pack>, gantry_pack::Error> {
+    let packs = OURS
+        .dirs()
+        .filter(|folder| gantry_pack::is_pack(|name| folder.get_file(folder.path().join(name)).is_some()));
+    packs.map(|folder| Pack::from_files(&folder.path().to_string_lossy(), embedded(folder))).collect()
 }
 
 /// Files of an embedded folder and of the folders in it, by path below it.

@@ -1,10 +1,11 @@
-//! Setting up the written system: host name, users, machine id, cloud-init seed, files, agent service.
+//! Setting up the written system: host name, users, machine id, cloud-init seed, files, agent service, scripts.
 //! Everything here works on a folder and is tested on one.
 
 use super::inside::Root;
 use super::spec::{Seed, System, User};
 use crate::roles::ServiceConfig;
 use std::io;
+use std::process::Command;
 
 /// Where the agent is put in the written system.
 pub const AGENT_PATH: &str = "/usr/local/sbin/gantry-agent";
@@ -61,7 +62,14 @@ pub fn apply(root: &Root, system: &System, identity: &Identity, say: &mut dyn Fn
         agent(root, identity)?;
         say("agent service");
     }
-    Ok(())
+    system.scripts.iter().try_for_each(|script| run(root, script, say))
+}
+
+/// Runs a script of the job; its output goes where ours goes.
+fn run(root: &Root, script: &str, say: &mut dyn FnMut(&str)) -> io::Result<()> {
+    say(&format!("script {script}"));
+    let status = Command::new("/bin/sh").arg(script).env("GANTRY_ROOT", root.path()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("script {script}: {status}"))) }
 }
 
 /// `/etc/hostname` has the short name; `/etc/hosts` lets the full one resolve.
@@ -199,8 +207,12 @@ fn cloud_init(root: &Root, seed: &Seed, system: &System, uuid: &str) -> io::Resu
     Ok(())
 }
 
-fn agent(root: &Root, identity: &Identity) -> io::Result<()> {
-    root.write(AGENT_PATH, &identity.program, 0o755)?;
+/// Installs the agent as a service that starts with the system.
+pub fn agent(root: &Root, identity: &Identity) -> io::Result<()> {
+    // A program that runs cannot be written to, but it can be replaced.
+    let fresh = format!("{AGENT_PATH}.new");
+    root.write(&fresh, &identity.program, 0o755)?;
+    std::fs::rename(root.resolve(&fresh)?, root.resolve(AGENT_PATH)?)?;
     root.link(AGENT_PATH, "/usr/local/sbin/drpcli")?;
     let config = serde_json::to_vec_pretty(&identity.service).map_err(io::Error::other)?;
     root.write(crate::roles::SERVICE_CONFIG, &config, 0o600)?;
@@ -291,6 +303,22 @@ mod tests {
         assert!(fs::read_to_string(config).expect("config").contains("\"Token\": \"secret\""));
         assert!(root.exists("/etc/systemd/system/multi-user.target.wants/gantry-agent.service"));
         assert!(said.iter().all(|line| !line.contains("secret")), "{said:?}");
+    }
+
+    #[test]
+    fn scripts_see_the_root_and_may_refuse() {
+        let dir = TempDir::new();
+        let root = small_system(&dir);
+        let script = dir.path().join("script.sh");
+        let system = System { scripts: vec![script.display().to_string()], ..System::default() };
+        let run = |text: &str| {
+            fs::write(&script, text).expect("script");
+            apply(&root, &system, &Identity::default(), &mut |_| {})
+        };
+        run("echo done > \"$GANTRY_ROOT/etc/mark\"").expect("ran");
+        assert_eq!(text(&root, "/etc/mark"), "done\n");
+        let error = run("exit 3").expect_err("refused");
+        assert!(error.to_string().contains("script.sh: exit status: 3"), "{error}");
     }
 
     #[test]

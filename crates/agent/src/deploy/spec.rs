@@ -105,6 +105,9 @@ pub struct System {
     pub files: Vec<File>,
     /// Install the agent as a service, with endpoint, token and key of the running job.
     pub agent: bool,
+    /// Shell scripts of the job's folder, to be run when all else is set up; `GANTRY_ROOT` tells them where the written
+    /// system is mounted.
+    pub scripts: Vec<String>,
 }
 
 /// A user.

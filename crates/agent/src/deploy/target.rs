@@ -133,6 +133,27 @@ fn resolve(path: &str) -> Option<String> {
     Some(real.file_name()?.to_string_lossy().into_owned())
 }
 
+/// The disks that fit at least one of the rules, whatever their `Pick`, and for each other one why it does not.
+pub fn fitting<'a>(
+    disks: &'a [Disk],
+    rules: &[DiskRule],
+    busy: &BTreeSet<String>,
+) -> (Vec<&'a Disk>, Vec<String>) {
+    let (mut found, mut reasons) = (Vec::new(), Vec::new());
+    for disk in disks {
+        let verdicts: Vec<_> =
+            rules.iter().map(|rule| obstacle(disk, rule, resolve(&rule.path).as_deref(), busy)).collect();
+        if verdicts.iter().any(Option::is_none) {
+            found.push(disk);
+        } else {
+            let whys: BTreeSet<String> = verdicts.into_iter().flatten().collect();
+            let whys: Vec<String> = whys.into_iter().collect();
+            reasons.push(format!("{}: {}", describe(disk), whys.join(", ")));
+        }
+    }
+    (found, reasons)
+}
+
 /// Names of the disks below everything that is mounted or swapped to, through partitions, RAID and
 /// device-mapper.
 pub fn busy(root: &Path) -> BTreeSet<String> {
@@ -209,6 +230,23 @@ mod tests {
             Ok("sdd".into()),
             "removable, by name"
         );
+    }
+
+    #[test]
+    fn several_rules_fit_several_disks() {
+        let all = some();
+        let rules = [
+            DiskRule { max_size: "10G".into(), ..DiskRule::default() },
+            DiskRule { serial: "A".into(), ..DiskRule::default() },
+        ];
+        let busy = ["sdb".to_owned()].into();
+        let (found, reasons) = fitting(&all, &rules, &busy);
+        let names: Vec<&str> = found.iter().map(|disk| disk.name.as_str()).collect();
+        assert_eq!(names, ["sda", "sdc"]);
+        assert_eq!(reasons.len(), 2);
+        assert!(reasons[0].starts_with("/dev/sdb 100.0 GiB serial B: is in use"), "{reasons:?}");
+        assert!(reasons[1].contains("has another serial, is removable"), "{reasons:?}");
+        assert_eq!(fitting(&all, &[], &busy).0, Vec::<&Disk>::new(), "no rule fits nothing");
     }
 
     #[test]

@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail where they unwrap")]
 
+mod core;
 mod folders;

@@ -329,10 +329,14 @@ async fn an_uploaded_pack_shadows_what_the_server_brings() {
     assert_eq!((&ours["Bundle"], &ours["ReadOnly"]), (&json!("core"), &json!(true)));
     let theirs = pack(
         "theirs",
-        json!({ "bootenvs": { "sledgehammer": { "Name": "sledgehammer", "OS": { "Name": "other" } } } }),
+        json!({
+            "bootenvs": { "sledgehammer": { "Name": "sledgehammer", "OS": { "Name": "other" } } },
+            "templates": { "setup.tmpl": { "ID": "setup.tmpl", "Contents": "theirs" } },
+        }),
     );
     done(client, Method::POST, "/contents", Some(&theirs)).await;
     assert_eq!(done(client, Method::GET, "/bootenvs/sledgehammer", None).await["Bundle"], "theirs");
+    assert_eq!(done(client, Method::GET, "/templates/setup.tmpl", None).await["Contents"], "theirs");
     done(client, Method::DELETE, "/contents/theirs", None).await;
     assert_eq!(done(client, Method::GET, "/bootenvs/sledgehammer", None).await, ours);
 }
