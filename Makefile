@@ -40,7 +40,7 @@ bench: ## Rates, times and memory of the server by size of the fleet (SIZES=0,10
 	@scripts/setup.sh build
 	@SIZES=$(SIZES) DATA=$(DATA) ROUNDS=$(ROUNDS) TIME=$(TIME) ONLY=$(ONLY) scripts/bench.sh
 
-test-nightly: ## Fuzzing (FUZZ_SECONDS=60 each) and a hundred crash rounds of the store; needs a nightly toolchain
+test-nightly: ## Fuzzing (FUZZ_SECONDS=60 each), a hundred crash rounds of the store, images built anew; needs a nightly toolchain
 	@scripts/setup.sh nightly
 	@scripts/nightly.sh
 

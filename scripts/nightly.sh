@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What takes too long for every change: each fuzz target for FUZZ_SECONDS (60), and the crash test of the store with
-# GANTRY_CRASH_ROUNDS (100) rounds. What a fuzzer finds lies in crates/*/fuzz/artifacts; its corpus is kept between runs.
+# What takes too long for every change: each fuzz target for FUZZ_SECONDS (60), the crash test of the store with
+# GANTRY_CRASH_ROUNDS (100) rounds, and images built anew: the same bytes again, every tool complete, booted. What a fuzzer finds lies in crates/*/fuzz/artifacts; its corpus is kept between runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,8 @@ main() {
   fuzz template parse render
   echo "nightly: store, $rounds crash rounds"
   GANTRY_CRASH_ROUNDS=$rounds cargo test --locked -p gantry-store --test it crash::
+  echo "nightly: images, built twice, looked into, and booted"
+  cargo test --locked -p gantry-image --test it -- --ignored --test-threads=1
   echo "nightly: all passed"
 }
 

@@ -4,7 +4,7 @@
 #   scripts/setup.sh build     compilers and Rust targets
 #   scripts/setup.sh demo      build + machines, firmware, loaders, image tools   (the default)
 #   scripts/setup.sh test      demo + the real peers that the tests talk to
-#   scripts/setup.sh nightly   build + the fuzzer (cargo-fuzz, which needs a nightly toolchain of Rust)
+#   scripts/setup.sh nightly   demo + the fuzzer (cargo-fuzz, which needs a nightly toolchain of Rust)
 #
 # Packages come from wherever this host's apt is configured to fetch them. Root is needed for apt-get alone: with all
 # packages present nothing here asks for it. Rust itself is a prerequisite that is checked, not installed.
@@ -27,7 +27,7 @@ main() {
     build) ;;
     demo) wanted+=("${demo_packages[@]}") ;;
     test) wanted+=("${demo_packages[@]}" "${test_packages[@]}") ;;
-    nightly) ;;
+    nightly) wanted+=("${demo_packages[@]}") ;;
     *) die "unknown set '$1': build, demo, test or nightly" ;;
   esac
   require_rust

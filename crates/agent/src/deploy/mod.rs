@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! source (HTTP, resumes, hashes) → decode (gz, xz, zst) → sink (direct to disk, zeros skipped)
-//! → volume (partition table spans the disk, root partition and file system grown, mounted)
+//! → volume, root, lvm (partition table spans the disk; the root found, grown with what holds it, mounted)
 //! → configure (host name, users, machine id, cloud-init seed, agent service)
 //! → efi (an entry of the firmware that leads to the disk)
 //! → kexec (the image's own kernel loaded; the jump itself is the agent's restart)
@@ -16,7 +16,9 @@ pub mod decode;
 pub mod efi;
 pub mod gpt;
 pub mod inside;
+pub mod lvm;
 pub mod mbr;
+pub mod root;
 pub mod sink;
 pub mod source;
 pub mod spec;
@@ -214,20 +216,21 @@ fn fill(image: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 fn set_up(spec: &Spec, identity: &Identity, disk: &Path, say: Say<'_>) -> Result<(), Error> {
     let failed = |what| move |source| Error::System { what, source };
     let parts = partitions(disk).map_err(failed("reading the partition table"))?;
-    let mut file = File::open(disk).map_err(failed("opening the disk"))?;
-    let (part, kind) = find_root(spec, disk, &parts, &mut file)?;
-    drop(file);
-    say(&format!("root is partition {} ({})", part.number, kind.name()));
+    let place = root::find(spec, disk, &parts).map_err(failed("finding the root"))?;
+    say(&format!("root is {place}"));
     if !spec.keep_size {
-        for line in volume::grow(disk, part.number).map_err(failed("growing the root partition"))? {
+        for line in volume::grow(disk, place.part.number).map_err(failed("growing the root partition"))? {
             say(&line);
         }
         volume::reread(disk).map_err(failed("reading the grown partition table"))?;
     }
-    let device = volume::node(disk, part.number).map_err(failed("finding the root partition"))?;
-    let mounted = Mounted::new(&device, kind).map_err(failed("mounting the root"))?;
+    let open = place.open(disk).map_err(failed("opening the root"))?;
     if !spec.keep_size {
-        grow_file_system(&mounted, disk, part.number, kind, say);
+        open.extend(say);
+    }
+    let mounted = Mounted::new(&open.device, place.kind).map_err(failed("mounting the root"))?;
+    if !spec.keep_size {
+        grow_file_system(&mounted, &open.device, place.kind, say);
     }
     if let Some(system) = &spec.system {
         configure::apply(&mounted.root(), system, identity, say)
@@ -241,7 +244,7 @@ fn set_up(spec: &Spec, identity: &Identity, disk: &Path, say: Say<'_>) -> Result
         }
     }
     if let Some(order) = &spec.kexec {
-        load_kernel(&mounted, order, disk, &parts, &part, say);
+        load_kernel(&mounted, order, disk, &parts, &place, say);
     }
     Ok(())
 }
@@ -252,33 +255,11 @@ fn partitions(disk: &Path) -> io::Result<Vec<Partition>> {
     Ok(Table::read(&mut file, size)?.partitions())
 }
 
-/// Tries the likely partitions until one holds a system.
-fn find_root(
-    spec: &Spec,
-    disk: &Path,
-    parts: &[Partition],
-    file: &mut File,
-) -> Result<(Partition, Kind), Error> {
-    let candidates = volume::candidates(file, parts, spec.root_partition);
-    for (part, kind) in &candidates {
-        let Ok(device) = volume::node(disk, part.number) else { continue };
-        if Mounted::new(&device, *kind).is_ok_and(|mounted| mounted.is_system()) {
-            return Ok((part.clone(), *kind));
-        }
-    }
-    let source = io::Error::other(volume::why_no_root(file, parts, &candidates));
-    Err(Error::System { what: "finding the root", source })
-}
-
 /// A file system that does not grow is no failure: it works at its old size.
-fn grow_file_system(mounted: &Mounted, disk: &Path, number: u32, kind: Kind, say: Say<'_>) {
-    let size = partitions(disk).ok().and_then(|parts| {
-        let part = parts.into_iter().find(|part| part.number == number)?;
-        Some(part.end - part.start)
-    });
-    let Some(size) = size else { return };
-    match mounted.grow(kind, size) {
-        Ok(()) => say(&format!("{} now spans {}", kind.name(), human_size(size))),
+fn grow_file_system(mounted: &Mounted, device: &Path, kind: Kind, say: Say<'_>) {
+    let size = File::open(device).and_then(|file| sink::size_of_target(&file));
+    match size.and_then(|size| mounted.grow(kind, size).map(|()| size)) {
+        Ok(size) => say(&format!("{} now spans {}", kind.name(), human_size(size))),
         Err(error) => say(&format!("{} keeps its size: {error}", kind.name())),
     }
 }
@@ -289,12 +270,12 @@ fn load_kernel(
     order: &spec::Kexec,
     disk: &Path,
     parts: &[Partition],
-    part: &Partition,
+    place: &root::Place,
     say: Say<'_>,
 ) {
     let _boot = mounted.mount_boot(disk, parts);
     let root = mounted.root();
-    let Some(entry) = kexec::find(&root, &format!("PARTUUID={}", part.id)) else {
+    let Some(entry) = kexec::find(&root, &place.root_argument()) else {
         say("kexec: no kernel found in the written system; it will boot from its disk");
         return;
     };

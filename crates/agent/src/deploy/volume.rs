@@ -72,16 +72,22 @@ pub fn candidates<D: Read + Seek>(disk: &mut D, parts: &[Partition], wanted: u32
     found
 }
 
-/// What is at a place of the disk that may hold a root, but none that can be mounted just so.
-fn container<D: Read + Seek>(disk: &mut D, start: u64) -> Option<&'static str> {
+/// True for a physical volume of LVM, whose label is in one of its first four sectors.
+pub fn is_physical<D: Read + Seek>(disk: &mut D, start: u64) -> bool {
+    let label = |sector: &[u8]| sector.starts_with(b"LABELONE") && sector.get(24..32) == Some(b"LVM2 001");
+    head(disk, start).is_some_and(|head| head.chunks(512).take(4).any(label))
+}
+
+fn head<D: Read + Seek>(disk: &mut D, start: u64) -> Option<Vec<u8>> {
     let mut head = vec![0; 8192];
     disk.seek(SeekFrom::Start(start)).ok()?;
     disk.read_exact(&mut head).ok()?;
-    // The label of a physical volume is in one of its first four sectors.
-    let label = |sector: &[u8]| sector.starts_with(b"LABELONE") && sector.get(24..32) == Some(b"LVM2 001");
-    if head.chunks(512).take(4).any(label) {
-        return Some("an LVM physical volume");
-    }
+    Some(head)
+}
+
+/// What is at a place of the disk that may hold a root, but none that can be mounted.
+fn container<D: Read + Seek>(disk: &mut D, start: u64) -> Option<&'static str> {
+    let head = head(disk, start)?;
     if head.starts_with(b"LUKS\xba\xbe") {
         return Some("encrypted (LUKS)");
     }
@@ -330,18 +336,9 @@ mod tests {
             let table = Table::read(&mut Cursor::new(&disk), disk.len() as u64).expect("read");
             why_no_root(&mut Cursor::new(&disk), &table.partitions(), &[])
         };
-        let lvm = why(&|part| {
-            part[512..520].copy_from_slice(b"LABELONE");
-            part[536..544].copy_from_slice(b"LVM2 001");
-        });
-        assert!(
-            lvm.starts_with("partition 2 is an LVM physical volume: a root inside it is not supported"),
-            "{lvm}"
-        );
-        assert!(
-            why(&|part| part[..6].copy_from_slice(b"LUKS\xba\xbe"))
-                .contains("partition 2 is encrypted (LUKS)")
-        );
+        let luks = why(&|part| part[..6].copy_from_slice(b"LUKS\xba\xbe"));
+        let words = "partition 2 is encrypted (LUKS): a root inside it is not supported";
+        assert!(luks.starts_with(words), "{luks}");
         assert!(
             why(&|part| part[4096..4100].copy_from_slice(&[0xfc, 0x4e, 0x2b, 0xa9]))
                 .contains("software RAID")
@@ -349,6 +346,16 @@ mod tests {
         assert!(
             why(&|_| {}).contains("no root file system among the partitions []; name it by RootPartition")
         );
+    }
+
+    #[test]
+    fn physical_volumes_by_their_label() {
+        let mut disk = vec![0; 16 << 10];
+        assert!(!is_physical(&mut Cursor::new(&disk), 4096));
+        disk[4096 + 512..4096 + 520].copy_from_slice(b"LABELONE");
+        disk[4096 + 536..4096 + 544].copy_from_slice(b"LVM2 001");
+        assert!(is_physical(&mut Cursor::new(&disk), 4096));
+        assert!(!is_physical(&mut Cursor::new(&disk), 0) && !is_physical(&mut Cursor::new(&disk), 1 << 20));
     }
 
     #[test]

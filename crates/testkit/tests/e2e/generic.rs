@@ -33,6 +33,8 @@ fn uefi_sata_e1000e_deploy_kexec() {
     assert!(log.contains("kexec: loaded /"), "{log}");
     let running = ok(scenario.task_log(&key, "report-running"));
     assert!(running.contains("Debian GNU/Linux") && !running.contains("cloud"), "{running}");
+    let host = format!("host {}", ok(scenario.name_of(&key)));
+    assert!(running.contains(&host), "the host name is not {host}: {running}");
     let console = machine.serial().unwrap().text().unwrap();
     assert!(console.contains("jumping into the loaded kernel"), "{console}");
     assert_traced(&ok(scenario.whole_trace(&key)), "http", "images/");

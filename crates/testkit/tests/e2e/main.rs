@@ -12,6 +12,7 @@ mod discover;
 mod generic;
 mod jobs;
 mod kexec;
+mod lvm;
 mod user;
 
 use std::env;
