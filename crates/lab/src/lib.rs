@@ -81,6 +81,6 @@ pub use machine::{
     Accel, BootOrder, Disk, DiskBus, DiskContent, Event, Firmware, Happening, MachineSpec, MachineStatus,
     Nic, NicModel, Power,
 };
-pub use process::{Exit, Output, Program};
+pub use process::{Base, Exit, Output, Program};
 pub use serial::{Line, Serial};
 pub use switch::{Counters, Harm, Impairment, Port, Traffic, Way};

@@ -15,8 +15,10 @@ pub struct Program {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Variables on top of the environment in which the lab was started.
+    /// Variables, and what they stand on.
     pub env: Vec<(String, String)>,
+    /// The environment that [`Program::env`] is added to.
+    pub base: Base,
     /// The working folder; without one, that in which the lab was started.
     pub folder: Option<PathBuf>,
     /// Where its output goes.
@@ -26,6 +28,15 @@ pub struct Program {
     /// Listeners that were bound outside the lab, such as on the host's loopback, by name. The program gets them as systemd would
     /// hand them over (sd_listen_fds(3)): file 3 and on, with LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID in the environment.
     pub listeners: Vec<(String, TcpListener)>,
+}
+
+/// What a program's variables are added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Base {
+    /// The environment in which the lab was started.
+    Lab,
+    /// Nothing: the program knows its own variables and no others.
+    Nothing,
 }
 
 /// Where a program's output goes.
@@ -47,6 +58,7 @@ impl Program {
             program,
             args: Vec::new(),
             env: Vec::new(),
+            base: Base::Lab,
             folder: None,
             output: Output::Log(name),
             lifetime: Lifetime::Owned,

@@ -18,6 +18,7 @@ use crate::config::{Config, Lifetime, Vlan};
 use crate::error::{Doing, Result};
 use crate::folder::Process;
 use crate::machine::MachineSpec;
+use crate::process::Base;
 use crate::switch::{Impairment, Way};
 
 /// The longest path of a Unix socket (unix(7): 108 bytes with the final zero).
@@ -124,6 +125,7 @@ pub(crate) struct Spawn {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    pub(crate) base: Base,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) lifetime: Lifetime,
     /// The log's name in the lab's folder; without one, standard input, output and error come with the message.

@@ -1,8 +1,12 @@
 //! Incidents: faults of the program itself, which must neither end the server nor look like anything else.
 //!
 //! A handler that panics answers 500 with the number of its incident; the log has the same number with what was asked and
-//! what the panic said. Work on other threads panics through its caller ([`done`]), so there is one place that catches:
-//! the listener, around every handler.
+//! what the panic said. Work of a handler on other threads panics through the handler ([`done`]), so there is one place that
+//! catches: the listener, around every handler.
+//!
+//! Three things are not handlers. The tree of files answers a panic as a file that failed, with its words ([`why_not`]), because
+//! TFTP has no listener of this kind. A body that is being sent can only be cut. Background work (catalogue, trace, removal of
+//! logs) loses one round; what the panic said is on standard error, as for every panic.
 
 use std::any::Any;
 

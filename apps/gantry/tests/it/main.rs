@@ -6,6 +6,7 @@ mod agent;
 mod command;
 mod docs;
 mod drpcli;
+mod memory;
 mod packs;
 mod program;
 mod serve;

@@ -9,6 +9,7 @@ use super::children::Children;
 use super::machine::pass_on;
 use crate::config::check_name;
 use crate::error::{Doing, Error, Result};
+use crate::process::Base;
 use crate::proto::{Spawn, Start};
 
 /// Starts a program; its log lies in the lab's `folder`.
@@ -26,6 +27,9 @@ pub(crate) fn start(folder: &Path, children: &Children, spawn: &Spawn, files: Ve
     }
     if !listeners.is_empty() {
         enter(&mut line, folder, spawn, &listeners)?;
+    }
+    if spawn.base == Base::Nothing {
+        line.env_clear();
     }
     line.args(&spawn.args).envs(spawn.env.iter().map(|(name, value)| (name, value)));
     if let Some(folder) = &spawn.folder {

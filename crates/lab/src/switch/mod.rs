@@ -10,167 +10,35 @@ mod batch;
 mod channel;
 mod fabric;
 mod frame;
+mod handle;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use serde::{Deserialize, Serialize};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::EventFd;
 
 pub use channel::{Harm, Impairment};
 pub use fabric::{Counters, Way};
 pub use frame::Traffic;
+pub use handle::Port;
+pub(crate) use handle::{Handle, start};
 
 use crate::capture;
 use crate::config::Vlan;
 use crate::error::{Doing, Error, Result};
 use channel::Fate;
 use fabric::{Fabric, PortId};
+use handle::Question;
 
 /// Frames that may wait for a slow station. A TCP window of 6 MiB fits.
 const BACKLOG: usize = 4_096;
 /// The event that means "a closure is waiting"; ports count from 1.
 const WAKE: u64 = 0;
-
-/// A port as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Port {
-    /// Its name: a server interface, `MACHINE.N`, or a wire.
-    pub name: String,
-    /// Its VLANs.
-    pub vlan: Vlan,
-    /// Is a station connected?
-    pub connected: bool,
-    /// What is done to frames from the station.
-    pub from: Impairment,
-    /// What is done to frames to the station.
-    pub to: Impairment,
-    /// What went through.
-    pub counters: Counters,
-}
-
-/// Talks to the switch's thread. The thread ends with the last handle.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    /// There until the handle is dropped.
-    questions: Option<mpsc::Sender<Question>>,
-    wake: Arc<EventFd>,
-}
-
-impl Drop for Handle {
-    /// Lets the thread see that a handle less is there.
-    fn drop(&mut self) {
-        self.questions = None;
-        // Fails only if the count is full, and then the thread wakes anyway.
-        let _ = self.wake.write(1);
-    }
-}
-
-type Question = Box<dyn FnOnce(&mut Switch) + Send>;
-
-/// Starts a switch without ports.
-///
-/// # Errors
-/// Those of `epoll_create`, `eventfd` and of starting a thread.
-pub(crate) fn start(seed: u64) -> Result<(Handle, JoinHandle<()>)> {
-    let wake = Arc::new(
-        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).doing(|| "make an eventfd")?,
-    );
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).doing(|| "make an epoll set")?;
-    epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE)).doing(|| "watch an eventfd")?;
-    let (questions, inbox) = mpsc::channel();
-    let mut switch = Switch {
-        fabric: Fabric::new(seed),
-        epoll,
-        ports: HashMap::new(),
-        names: BTreeMap::new(),
-        capture: None,
-        started: Instant::now(),
-        leaving: Vec::new(),
-        last_id: 0,
-    };
-    let handle = Handle { questions: Some(questions), wake: Arc::clone(&wake) };
-    let thread = thread::Builder::new()
-        .name("switch".to_owned())
-        .spawn(move || switch.run(&inbox, &wake))
-        .doing(|| "start the switch's thread")?;
-    Ok((handle, thread))
-}
-
-impl Handle {
-    /// Makes a port for a station; `socket` is its end of the cable, if the cable is plugged in.
-    pub(crate) fn add_port(&self, name: &str, vlan: Vlan, socket: Option<OwnedFd>) -> Result<()> {
-        let name = name.to_owned();
-        self.ask(move |switch| switch.add_port(name, vlan, socket))?
-    }
-
-    /// Plugs a cable into an existing port, in place of the one that was there.
-    pub(crate) fn connect(&self, name: &str, socket: OwnedFd) -> Result<()> {
-        let name = name.to_owned();
-        self.ask(move |switch| {
-            let id = switch.id(&name)?;
-            switch.connect(id, socket)
-        })?
-    }
-
-    /// Takes a port away.
-    pub(crate) fn remove_port(&self, name: &str) -> Result<()> {
-        let name = name.to_owned();
-        self.ask(move |switch| switch.remove_port(&name))?
-    }
-
-    pub(crate) fn impair(&self, name: &str, way: Way, impairment: Impairment) -> Result<()> {
-        impairment.check()?;
-        let name = name.to_owned();
-        self.ask(move |switch| switch.id(&name).map(|id| switch.fabric.impair(id, way, impairment)))?
-    }
-
-    pub(crate) fn set_vlan(&self, name: &str, vlan: Vlan) -> Result<()> {
-        vlan.check()?;
-        let name = name.to_owned();
-        self.ask(move |switch| switch.id(&name).map(|id| switch.fabric.set_vlan(id, vlan)))?
-    }
-
-    pub(crate) fn ports(&self) -> Result<Vec<Port>> {
-        self.ask(|switch| switch.states())
-    }
-
-    /// Records every frame that comes in at any port; the first `longest` bytes of it.
-    pub(crate) fn capture(&self, path: PathBuf, longest: usize) -> Result<()> {
-        self.ask(move |switch| {
-            switch.capture = Some(capture::Writer::create(&path, longest)?);
-            Ok(())
-        })?
-    }
-
-    /// Ends the recording; the file is complete when this returns.
-    pub(crate) fn end_capture(&self) -> Result<()> {
-        self.ask(|switch| match switch.capture.take() {
-            Some(mut writer) => writer.flush().doing(|| "write the end of the capture"),
-            None => Ok(()),
-        })?
-    }
-
-    /// Runs a closure on the switch's thread, between frames.
-    fn ask<T: Send + 'static>(&self, question: impl FnOnce(&mut Switch) -> T + Send + 'static) -> Result<T> {
-        let (sender, answer) = mpsc::sync_channel(1);
-        let boxed: Question = Box::new(move |switch| {
-            // The asker may be gone; then nobody wants the answer.
-            let _ = sender.send(question(switch));
-        });
-        let gone = || Error::Refused { message: "the switch has stopped".to_owned() };
-        self.questions.as_ref().ok_or_else(gone)?.send(boxed).map_err(|_| gone())?;
-        self.wake.write(1).doing(|| "wake the switch")?;
-        answer.recv().map_err(|_| gone())
-    }
-}
 
 struct Switch {
     fabric: Fabric,
@@ -407,137 +275,4 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixDatagram;
-
-    use super::frame::tests::frame;
-    use super::*;
-    use crate::mac::Mac;
-
-    const LONG: Duration = Duration::from_secs(10);
-
-    fn plug(switch: &Handle, name: &str) -> UnixDatagram {
-        let (station, port) = UnixDatagram::pair().unwrap();
-        station.set_read_timeout(Some(LONG)).unwrap();
-        switch.add_port(name, Vlan::default(), Some(port.into())).unwrap();
-        station
-    }
-
-    fn receive(station: &UnixDatagram) -> Vec<u8> {
-        let mut buffer = vec![0; 2000];
-        let length = station.recv(&mut buffer).unwrap();
-        buffer.truncate(length);
-        buffer
-    }
-
-    fn port(switch: &Handle, name: &str) -> Port {
-        switch.ports().unwrap().into_iter().find(|port| port.name == name).unwrap()
-    }
-
-    #[test]
-    fn frames_go_from_socket_to_socket() {
-        let (switch, _) = start(1).unwrap();
-        let (a, b) = (plug(&switch, "a"), plug(&switch, "b"));
-        let hello = frame(Mac::BROADCAST, Mac::numbered(1), b"hello");
-        a.send(&hello).unwrap();
-        assert_eq!(receive(&b), hello);
-        assert_eq!(port(&switch, "b").counters.to_frames, 1);
-    }
-
-    #[test]
-    fn a_delayed_frame_comes_later() {
-        let (switch, _) = start(1).unwrap();
-        let (a, b) = (plug(&switch, "a"), plug(&switch, "b"));
-        let delay = Duration::from_millis(40);
-        switch.impair("b", Way::To, Impairment { delay, ..Impairment::default() }).unwrap();
-        let begin = Instant::now();
-        a.send(&frame(Mac::BROADCAST, Mac::numbered(1), b"slow")).unwrap();
-        receive(&b);
-        assert!(begin.elapsed() >= delay, "{:?}", begin.elapsed());
-    }
-
-    #[test]
-    fn a_station_that_leaves_is_noticed_and_may_come_back() {
-        let (switch, _) = start(1).unwrap();
-        let (a, b) = (plug(&switch, "a"), plug(&switch, "b"));
-        drop(b);
-        let hello = frame(Mac::BROADCAST, Mac::numbered(1), b"anyone?");
-        let deadline = Instant::now() + LONG;
-        while port(&switch, "b").connected {
-            assert!(Instant::now() < deadline);
-            a.send(&hello).unwrap();
-        }
-        let (again, end) = UnixDatagram::pair().unwrap();
-        again.set_read_timeout(Some(LONG)).unwrap();
-        switch.connect("b", end.into()).unwrap();
-        a.send(&hello).unwrap();
-        assert_eq!(receive(&again), hello);
-    }
-
-    #[test]
-    fn a_station_that_does_not_read_costs_its_own_frames_only() {
-        let (switch, _) = start(1).unwrap();
-        let (a, lazy, c) = (plug(&switch, "a"), plug(&switch, "lazy"), plug(&switch, "c"));
-        let hello = frame(Mac::BROADCAST, Mac::numbered(1), &[0; 100]);
-        let total = BACKLOG as u64 + 500;
-        for _ in 0..total {
-            a.send(&hello).unwrap();
-            receive(&c);
-        }
-        let counters = port(&switch, "lazy").counters;
-        assert!(counters.overrun > 0 && counters.overrun <= 500, "{counters:?}");
-        let kept = total - counters.overrun;
-        for _ in 0..kept {
-            receive(&lazy);
-        }
-        assert_eq!(port(&switch, "c").counters.overrun, 0);
-    }
-
-    #[test]
-    fn a_capture_names_the_port_and_what_was_lost() {
-        let path = std::env::temp_dir().join(format!("gantry-lab-{}.pcapng", uuid::Uuid::new_v4()));
-        let (switch, _) = start(1).unwrap();
-        let (a, b) = (plug(&switch, "a"), plug(&switch, "b"));
-        switch.capture(path.clone(), 65_535).unwrap();
-        switch.impair("a", Way::From, Impairment { lose_first: 1, ..Impairment::default() }).unwrap();
-        let frames = [
-            frame(Mac::BROADCAST, Mac::numbered(1), b"one"),
-            frame(Mac::BROADCAST, Mac::numbered(1), b"two"),
-        ];
-        for frame in &frames {
-            a.send(frame).unwrap();
-        }
-        assert_eq!(receive(&b), frames[1]);
-        switch.end_capture().unwrap();
-        let read = capture::read(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        let shown: Vec<_> =
-            read.iter().map(|c| (c.port.as_str(), c.frame.clone(), c.remark.as_deref())).collect();
-        assert_eq!(
-            shown,
-            [("a", frames[0].clone(), Some("lost by the lab")), ("a", frames[1].clone(), None)]
-        );
-    }
-
-    #[test]
-    fn unknown_ports_and_taken_names_are_refused() {
-        let (switch, _) = start(1).unwrap();
-        let _a = plug(&switch, "a");
-        let error = switch.impair("x", Way::To, Impairment::default()).unwrap_err();
-        assert_eq!(error.to_string(), "there is no port named \"x\" in the lab (there are: a)");
-        assert!(switch.add_port("a", Vlan::default(), None).is_err());
-        assert!(switch.set_vlan("a", Vlan::Access(0)).is_err());
-        switch.remove_port("a").unwrap();
-        assert!(switch.remove_port("a").is_err());
-    }
-
-    #[test]
-    fn the_thread_ends_with_the_last_handle() {
-        let (switch, thread) = start(1).unwrap();
-        let other = switch.clone();
-        drop(switch);
-        other.ports().unwrap();
-        drop(other);
-        thread.join().unwrap();
-    }
-}
+mod tests;

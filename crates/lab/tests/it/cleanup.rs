@@ -1,6 +1,7 @@
 //! Nothing stays behind, whoever dies.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
@@ -199,6 +200,18 @@ fn a_lab_from_the_command_line() {
     let exec = run(&["exec", "--", "sh", "-c", "ip -brief address show srv0; exit 7"]);
     assert_eq!(exec.status.code(), Some(7));
     assert!(String::from_utf8_lossy(&exec.stdout).contains("10.9.8.1/24"));
+    // Whoever calls is who the program belongs to: variables, also those that the lab does not have, and the folder.
+    let script = "echo $WORD $PWD $LISTEN_FDS:$LISTEN_FDNAMES";
+    let words = ["exec", "--api=127.0.0.1:0", "--", "sh", "-c", script];
+    let mut command = Command::new(crate::helper());
+    command.arg("--root").arg(&root).args(words).env_clear().env("PATH", "/usr/bin:/bin").env("WORD", "mine");
+    assert_eq!(said(&command.current_dir("/usr").output().unwrap()), "mine /usr 1:api\n");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = format!("--api={}", taken.local_addr().unwrap());
+    let refused = run(&["exec", &api, "--", "true"]);
+    assert!(!refused.status.success());
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(text.contains("of the host, as --api says"), "{text}");
     assert!(said(&run(&["status"])).contains("machine m1"));
     said(&run(&["off", "m1"]));
     said(&run(&["remove", "m1"]));

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use gantry_lab::{Lifetime, Output, Program};
+use gantry_lab::{Base, Lifetime, Output, Program};
 
 use crate::{LONG, lab};
 
@@ -24,6 +24,23 @@ fn a_program_runs_as_root_in_the_lab_and_writes_its_log() {
     assert_eq!((exit.code, exit.signal), (Some(3), None));
     let log = fs::read_to_string(process.log().unwrap()).unwrap();
     assert!(log.starts_with("0\n") && log.contains("192.168.124.1/24") && log.ends_with("spoken\n"), "{log}");
+}
+
+#[test]
+fn a_program_has_the_lab_s_environment_or_none_but_its_own() {
+    let lab = lab();
+    let said = |base: Base| {
+        let script = "echo ${HOME:-no home} $WORD";
+        let program = Program { base, ..shell(script).env("PATH", "/usr/bin:/bin").env("WORD", "spoken") };
+        let process = lab
+            .spawn(&Program { output: Output::Log(format!("{base:?}").to_lowercase()), ..program })
+            .unwrap();
+        assert!(process.wait(LONG).unwrap().unwrap().is_success());
+        fs::read_to_string(process.log().unwrap()).unwrap()
+    };
+    assert_eq!(said(Base::Nothing), "no home spoken\n");
+    let home = std::env::var("HOME").unwrap_or("no home".into());
+    assert_eq!(said(Base::Lab), format!("{home} spoken\n"));
 }
 
 #[test]

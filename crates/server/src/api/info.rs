@@ -47,6 +47,9 @@ pub(super) fn describe(ask: &Ask) -> Arc<Info> {
 }
 
 /// What was said to those who reach the server at an address: every rendered file needs it, and it hardly changes.
+///
+/// The contract: an answer is a function of the address, of the [`Counts`], and of [`Core`]'s facts and configuration, which are
+/// fixed at start. `of` is given nothing else, so that what is remembered cannot be out of date.
 #[derive(Debug, Default)]
 pub struct Infos(Mutex<HashMap<IpAddr, (Counts, Arc<Info>)>>);
 
@@ -66,16 +69,17 @@ impl Infos {
         if let Some((_, info)) = known.get(&address).filter(|(seen, _)| *seen == counts) {
             return info.clone();
         }
+        // A server has few addresses; whoever makes up many makes it forget, not grow.
         if known.len() >= ADDRESSES {
             known.clear();
         }
-        let info = Arc::new(of(core, view, address));
+        let info = Arc::new(of(core, counts, address));
         known.insert(address, (counts, info.clone()));
         info
     }
 }
 
-fn of(core: &Core, view: &View, address: IpAddr) -> Info {
+fn of(core: &Core, counts: Counts, address: IpAddr) -> Info {
     let (facts, config) = (&core.facts, &core.config);
     let (ports, services) = (facts.ports, config.services);
     Info {
@@ -106,7 +110,7 @@ fn of(core: &Core, view: &View, address: IpAddr) -> Info {
         address: address.into(),
         server_hostname: String::new(),
         manager: false,
-        stats: COUNTED.map(|kind| stat(view, kind)).into(),
+        stats: COUNTED.iter().zip(counts).map(|(kind, count)| stat(*kind, count)).collect(),
         features: FEATURES.iter().map(|word| (*word).to_owned()).collect(),
         scopes: scopes().into_iter().collect(),
         license: license(&facts.id),
@@ -114,9 +118,8 @@ fn of(core: &Core, view: &View, address: IpAddr) -> Info {
     }
 }
 
-fn stat(view: &View, kind: Kind) -> Stat {
-    let count = i64::try_from(view.count(kind)).unwrap_or(i64::MAX);
-    Stat { name: format!("{}.count", kind.prefix()), count }
+fn stat(kind: Kind, count: usize) -> Stat {
+    Stat { name: format!("{}.count", kind.prefix()), count: i64::try_from(count).unwrap_or(i64::MAX) }
 }
 
 fn arch() -> &'static str {

@@ -75,7 +75,7 @@ impl Ask<'_> {
         let (start, end) = net.active()?;
         let memory = self.engine.memory;
         let leases = self.view().count(Kind::Lease);
-        if memory.is_full(&net.subnet.name, leases, self.engine.now) {
+        if memory.pools.is_full(&net.subnet.name, leases, self.engine.now) {
             return None;
         }
         let cursor = memory.cursor(&net.subnet.name).map_or(start, u32::from).clamp(start, end);
@@ -87,7 +87,7 @@ impl Ask<'_> {
         match found {
             Some(address) => Some(Picked { address, fresh: true, cursor: Some(address) }),
             None => {
-                memory.note_full(&net.subnet.name, leases, self.engine.now);
+                memory.pools.note_full(&net.subnet.name, leases, self.engine.now);
                 None
             }
         }
@@ -108,7 +108,7 @@ impl Ask<'_> {
             let pool = (start..=end).map(Ipv4Addr::from);
             pool.filter_map(|a| Some((lease_at(self.view(), a)?.expire_time, a))).collect()
         };
-        let address = self.engine.memory.oldest(&net.subnet.name, self.engine.now, expiry, all)?;
+        let address = self.engine.memory.pools.oldest(&net.subnet.name, self.engine.now, expiry, all)?;
         Some(Picked { address, fresh: true, cursor: None })
     }
 

@@ -3,13 +3,12 @@
 //! None of it is durable. A restart forgets it, and clients ask again. What the engine wants remembered comes back as
 //! [`Remember`] and is applied by the caller, so that deciding twice on one input gives one answer. All of it is bounded.
 
-use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use gantry_model::Time;
 
+use super::pools::Pools;
 use super::{Arrival, Token};
 use crate::dhcp::Packet;
 use crate::dhcp::option::code;
@@ -24,10 +23,6 @@ const MAX_HANDED: usize = 65_536;
 const PROMISE_SECONDS: i64 = 30;
 /// How long a loader that was handed out explains an iPXE that comes next.
 const HANDED_SECONDS: i64 = 180;
-/// How long a pool that was found full is believed to be full.
-const FULL_SECONDS: i64 = 2;
-/// How long the order of expiry of a pool is believed when nothing in it has expired.
-const QUEUE_SECONDS: i64 = 10;
 
 /// A packet that waits for its address to be probed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,15 +110,7 @@ pub struct Memory {
     probes: usize,
     cursors: HashMap<String, Ipv4Addr>,
     handed: HashMap<Hardware, Handed>,
-    memo: RefCell<HashMap<String, Memo>>,
-}
-
-/// What was found out about a pool by looking at all of it. A cache: it saves time and changes no promise.
-#[derive(Debug, Default)]
-struct Memo {
-    full: Option<(Time, usize)>,
-    queue: BinaryHeap<Reverse<(Time, Ipv4Addr)>>,
-    queued: Option<Time>,
+    pub(super) pools: Pools,
 }
 
 impl Memory {
@@ -153,8 +140,7 @@ impl Memory {
                 }
             }
             Remember::Ended(address) => {
-                let mut memo = self.memo.borrow_mut();
-                memo.values_mut().for_each(|m| m.queue.push(Reverse((Time::ZERO, address))));
+                self.pools.ended(address);
             }
         }
     }
@@ -268,70 +254,6 @@ impl Memory {
     fn handed(&self, client: &Hardware, now: Time) -> Option<&Handed> {
         self.handed.get(client).filter(|handed| now < handed.at.plus_seconds(HANDED_SECONDS))
     }
-
-    /// Was the pool full a moment ago, with no lease deleted since?
-    pub(super) fn is_full(&self, subnet: &str, leases: usize, now: Time) -> bool {
-        let memo = self.memo.borrow();
-        memo.get(subnet).and_then(|m| m.full).is_some_and(|(until, had)| now < until && leases >= had)
-    }
-
-    /// The pool was searched and is full.
-    pub(super) fn note_full(&self, subnet: &str, leases: usize, now: Time) {
-        let mut memo = self.memo.borrow_mut();
-        memo.entry(subnet.to_owned()).or_default().full = Some((now.plus_seconds(FULL_SECONDS), leases));
-    }
-
-    /// The lease of a pool that expired first and is still free for the taking.
-    ///
-    /// `expiry` tells an address's real expiry now, `None` when there is no lease to take there; `all` lists the pool and is
-    /// called when nothing is known. The queue holds lower bounds, so that a renewed lease is simply queued again: the cost
-    /// of one answer does not grow with the pool.
-    pub(super) fn oldest(
-        &self,
-        subnet: &str,
-        now: Time,
-        expiry: impl Fn(Ipv4Addr) -> Option<Time>,
-        all: impl Fn() -> Vec<(Time, Ipv4Addr)>,
-    ) -> Option<Ipv4Addr> {
-        let mut memo = self.memo.borrow_mut();
-        let memo = memo.entry(subnet.to_owned()).or_default();
-        if let Some(address) = pop(&mut memo.queue, now, &expiry) {
-            return Some(address);
-        }
-        if memo.queued.is_some_and(|at| now < at.plus_seconds(QUEUE_SECONDS)) {
-            return None;
-        }
-        memo.queued = Some(now);
-        memo.queue = all().into_iter().map(Reverse).collect();
-        pop(&mut memo.queue, now, &expiry)
-    }
-}
-
-fn pop(
-    queue: &mut BinaryHeap<Reverse<(Time, Ipv4Addr)>>,
-    now: Time,
-    expiry: impl Fn(Ipv4Addr) -> Option<Time>,
-) -> Option<Ipv4Addr> {
-    let mut later = Vec::new();
-    let mut found = None;
-    while let Some(Reverse((bound, address))) = queue.peek().copied() {
-        if bound > now {
-            break;
-        }
-        queue.pop();
-        match expiry(address) {
-            Some(real) if real < now => {
-                // Stays queued: whoever takes it renews it, and then this entry is a lower bound again.
-                later.push(Reverse((real, address)));
-                found = Some(address);
-                break;
-            }
-            Some(real) => later.push(Reverse((real.max(now.plus_seconds(1)), address))),
-            None => later.push(Reverse((now.plus_seconds(QUEUE_SECONDS), address))),
-        }
-    }
-    queue.extend(later);
-    found
 }
 
 #[cfg(test)]
@@ -405,23 +327,5 @@ mod tests {
         memory.apply(vec![handed(8, true)], at(2));
         assert!(memory.has_loader(&mac, 8, at(3)), "the script again when asked again");
         assert!(!memory.has_loader(&mac, 9, at(3)), "the next boot starts over");
-    }
-
-    #[test]
-    fn the_oldest_lease_is_found_without_looking_at_all_twice() {
-        let memory = Memory::new();
-        let address = |n: u8| Ipv4Addr::new(10, 0, 0, n);
-        let looked = std::cell::Cell::new(0);
-        let all = || {
-            looked.set(looked.get() + 1);
-            vec![(at(50), address(1)), (at(30), address(2)), (at(90), address(3))]
-        };
-        let real = |a: Ipv4Addr| Some(if a == address(2) { at(200) } else { at(50) });
-        assert_eq!(memory.oldest("s", at(60), real, all), Some(address(1)), "2 was renewed meanwhile");
-        assert_eq!(memory.oldest("s", at(61), |_| Some(at(300)), all), None);
-        assert_eq!(memory.oldest("s", at(62), |_| Some(at(300)), all), None);
-        assert_eq!(looked.get(), 1);
-        let oldest = memory.oldest("s", at(301), |_| Some(at(300)), all);
-        assert_eq!(oldest, Some(address(3)), "the lowest bound first");
     }
 }

@@ -17,6 +17,7 @@ mod boot;
 mod facts;
 mod memory;
 mod outcome;
+mod pools;
 mod proxy;
 mod reply;
 mod request;

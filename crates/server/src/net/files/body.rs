@@ -1,4 +1,5 @@
-//! The bodies of answers: what is sent is counted, and files are read one chunk ahead.
+//! The bodies of answers: what is sent is counted, and files are read a chunk at a time, when the client has taken the last
+//! one. Reading ahead is the kernel's business, which is told that the file is read in order.
 
 use std::fs::File;
 use std::io;
@@ -45,7 +46,7 @@ impl hyper::body::Body for Counted {
 }
 
 /// A part of a file. What the kernel has in memory is taken at once; what it must fetch from the disk is read on a thread
-/// that may block, one chunk ahead of the client.
+/// that may block.
 pub(super) struct FileBody {
     file: Arc<File>,
     /// Where the next read begins.
