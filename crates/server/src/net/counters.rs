@@ -80,7 +80,7 @@ impl Counters {
 
     /// Counts a request that was no request for a file.
     pub(super) fn file_status(&self, protocol: Protocol, status: &str) {
-        const KNOWN: [&str; 14] = [
+        const KNOWN: [&str; 15] = [
             "200",
             "206",
             "304",
@@ -95,6 +95,7 @@ impl Counters {
             "FAILED",
             "MALFORMED",
             "BUSY",
+            "REFUSED",
         ];
         let status = KNOWN.iter().find(|known| **known == status).unwrap_or(&"other");
         self.0.files.get_or_create(&File { protocol: protocol.word(), status }).inc();

@@ -94,7 +94,10 @@ impl Tftp {
                     refusal(error::UNDEFINED, "server is busy, try again")
                 }
             },
-            Ok(Packet::Write(_)) => refusal(error::ACCESS, "server does not support write requests"),
+            Ok(Packet::Write(_)) => {
+                self.reports.counters.file_status(Protocol::Tftp, "REFUSED");
+                refusal(error::ACCESS, "server does not support write requests")
+            }
             // Of a transfer that is over: nothing to say.
             Ok(Packet::Ack(_) | Packet::Error(..)) => return,
             Err(malformed) => {

@@ -111,6 +111,22 @@ async fn refusals_are_at_once_and_tell_nothing_of_our_disk() {
         assert_eq!(String::from_utf8_lossy(&answer), String::from_utf8_lossy(want));
     }
     server.ear.files(4).await;
+    // Each is counted, under words that no client chooses.
+    let page = metrics(&server.counters);
+    for line in [
+        r#"protocol="tftp",status="REFUSED"} 1"#,
+        r#"protocol="tftp",status="MALFORMED"} 2"#,
+        r#"protocol="tftp",status="FAILED"} 4"#,
+    ] {
+        assert!(page.contains(line), "{line} in {page}");
+    }
+    let lines = page.lines().count();
+    for n in 0..50 {
+        let file = format!("\0\x01nothing/{n}\0octet\0");
+        ask(&server, file.as_bytes()).await;
+    }
+    server.ear.files(54).await;
+    assert_eq!(metrics(&server.counters).lines().count(), lines);
     server.stop().await;
 }
 

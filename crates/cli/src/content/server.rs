@@ -1,0 +1,125 @@
+//! `gantry content preview` and `upload`: what the server says of packs, with the files and lines of their folders.
+
+use clap::ArgMatches;
+use gantry_model::Kind;
+use gantry_pack::{Fault, Pack, listed};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{given, read, read_each, text, words};
+use crate::session::Session;
+use crate::{Error, input, output};
+
+pub(super) async fn preview(matches: &ArgMatches, session: &Session) -> Result<(), Error> {
+    let pack = match matches.get_one::<String>("kind") {
+        Some(kind) => single(kind, &input::value(text(matches, "pack")).await?)?,
+        None => read(matches, "pack")?,
+    };
+    let mut query = vec![("check", "true")];
+    if matches.get_flag("tasks") {
+        query.push(("tasks", "true"));
+    }
+    if matches.get_flag("replace-writable") || matches.get_one::<String>("kind").is_some() {
+        query.push(("replaceWritable", "true"));
+    }
+    if let Some(machines) = matches.get_one::<String>("machines") {
+        query.push(("machines", machines));
+    }
+    let report = session.client.call(Method::POST, "/contents", &query, Some(&pack.to_value())).await;
+    let report = report.map_err(|error| located(&pack, error))?;
+    output::print(&shown(&report));
+    Ok(())
+}
+
+/// One object as a pack.
+fn single(kind: &str, object: &Value) -> Result<Pack, Error> {
+    let kind = Kind::from_prefix(kind).ok_or_else(|| {
+        Error::Usage(format!("--kind is `{kind}`; it must be profiles, params, stages or the like"))
+    })?;
+    let key = object.get(kind.spec().key_field).and_then(Value::as_str).unwrap_or_default();
+    let value = json!({"meta": {"Name": "preview"}, "sections": {kind.prefix(): {key: object}}});
+    Pack::from_value(value).map_err(Error::Usage)
+}
+
+/// The report for people: changes, then failures, then the sums.
+fn shown(report: &Value) -> String {
+    let text =
+        |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |value: &Value, field: &str| value.get(field).and_then(Value::as_u64).unwrap_or_default();
+    let list = |field: &str| report.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut lines = Vec::new();
+    for change in list("Changes") {
+        let (machine, count) = (text(&change, "Machine"), number(&change, "Machines"));
+        let who = match count {
+            0 => "unknown machines".to_owned(),
+            1 => machine,
+            more => format!("{machine} and {} more machines", more - 1),
+        };
+        lines.push(format!("== {} ({who})\n{}", text(&change, "Source"), text(&change, "Diff")));
+    }
+    for finding in list("Findings") {
+        let param = text(&finding, "Param");
+        let param = if param.is_empty() { param } else { format!(" [parameter {param}]") };
+        lines.push(format!(
+            "!! {}: {}:{}:{}: {}{param} ({} machines)",
+            text(&finding, "Object"),
+            text(&finding, "Template"),
+            number(&finding, "Line"),
+            number(&finding, "Column"),
+            text(&finding, "Message"),
+            number(&finding, "Machines"),
+        ));
+    }
+    lines.push(format!(
+        "{} machines looked at, {} files rendered, {} failed; {} files of {} machines would change",
+        number(report, "Machines"),
+        number(report, "Rendered"),
+        number(report, "Failed"),
+        number(report, "ChangedFiles"),
+        number(report, "ChangedMachines"),
+    ));
+    lines.join("\n")
+}
+
+/// Packs in the order of their prerequisites, each posted, or put when it is there.
+pub(super) async fn upload(matches: &ArgMatches, session: &Session) -> Result<(), Error> {
+    let mut faults = Vec::new();
+    let packs = read_each(words(matches, "packs"), &given(matches), &mut faults)?;
+    if !faults.is_empty() {
+        return Err(Error::Usage(format!("nothing was uploaded:\n{}", listed(&faults))));
+    }
+    let layers = packs.iter().map(Pack::layer).collect::<Result<Vec<_>, _>>()?;
+    let query: &[(&str, &str)] =
+        if matches.get_flag("replace-writable") { &[("replaceWritable", "true")] } else { &[] };
+    let present = session.client.get("/contents", &[]).await?;
+    let has = |name: &str| {
+        present
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|summary| summary.pointer("/meta/Name").and_then(Value::as_str) == Some(name))
+    };
+    for layer in gantry_pack::in_order(layers) {
+        let Some(pack) = packs.iter().find(|pack| pack.name() == layer.name()) else { continue };
+        let (method, path) = if has(pack.name()) {
+            (Method::PUT, format!("/contents/{}", pack.name()))
+        } else {
+            (Method::POST, "/contents".to_owned())
+        };
+        let summary = session.client.call(method, &path, query, Some(&pack.to_value())).await;
+        let summary = summary.map_err(|error| located(pack, error))?;
+        output::print(&session.format.render(&summary));
+    }
+    Ok(())
+}
+
+/// What the server refused, with files and lines of the pack where it named objects.
+fn located(pack: &Pack, error: gantry_client::Error) -> Error {
+    match error {
+        gantry_client::Error::Refused(refused) if !refused.faults.is_empty() => {
+            let faults: Vec<Fault> = refused.faults.into_iter().map(|fault| pack.located(fault)).collect();
+            Error::Usage(format!("the server refused pack {}:\n{}", pack.name(), listed(&faults)))
+        }
+        other => other.into(),
+    }
+}
