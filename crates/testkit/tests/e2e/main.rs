@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod configure;
 mod crash;
 mod deploy;
 mod discover;

@@ -1,0 +1,166 @@
+//! A machine's life by the stages of the core content: its disk is erased, it gets an image with accounts, time zone, host name and a network
+//! with a bond and a VLAN, starts it by kexec, is looked at from inside, and is switched off.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use gantry_lab::{Disk, DiskBus, Machine, MachineSpec, Nic, Vlan};
+use gantry_testkit::{Options, Scenario};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::{DEADLINE, GIB, artifacts, firmware_starts, ok};
+
+/// The VLAN of the storage network, and the machine's address in it.
+const VLAN: u16 = 20;
+const ADDRESS: &str = "192.168.20.7";
+
+/// Puts on the disk what an earlier life leaves: a partition table, a file system, a RAID superblock at the end.
+const SOIL: &str = r#"#!/bin/sh
+set -ex
+printf ',1G\n,1G\n' | sfdisk --quiet --label gpt /dev/vda
+sleep 1
+mkfs.ext4 -q -F /dev/vda1
+mdadm --zero-superblock /dev/vda2 2> /dev/null || true
+mdadm --create /dev/md7 --run --level=1 --raid-devices=2 --metadata=1.0 /dev/vda2 missing
+test "$(wipefs --noheadings /dev/vda | wc -l)" -gt 0
+"#;
+
+const LOOK_ERASED: &str = r#"#!/bin/sh
+set -ex
+test -z "$(wipefs --noheadings /dev/vda)"
+test ! -e /sys/class/block/md7/md/array_state || grep clear /sys/class/block/md7/md/array_state
+test "$(dd if=/dev/vda bs=1M skip=64 count=64 2> /dev/null | tr -d '\000' | head -c 1 | wc -c)" -eq 0
+"#;
+
+/// In the machine's own system. The last line makes the machine ask for a neighbour in its VLAN.
+const LOOK_INSIDE: &str = r#"#!/bin/bash
+set -ex
+id ann
+test "$(id -u ann)" = 2001
+grep 'ssh-ed25519 AAAA ann' /home/ann/.ssh/authorized_keys
+test "$(stat -c %U:%a /home/ann/.ssh/authorized_keys)" = ann:600
+test "$(uname -n)" = node7
+grep '^127.0.1.1 node7.lab.test node7$' /etc/hosts
+test "$(readlink -f /etc/localtime)" = /usr/share/zoneinfo/Europe/Berlin
+systemctl is-active gantry-agent.service
+systemctl is-enabled gantry-agent.service
+until ip -4 address show dev storage | grep 192.168.20.7/24; do sleep 0.2; done
+ip -d link show dev storage | grep 'vlan protocol 802.1Q id 20'
+ip link show dev storage | grep storage@bond0
+grep 'Mode: fault-tolerance' /proc/net/bonding/bond0
+grep -c 'Slave Interface' /proc/net/bonding/bond0 | grep 1
+until { echo hello > /dev/udp/192.168.20.1/9; } 2> /dev/null; do sleep 0.2; done
+"#;
+
+fn params(spec: &MachineSpec) -> Vec<(String, Value)> {
+    let network = json!({"Interfaces": [
+        {"Name": "lan0", "MAC": "{{ index .Machine.HardwareAddrs 0 }}", "DHCP": "ipv4"},
+        {"Name": "lan1", "MAC": spec.mac(1).to_string()},
+        {"Name": "bond0", "Type": "bond", "Members": ["lan1"], "Mode": "active-backup"},
+        {"Name": "storage", "Type": "vlan", "Link": "bond0", "Id": VLAN, "Addresses": [format!("{ADDRESS}/24")]},
+    ]});
+    let account =
+        json!({"Name": "ann", "Uid": 2001, "SshKeys": ["ssh-ed25519 AAAA ann"], "Shell": "/bin/bash"});
+    [
+        ("hostname", json!("node7.lab.test")),
+        ("timezone", json!("Europe/Berlin")),
+        ("users/accounts", json!([account])),
+        ("network-config", network),
+        ("disk-erase/confirm", json!("{{ .Machine.Name }}")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+/// The tasks of the test among the stages of the core content.
+fn offer(scenario: &Scenario) {
+    let post = |path: &str, object: &Value| ok(scenario.call(Method::POST, path, &[], object));
+    for (name, text) in [("soil", SOIL), ("look-erased", LOOK_ERASED), ("look-inside", LOOK_INSIDE)] {
+        let script = json!({"Name": "script", "Contents": text});
+        post("/tasks", &json!({"Name": name, "Templates": [script]}));
+        post("/stages", &json!({"Name": name, "Tasks": [name]}));
+    }
+    let stages = json!([
+        "discover",
+        "soil",
+        "disk-erase",
+        "look-erased",
+        "image-deploy",
+        "local",
+        "look-inside",
+        "configure",
+        "agent-service",
+        "poweroff"
+    ]);
+    post("/workflows", &json!({"Name": "life", "Stages": stages}));
+    post("/prefs", &json!({"defaultWorkflow": "life"}));
+}
+
+/// Waits until the machine is off; fails with the first failed job.
+fn wait_off(scenario: &Scenario, machine: &Machine, key: &str) {
+    let began = Instant::now();
+    while machine.is_on().unwrap() {
+        let jobs = ok(scenario.jobs(key));
+        ok(scenario.check_jobs(&jobs, "m1"));
+        if began.elapsed() > DEADLINE * 2 {
+            let console = machine.serial().unwrap().text().unwrap();
+            let end: Vec<&str> = console.lines().rev().take(40).collect();
+            panic!(
+                "still on: {:#?}\n{}",
+                scenario.jobs(key),
+                end.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+/// An ARP request (RFC 826) of the machine's address in the VLAN.
+fn asks_for_neighbour(frame: &[u8]) -> bool {
+    let sender = [192, 168, 20, 7];
+    frame.get(12..14) == Some(&[8, 6]) && frame.get(28..32) == Some(&sender)
+}
+
+#[test]
+fn erased_deployed_configured_and_switched_off() {
+    let Some(artifacts) = artifacts("erased_deployed_configured_and_switched_off") else { return };
+    let trunk = Vlan::Trunk { native: None, tagged: BTreeSet::from([VLAN]) };
+    let disks = vec![Disk::blank(DiskBus::Virtio, 4 * GIB)];
+    let mut spec = MachineSpec { disks, ..MachineSpec::new("m1") };
+    spec.nics.push(Nic { vlan: trunk, ..spec.nics[0].clone() });
+    let mut options = ok(Options::deploying(&artifacts));
+    options.params.extend(params(&spec));
+    let scenario = ok(Scenario::start(&artifacts, &options));
+    offer(&scenario);
+    let wire = scenario.lab().wire("storage", Vlan::Access(VLAN)).unwrap();
+    let machine = scenario.lab().machine(spec).unwrap();
+    machine.power_on().unwrap();
+    let key = ok(scenario.wait_registered(&machine, DEADLINE));
+    wait_off(&scenario, &machine, &key);
+
+    let log = |task: &str| ok(scenario.task_log(&key, task));
+    let erased = log("disk-erase");
+    assert!(erased.contains("all blocks are discarded") && erased.contains("stopping md7"), "{erased}");
+    assert!(erased.contains("reads as erased (sample)"), "{erased}");
+    let deployed = log("image-deploy");
+    for line in ["users: created the account ann", "time: linked", "network: for networkd", "kexec: loaded /"]
+    {
+        assert!(deployed.contains(line), "no {line:?} in {deployed}");
+    }
+    // What was set up before the first start is what the running system is asked to be.
+    for task in ["hostname", "time", "users", "network"] {
+        assert!(log(task).contains(&format!("{task}: nothing to change")), "{}", log(task));
+    }
+    assert!(log("agent-service").contains("the service runs already"), "{}", log("agent-service"));
+
+    let mut frames = std::iter::from_fn(|| wire.receive(Duration::from_millis(10)).unwrap());
+    assert!(frames.any(|frame| asks_for_neighbour(&frame)), "nothing of the machine came to VLAN {VLAN}");
+    let jobs = ok(scenario.jobs(&key));
+    let ended: Vec<&Value> = jobs.iter().filter(|job| job["Task"] == "poweroff").collect();
+    assert_eq!(ended.len(), 1, "{jobs:#?}");
+    assert_eq!((&ended[0]["State"], &ended[0]["ExitState"]), (&json!("finished"), &json!("poweroff")));
+    let console = machine.serial().unwrap().text().unwrap();
+    assert_eq!(firmware_starts(&console), 1, "the firmware ran again:\n{console}");
+    ok(scenario.stop());
+}
