@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::compile::{CompiledFile, PATTERN, Renderer};
 use crate::host::{Host, Server};
-use crate::scene::Scene;
+use crate::scene::{Cast, Scene};
 use crate::tree::render;
 use crate::{Error, bootenv};
 
@@ -48,12 +48,13 @@ impl Renderer {
             return Err(Error::Missing(format!("Task {} does not exist", job.task)));
         };
         let task: Arc<Task> = record.typed();
-        let mut scene = Scene::new(view, host, server);
-        scene.env = bootenv::for_machine(view, Some(&machine), &machine.boot_env);
-        scene.stage = view.object::<Stage>(&job.stage);
-        scene.task = Some(Arc::clone(&task));
-        scene.machine = Some(machine);
-        scene.opens = true;
+        let cast = Cast {
+            env: bootenv::for_machine(view, Some(&machine), &machine.boot_env),
+            stage: view.object::<Stage>(&job.stage),
+            machine: Some(machine),
+            shared: Arc::default(),
+        };
+        let mut scene = Scene::new(view, host, server, cast).with_task(Some(Arc::clone(&task)));
         os.clone_into(&mut scene.target_os);
         let scene = Arc::new(scene);
         check_required(&scene, &task)?;
@@ -61,7 +62,8 @@ impl Renderer {
         if !compiled.errors.is_empty() {
             return Err(Error::Render(compiled.messages()));
         }
-        let rendered = wanted(&compiled.files, os).map(|file| render_action(&compiled.set, file, &scene));
+        let rendered =
+            wanted(&compiled.files, os).map(|(_, file)| render_action(&compiled.set, file, &scene));
         let (actions, errors): (Vec<_>, Vec<_>) = rendered.partition(Result::is_ok);
         if errors.is_empty() {
             Ok(actions.into_iter().filter_map(Result::ok).collect())
@@ -81,10 +83,13 @@ fn check_required(scene: &Scene, task: &Task) -> Result<(), Error> {
     if missing.is_empty() { Ok(()) } else { Err(Error::Required(missing)) }
 }
 
-/// The templates for an operating system: all when the first says none, or nobody asked.
-pub(crate) fn wanted<'a>(files: &'a [CompiledFile], os: &'a str) -> impl Iterator<Item = &'a CompiledFile> {
+/// The templates for an operating system with their places in the task: all when the first says none, or nobody asked.
+pub(crate) fn wanted<'a>(
+    files: &'a [CompiledFile],
+    os: &'a str,
+) -> impl Iterator<Item = (usize, &'a CompiledFile)> {
     let filtered = !os.is_empty() && files.first().is_some_and(|file| file.info.meta.contains_key("OS"));
-    files.iter().filter(move |file| {
+    files.iter().enumerate().filter(move |(_, file)| {
         let listed = file.info.meta.get("OS").map(String::as_str).unwrap_or_default();
         !filtered || listed.split(',').map(str::trim).any(|word| word == "any" || word == os)
     })

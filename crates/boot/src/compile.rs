@@ -38,6 +38,17 @@ pub(crate) struct Compiled {
     pub(crate) files: Vec<CompiledFile>,
     /// Why some of it does not compile.
     pub(crate) errors: Vec<Trouble>,
+    /// Where each inline text begins in the one text that they are parsed as.
+    starts: Vec<Start>,
+}
+
+/// A place in the inline texts, which the parser sees as one.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    line: usize,
+    column: usize,
+    /// Which template's contents begin here.
+    index: usize,
 }
 
 /// Why a template does not compile, and where it stands in its object.
@@ -137,6 +148,13 @@ fn templates_of(record: &Arc<Record>) -> Vec<TemplateInfo> {
     }
 }
 
+impl Start {
+    fn after(text: &str, index: usize) -> Self {
+        let line = text.matches('\n').count() + 1;
+        Self { line, column: text.len() - text.rfind('\n').map_or(0, |at| at + 1), index }
+    }
+}
+
 impl Root {
     pub(crate) fn compile(view: &View) -> Self {
         let mut root = Self::default();
@@ -157,14 +175,16 @@ impl Compiled {
     }
 
     pub(crate) fn new(root: &Root, name: &str, templates: &[TemplateInfo]) -> Self {
-        let mut compiled = Self { set: root.set.clone(), files: Vec::new(), errors: Vec::new() };
+        let mut compiled =
+            Self { set: root.set.clone(), files: Vec::new(), errors: Vec::new(), starts: Vec::new() };
         // All inline texts are one text to the parser, as in DRP: siblings can call each other.
         let mut inline = String::new();
-        let mut starts = Vec::new();
         for (i, info) in templates.iter().enumerate() {
             if info.id.is_empty() && !info.contents.is_empty() {
-                starts.push((inline.matches('\n').count() + 1, i));
-                inline.push_str(&format!("{{{{define \"{}\"}}}}{}{{{{end}}}}\\n", info.name, info.contents));
+                inline.push_str(&format!("{{{{define \"{}\"}}}}", info.name));
+                compiled.starts.push(Start::after(&inline, i));
+                inline.push_str(&info.contents);
+                inline.push_str("{{end}}\\n");
             }
             if info.path.is_empty() && !info.link.is_empty() {
                 let message = format!("Templates[{i}]: Path is empty but link is specified {}", info.name);
@@ -183,15 +203,21 @@ impl Compiled {
             compiled.files.push(file);
         }
         // A name that no template has: the parser would take it for a second definition.
-        if let Err(error) = compiled.set.parse(&format!("inline:{name}"), &inline) {
+        if let Err(error) = compiled.set.parse(&inline_name(name), &inline) {
             let message = format!("Error parsing inline templates: {}", error.message);
-            // The parser counts lines from the start of the first text.
-            let (start, at) =
-                starts.iter().rfind(|(start, _)| *start <= error.line).copied().unwrap_or_default();
-            let line = error.line.saturating_sub(start) + 1;
+            let (at, line, _) = compiled.place(error.line, usize::MAX);
             compiled.errors.push(Trouble { line, ..Trouble::at(at, "Contents", message) });
         }
         compiled
+    }
+
+    /// Which template a place in the inline texts belongs to, and line (from 1) and column there: the parser counts from the
+    /// beginning of the first.
+    pub(crate) fn place(&self, line: usize, column: usize) -> (usize, usize, usize) {
+        let before = |start: &&Start| (start.line, start.column) <= (line, column);
+        let Some(start) = self.starts.iter().rfind(before) else { return (0, line, column) };
+        let column = if start.line == line { column - start.column } else { column };
+        (start.index, line - start.line + 1, column)
     }
 
     /// A path or link template, parsed on its own with missing keys as errors.
@@ -214,6 +240,11 @@ impl Compiled {
             }
         }
     }
+}
+
+/// What errors call the inline texts of an object.
+pub(crate) fn inline_name(object: &str) -> String {
+    format!("inline:{object}")
 }
 
 /// How every result of a path template begins and ends, without slashes at the outside.

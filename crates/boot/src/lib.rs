@@ -6,6 +6,7 @@
 //!   [`param::compose`], [`param::explain`].
 //! - [`bootenv`]: a boot environment as one machine sees it (`bootenv-customize`), and its files.
 //! - [`survey`]: everything that is rendered for a machine now, with what went wrong and which parameter was read last.
+//! - [`memo`]: results of a survey by what their renders read, so that a survey of a changed View renders only what changed.
 //! - [`rules::TemplateRules`]: the checks of templates, to be composed into every write.
 //! - [`Server`] says under which addresses the asking machine reaches us, [`Host`] makes tokens, opens sealed values, and is
 //!   the template language's world.
@@ -20,13 +21,16 @@ pub mod bootenv;
 mod compile;
 mod dot;
 mod host;
+pub mod memo;
 mod object;
 pub mod param;
+mod reads;
 mod repo;
 pub mod rules;
 mod scene;
 pub mod survey;
 pub mod tree;
+pub mod yaml;
 
 pub use actions::JobAction;
 pub use compile::Renderer;

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
-use gantry_model::shape::{Shape, Type};
+use gantry_model::Kind;
+use gantry_model::shape::{Field, Shape, Type};
 use gantry_template::{Elem, Fail, List, Map, Object, Value};
 use serde_json::Value as Json;
+
+use crate::scene::Scene;
 
 /// A Go struct: the fields of a shape with the values of a JSON object.
 #[derive(Debug)]
@@ -34,13 +37,54 @@ impl Object for Struct {
     }
 }
 
+/// Stage or task of a scene.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) scene: Arc<Scene>,
+    pub(crate) kind: Kind,
+    pub(crate) type_name: &'static str,
+}
+
+impl Object for Part {
+    fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        match (self.kind, name) {
+            (Kind::Task, "TargetOS") if self.scene.target_os.is_empty() => Some(Value::from("linux")),
+            (Kind::Task, "TargetOS") => Some(Value::from(self.scene.target_os.as_str())),
+            (kind, name) => field_of(&self.scene, kind, name),
+        }
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        fields_of(&self.scene, self.kind)
+    }
+}
+
+/// A field of an object of the scene.
+pub(crate) fn field_of(scene: &Scene, kind: Kind, name: &str) -> Option<Value> {
+    let field = find(kind.spec().shape, name)?;
+    Some(convert(field.ty, scene.field_of(kind, field.name)))
+}
+
+/// All fields of an object of the scene.
+pub(crate) fn fields_of(scene: &Scene, kind: Kind) -> Vec<(&'static str, Value)> {
+    fields(kind.spec().shape, scene.whole(kind))
+}
+
 pub(crate) fn field(shape: &'static Shape, json: &Json, name: &str) -> Option<Value> {
-    // Go templates use the names of Go fields; for the few wire names in lower case they differ by case and underscores.
-    let field = shape.field(name).or_else(|| {
+    let field = find(shape, name)?;
+    Some(convert(field.ty, json.get(field.name).unwrap_or(&Json::Null)))
+}
+
+/// Go templates use the names of Go fields; for the few wire names in lower case they differ by case and underscores.
+fn find(shape: &'static Shape, name: &str) -> Option<&'static Field> {
+    shape.field(name).or_else(|| {
         let plain = name.to_ascii_lowercase();
         shape.fields.iter().find(|field| field.name.replace('_', "").eq_ignore_ascii_case(&plain))
-    })?;
-    Some(convert(field.ty, json.get(field.name).unwrap_or(&Json::Null)))
+    })
 }
 
 pub(crate) fn fields(shape: &'static Shape, json: &Json) -> Vec<(&'static str, Value)> {

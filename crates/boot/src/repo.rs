@@ -71,28 +71,29 @@ fn machine_repos(scene: &Arc<Scene>) -> Vec<Repo> {
 
 /// The machine's operating system; before it is known, that of its boot environment.
 fn os_name(scene: &Scene) -> String {
-    let env = scene.env.as_ref().map(|env| env.os.name.clone()).unwrap_or_default();
-    match &scene.machine {
+    let env = scene.env(&["OS"]).map(|env| env.os.name.clone()).unwrap_or_default();
+    match scene.machine(&["OS"]) {
         Some(machine) if !machine.os.is_empty() => machine.os.clone(),
         _ => env,
     }
 }
 
 fn entries(scene: &Scene) -> Vec<Repo> {
-    scene.shared.repositories.get_or_init(|| read_entries(scene)).clone()
+    let os = os_name(scene);
+    let family = scene.env(&["OS"]).map(|env| env.os.family.clone()).unwrap_or_default();
+    ["proxy-servers", "package-repositories"].iter().for_each(|name| scene.ask(name));
+    scene.repositories(|| read_entries(scene, &os, &family)).to_vec()
 }
 
-fn read_entries(scene: &Scene) -> Vec<Repo> {
-    let os = os_name(scene);
-    let family = scene.env.as_ref().map(|env| env.os.family.clone()).unwrap_or_default();
-    let proxy = scene.param("proxy-servers").and_then(|found| first_proxy(&found.value));
-    let value = scene.param("package-repositories").map(|found| found.value).unwrap_or_default();
+fn read_entries(scene: &Scene, os: &str, family: &str) -> Vec<Repo> {
+    let proxy = scene.peek("proxy-servers").and_then(|found| first_proxy(&found.value));
+    let value = scene.peek("package-repositories").map(|found| found.value).unwrap_or_default();
     let items = value.as_array().cloned().unwrap_or_default();
     items
         .iter()
         .map(|item| Repo {
-            for_os: os.clone(),
-            family: family.clone(),
+            for_os: os.to_owned(),
+            family: family.to_owned(),
             proxy: proxy.clone(),
             ..Repo::read(item)
         })
@@ -104,15 +105,12 @@ fn first_proxy(value: &Json) -> Option<String> {
     first.as_str().map(str::to_owned)
 }
 
-/// The unpacked tree of the environment, when it holds a usable repository: any tree for yum, one with package indices for
-/// apt.
-fn local(scene: &Arc<Scene>) -> Option<Repo> {
-    let env = scene.env.as_deref()?;
+/// True when the unpacked tree of the environment holds a usable repository: any tree for yum, one with package indices for
+/// apt. Notes nothing.
+pub(crate) fn has_tree(scene: &Scene) -> bool {
+    let Some(env) = scene.cast_env() else { return false };
     let directory = env.directory(scene.arch());
-    let catalogue = scene.view.catalogue();
-    if !catalogue.has_tree(&directory) {
-        return None;
-    }
+    let catalogue = scene.view().catalogue();
     let family = env.os.name.split('-').next().unwrap_or_default();
     let is_apt = matches!(family, "debian" | "ubuntu");
     let dists = format!("{directory}/dists/");
@@ -123,10 +121,16 @@ fn local(scene: &Arc<Scene>) -> Option<Repo> {
             .take_while(|(path, _)| path.starts_with(&dists))
             .any(|(path, _)| path.contains("/Packages"))
     };
-    if is_apt && !indices() {
+    catalogue.has_tree(&directory) && (!is_apt || indices())
+}
+
+/// The unpacked tree as a repository.
+fn local(scene: &Arc<Scene>) -> Option<Repo> {
+    if !scene.has_tree() {
         return None;
     }
-    let url = path_for(scene, env, "http", "", scene.arch()).ok()?;
+    let url = path_for(scene, "http", "", scene.arch()).ok()?;
+    let env = scene.env(&["Name", "OS"])?;
     Some(Repo {
         tag: env.name.clone(),
         os: vec![env.os.name.clone()],

@@ -3,19 +3,20 @@
 //! Files are those of the machine's boot environment and stage, scripts those of its task list. Nothing is served; a
 //! [`Sample`] host stands in for the world, so that the same input gives the same bytes, before and after a change.
 
+mod world;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use gantry_model::params::Origin;
-use gantry_model::{BootEnv, Info, Kind, Machine, Record, Stage, Task, View};
-use serde_json::Value;
+use gantry_model::{BootEnv, Kind, Machine, Record, Task, View};
 
 use crate::actions::wanted;
-use crate::bootenv;
-use crate::compile::{Compiled, CompiledFile, PATTERN, Renderer};
-use crate::host::{Host, Server};
-use crate::scene::Scene;
+use crate::compile::{Compiled, CompiledFile, PATTERN, Renderer, inline_name};
+use crate::reads::{Input, Reads};
+use crate::scene::{Cast, Scene};
 use crate::tree::{Owner, render_or_fail};
+pub use world::{Sample, World};
 
 /// One template, rendered.
 #[derive(Debug, Clone)]
@@ -58,6 +59,20 @@ pub enum Scripts {
     Listed,
 }
 
+/// A template that is to be rendered for a machine, or for nobody.
+pub struct Target {
+    /// The kind of the object that has the template.
+    pub kind: Kind,
+    /// The object.
+    pub object: Arc<str>,
+    compiled: Arc<Compiled>,
+    /// Its place among the templates of the object.
+    at: usize,
+    cast: Cast,
+    task: Option<Arc<Task>>,
+    card: Option<String>,
+}
+
 impl Renderer {
     /// Renders what a machine gets now, one [`Render`] after another to `each`; without a machine, what unknown ones get.
     pub fn survey(
@@ -68,16 +83,24 @@ impl Renderer {
         world: &World,
         each: &mut dyn FnMut(Render),
     ) {
-        for owner in self.owners(view, machine) {
-            self.survey_files(view, &owner, world, each);
-        }
-        let Some(machine) = machine.filter(|_| scripts == Scripts::Listed) else { return };
+        self.targets(view, machine, scripts).iter().for_each(|target| each(target.render(view, world)));
+    }
+
+    /// What [`Renderer::survey`] renders, in the same order.
+    #[must_use]
+    pub fn targets(&self, view: &View, machine: Option<&Arc<Machine>>, scripts: Scripts) -> Vec<Target> {
+        let owners = self.owners(view, machine);
+        let mut targets: Vec<Target> = owners.iter().flat_map(file_targets).collect();
+        let Some(machine) = machine.filter(|_| scripts == Scripts::Listed) else { return targets };
+        let shared = owners.first().map(|owner| owner.cast.clone());
+        let cast = shared.unwrap_or_else(|| Cast::of(view, Some(Arc::clone(machine)), &machine.boot_env));
         let mut seen = std::collections::BTreeSet::new();
         for name in machine.tasks.iter().filter(|name| !name.contains(':') && seen.insert(name.as_str())) {
             if let Some(record) = view.record(Kind::Task, name) {
-                self.survey_object(view, record, machine, world, each);
+                targets.extend(self.script_targets(view, record, &cast));
             }
         }
+        targets
     }
 
     /// Renders all templates of one boot environment, stage or task for a machine, whether it is in it or not.
@@ -96,172 +119,171 @@ impl Renderer {
             _ => {}
         }
         let inside = Arc::new(inside);
-        if record.kind() == Kind::Task {
-            return self.survey_task(view, record, &inside, world, each);
-        }
-        let unknown = record.kind() == Kind::BootEnv && record.typed::<BootEnv>().only_unknown;
-        let owners = self.owners(view, Some(&inside));
-        for owner in owners.into_iter().filter(|owner| owner.kind == record.kind()) {
-            let owner = if unknown { owner.without_machine() } else { owner };
-            self.survey_files(view, &owner, world, each);
-        }
+        let targets: Vec<Target> = if record.kind() == Kind::Task {
+            let cast = Cast::of(view, Some(Arc::clone(&inside)), &inside.boot_env);
+            self.script_targets(view, record, &cast)
+        } else {
+            let unknown = record.kind() == Kind::BootEnv && record.typed::<BootEnv>().only_unknown;
+            let owners = self.owners(view, Some(&inside)).into_iter();
+            let own = owners.filter(|owner| owner.kind == record.kind());
+            own.flat_map(|owner| file_targets(&if unknown { owner.without_machine() } else { owner }))
+                .collect()
+        };
+        targets.iter().for_each(|target| each(target.render(view, world)));
     }
 
-    fn survey_files(&self, view: &View, owner: &Owner, world: &World, each: &mut dyn FnMut(Render)) {
-        for file in owner.compiled.files.iter().filter(|file| owner.mountable(file)) {
-            for card in owner.cards(file) {
-                let scene = Arc::new(owner.scene(view, &world.host, &world.server, card.clone(), ""));
-                let path = match pattern(file, &scene) {
-                    Ok(path) => path,
-                    Err(failure) => {
-                        each(owner.render(file, "", Err(failure)));
-                        continue;
-                    }
-                };
-                let scene = Arc::new(owner.scene(view, &world.host, &world.server, card, &path));
-                let result = contents(&owner.compiled, file, &scene);
-                each(owner.render(file, &path, result));
-            }
-        }
-    }
-
-    fn survey_task(
-        &self,
-        view: &View,
-        record: &Arc<Record>,
-        machine: &Arc<Machine>,
-        world: &World,
-        each: &mut dyn FnMut(Render),
-    ) {
+    fn script_targets(&self, view: &View, record: &Arc<Record>, cast: &Cast) -> Vec<Target> {
         let task: Arc<Task> = record.typed();
         let compiled = self.compiled(view, record);
-        let mut scene = Scene::new(view, &world.host, &world.server);
-        scene.env = bootenv::for_machine(view, Some(machine), &machine.boot_env);
-        scene.stage = view.object::<Stage>(&machine.stage);
-        scene.machine = Some(Arc::clone(machine));
-        scene.task = Some(task);
-        scene.opens = true;
-        let scene = Arc::new(scene);
-        for file in wanted(&compiled.files, "linux") {
-            let (path, result) = match pattern(file, &scene) {
-                Ok(path) => (path, contents(&compiled, file, &scene)),
-                Err(failure) => (String::new(), Err(failure)),
-            };
-            let (object, template) = (record.key().to_string(), file.info.name.clone());
-            each(Render { kind: Kind::Task, object, template, path, result });
+        let target = |at| Target {
+            kind: Kind::Task,
+            object: record.key().as_str().into(),
+            compiled: Arc::clone(&compiled),
+            at,
+            cast: cast.clone(),
+            task: Some(Arc::clone(&task)),
+            card: None,
+        };
+        wanted(&compiled.files, "linux").map(|(at, _)| target(at)).collect()
+    }
+}
+
+fn file_targets(owner: &Owner) -> Vec<Target> {
+    let files = owner.compiled.files.iter().enumerate().filter(|(_, file)| owner.mountable(file));
+    let target = |at, card| Target {
+        kind: owner.kind,
+        object: Arc::clone(&owner.object),
+        compiled: Arc::clone(&owner.compiled),
+        at,
+        cast: owner.cast.clone(),
+        task: None,
+        card,
+    };
+    files
+        .flat_map(|(at, file)| owner.cards(file).into_iter().map(move |card| (at, card)))
+        .map(|(at, card)| target(at, card))
+        .collect()
+}
+
+impl Target {
+    /// The template's name in its object.
+    #[must_use]
+    pub fn template(&self) -> &str {
+        &self.file().info.name
+    }
+
+    fn file(&self) -> &CompiledFile {
+        &self.compiled.files[self.at]
+    }
+
+    /// Renders it.
+    #[must_use]
+    pub fn render(&self, view: &View, world: &World) -> Render {
+        self.render_noting(view, world, None)
+    }
+
+    /// Renders it and notes what was asked for.
+    pub(crate) fn render_noting(&self, view: &View, world: &World, reads: Option<&Arc<Reads>>) -> Render {
+        let scene = |path: &str| {
+            let mut scene = self.scene(view, world).noting(reads.cloned());
+            path.clone_into(&mut scene.path);
+            Arc::new(scene)
+        };
+        let path = self.path(&scene(""));
+        let (path, result) = match path {
+            Ok(path) => {
+                let result = self.contents(&scene(&path));
+                (path, result)
+            }
+            Err(failure) => (String::new(), Err(failure)),
+        };
+        Render {
+            kind: self.kind,
+            object: self.object.to_string(),
+            template: self.template().to_owned(),
+            path: if self.kind == Kind::Task { path } else { path.trim_start_matches('/').to_owned() },
+            result,
         }
     }
-}
 
-impl Owner {
-    fn render(&self, file: &CompiledFile, path: &str, result: Result<Vec<u8>, Failure>) -> Render {
-        let (object, template) = (self.object.clone(), file.info.name.clone());
-        Render { kind: self.kind, object, template, path: path.trim_start_matches('/').to_owned(), result }
+    fn scene(&self, view: &View, world: &World) -> Scene {
+        let mut scene =
+            Scene::new(view, &world.host, &world.server, self.cast.clone()).with_task(self.task.clone());
+        scene.mac.clone_from(&self.card);
+        scene
     }
-}
 
-fn pattern(file: &CompiledFile, scene: &Arc<Scene>) -> Result<String, Failure> {
-    match &file.path {
-        Some(pattern) => text(render_or_fail(&pattern.set, PATTERN, scene), scene),
-        None => Ok(String::new()),
+    /// Tells the target from all others of its machine.
+    pub(crate) fn identity(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.kind, &self.object, self.template(), &self.card).hash(&mut hasher);
+        hasher.finish()
     }
-}
 
-fn contents(compiled: &Compiled, file: &CompiledFile, scene: &Arc<Scene>) -> Result<Vec<u8>, Failure> {
-    if let Some(error) = compiled.errors.first() {
-        return Err(Failure {
-            template: file.info.name.clone(),
-            line: error.line,
-            column: 0,
-            message: error.message.clone(),
-            param: None,
-            origin: None,
-        });
+    /// Everything that its result follows from, when these are all questions that its render asks.
+    pub(crate) fn fingerprint(&self, view: &View, world: &World, inputs: &[Input]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let scene = self.scene(view, world);
+        let CompiledFile { info, .. } = self.file();
+        (self.identity(), &info.path, &info.link, self.file().call(), scene.arch()).hash(&mut hasher);
+        self.compiled.errors.first().map(|error| (&error.message, error.line)).hash(&mut hasher);
+        [Kind::Machine, Kind::BootEnv, Kind::Stage, Kind::Task].map(|kind| scene.has(kind)).hash(&mut hasher);
+        inputs.iter().for_each(|input| scene.answer(input, &self.compiled).hash(&mut hasher));
+        hasher.finish()
     }
-    if let Some(link) = &file.link {
-        return text(render_or_fail(&link.set, PATTERN, scene), scene).map(String::into_bytes);
+
+    fn path(&self, scene: &Arc<Scene>) -> Result<String, Failure> {
+        match &self.file().path {
+            Some(pattern) => self.text(render_or_fail(&pattern.set, PATTERN, scene), scene),
+            None => Ok(String::new()),
+        }
     }
-    render_or_fail(&compiled.set, file.call(), scene).map_err(|error| failure(error, scene))
-}
 
-fn text(rendered: Result<Vec<u8>, gantry_template::Error>, scene: &Arc<Scene>) -> Result<String, Failure> {
-    let bytes = rendered.map_err(|error| failure(error, scene))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn failure(error: gantry_template::Error, scene: &Scene) -> Failure {
-    let (param, origin) = match scene.last_read() {
-        Some((param, origin)) => (Some(param), origin),
-        None => (None, None),
-    };
-    let gantry_template::Error { template, line, column, message, .. } = error;
-    Failure { template, line, column, message, param, origin }
-}
-
-/// Where a survey takes place: the server as machines reach it, and a host.
-#[derive(Clone)]
-pub struct World {
-    /// The server's addresses and ports.
-    pub server: Arc<Server>,
-    /// Tokens, sealed values, time and chance.
-    pub host: Arc<dyn Host>,
-}
-
-impl std::fmt::Debug for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "World({})", self.server.address)
+    fn contents(&self, scene: &Arc<Scene>) -> Result<Vec<u8>, Failure> {
+        if let Some(error) = self.compiled.errors.first() {
+            return Err(Failure {
+                template: self.template().to_owned(),
+                line: error.line,
+                column: 0,
+                message: error.message.clone(),
+                param: None,
+                origin: None,
+            });
+        }
+        if let Some(link) = &self.file().link {
+            return self.text(render_or_fail(&link.set, PATTERN, scene), scene).map(String::into_bytes);
+        }
+        render_or_fail(&self.compiled.set, self.file().call(), scene)
+            .map_err(|error| self.failure(error, scene))
     }
-}
 
-impl Default for World {
-    /// A server on its usual ports at an address for documentation (RFC 5737), and a [`Sample`] host.
-    fn default() -> Self {
-        let info = Info {
-            api_port: 8092,
-            file_port: 8091,
-            secure_file_port: 8090,
-            id: "sample".to_owned(),
-            ..Info::default()
+    fn text(
+        &self,
+        rendered: Result<Vec<u8>, gantry_template::Error>,
+        scene: &Scene,
+    ) -> Result<String, Failure> {
+        let bytes = rendered.map_err(|error| self.failure(error, scene))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A failure with its place in the template as it was written: to the engine, the inline texts of an object are one text.
+    fn failure(&self, error: gantry_template::Error, scene: &Scene) -> Failure {
+        let (param, origin) = match scene.last_read() {
+            Some((param, origin)) => (Some(param), origin),
+            None => (None, None),
         };
-        let server = Server { info: Arc::new(info), address: [192, 0, 2, 1].into(), client: None };
-        Self { server: Arc::new(server), host: Arc::new(Sample) }
+        let gantry_template::Error { mut template, mut line, mut column, message, .. } = error;
+        if line > 0 && template == inline_name(&self.object) {
+            let at;
+            (at, line, column) = self.compiled.place(line, column);
+            template.clone_from(&self.compiled.files[at].info.name);
+        }
+        Failure { template, line, column, message, param, origin }
     }
 }
 
-/// A host for renders that nobody uses: time stands still, chance is zero, tokens and secrets are words.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sample;
-
-impl gantry_template::Host for Sample {
-    /// Every file is there and empty, so that templates which take a line from one find none.
-    fn file(&self, _path: &str) -> Option<Arc<[u8]>> {
-        Some(Arc::from([]))
-    }
-
-    fn random(&self, buffer: &mut [u8]) {
-        buffer.fill(0);
-    }
-
-    fn now(&self) -> Duration {
-        // 2024-01-01T00:00:00Z.
-        Duration::from_secs(1_704_067_200)
-    }
-}
-
-impl Host for Sample {
-    fn machine_token(&self, _machine: &Machine, _seconds: i64) -> String {
-        "machine-token".to_owned()
-    }
-
-    fn unknown_token(&self, _seconds: i64) -> String {
-        "unknown-machine-token".to_owned()
-    }
-
-    fn profile_token(&self, _profile: &str, _seconds: i64) -> String {
-        "profile-token".to_owned()
-    }
-
-    fn open(&self, _kind: Kind, _key: &str, _sealed: &Value) -> Option<Value> {
-        Some("secret".into())
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Target({}/{} {})", self.kind.prefix(), self.object, self.template())
     }
 }

@@ -6,18 +6,20 @@
 //! templates of the boot environment for unknown machines, then those of the machine that asks (paths that name nobody).
 //! What no template claims is a file on disk. So the cost of a look-up does not depend on the size of the fleet.
 
-use std::net::Ipv4Addr;
+mod names;
+
 use std::sync::Arc;
 
 use gantry_model::kinds::bootenv::clean_path;
-use gantry_model::{Address, BootEnv, Key, Kind, Machine, Record, Stage, View, is_install_source};
+use gantry_model::{BootEnv, Key, Kind, Machine, Stage, View, is_install_source};
 use gantry_template::{Limits, Set};
 
 use crate::Error;
 use crate::bootenv;
 use crate::compile::{Compiled, CompiledFile, PATTERN, Pattern, Renderer};
 use crate::host::{Host, Server};
-use crate::scene::{Scene, Shared, machine_at};
+use crate::scene::{Cast, Scene, machine_at};
+use names::candidates;
 
 /// What is behind a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,30 +173,37 @@ impl Renderer {
         let env_name =
             machine.map_or_else(|| view.preference("unknownBootEnv"), |machine| machine.boot_env.clone());
         let Some(env_record) = view.record(Kind::BootEnv, &env_name) else { return Vec::new() };
-        let own = bootenv::for_machine(view, machine.map(Arc::as_ref), &env_name).unwrap_or_default();
+        let cast = Cast::of(view, machine.cloned(), &env_name);
+        let own = cast.env.clone().unwrap_or_default();
         let customised = !Arc::ptr_eq(&own, &env_record.typed::<BootEnv>());
         let compiled = if customised {
             Arc::new(Compiled::new(&self.root(view), &env_name, &own.templates))
         } else {
             self.compiled(view, env_record)
         };
-        let stage_record = machine.and_then(|machine| view.record(Kind::Stage, &machine.stage));
-        let stage = stage_record.map(|record| record.typed::<Stage>());
-        let shared = Arc::<Shared>::default();
         let owner = |kind, object: &str, compiled| Owner {
             kind,
-            object: object.to_owned(),
+            object: object.into(),
             compiled,
-            machine: machine.cloned(),
-            env: Arc::clone(&own),
-            stage: stage.clone(),
-            shared: Arc::clone(&shared),
+            cast: cast.clone(),
         };
         let mut owners = vec![owner(Kind::BootEnv, &env_name, compiled)];
-        if let Some(record) = stage_record {
+        if let Some(record) = machine.and_then(|machine| view.record(Kind::Stage, &machine.stage)) {
             owners.push(owner(Kind::Stage, record.key(), self.compiled(view, record)));
         }
         owners
+    }
+}
+
+impl Cast {
+    /// A machine with the boot environment of this name and its stage; nobody with the environment.
+    pub(crate) fn of(view: &View, machine: Option<Arc<Machine>>, env: &str) -> Self {
+        Self {
+            env: bootenv::for_machine(view, machine.as_deref(), env),
+            stage: machine.as_ref().and_then(|machine| view.object::<Stage>(&machine.stage)),
+            machine,
+            shared: Arc::default(),
+        }
     }
 }
 
@@ -206,24 +215,21 @@ enum Target {
 /// An object with templates, for one machine or for nobody.
 pub(crate) struct Owner {
     pub(crate) kind: Kind,
-    pub(crate) object: String,
+    pub(crate) object: Arc<str>,
     pub(crate) compiled: Arc<Compiled>,
-    machine: Option<Arc<Machine>>,
-    env: Arc<BootEnv>,
-    stage: Option<Arc<Stage>>,
-    shared: Arc<Shared>,
+    pub(crate) cast: Cast,
 }
 
 impl Owner {
     /// The same owner for nobody in particular.
     pub(crate) fn without_machine(mut self) -> Self {
-        (self.machine, self.stage, self.shared) = (None, None, Arc::default());
+        self.cast = Cast { env: self.cast.env, ..Cast::default() };
         self
     }
 
     /// The network cards that a template makes a file for: each for a per-card template of an environment, else "none".
     pub(crate) fn cards(&self, file: &CompiledFile) -> Vec<Option<String>> {
-        match &self.machine {
+        match &self.cast.machine {
             Some(machine) if file.per_card && self.kind == Kind::BootEnv => {
                 machine.hardware_addrs.iter().map(|mac| Some(mac.to_ascii_lowercase())).collect()
             }
@@ -236,6 +242,7 @@ impl Owner {
         let path = &file.info.path;
         let by_address = path.contains(".Machine.Address") || path.contains(".Machine.HexAddress");
         let has_address = self
+            .cast
             .machine
             .as_ref()
             .is_some_and(|machine| machine.address.0.is_some_and(|a| !a.is_unspecified()));
@@ -250,11 +257,7 @@ impl Owner {
         mac: Option<String>,
         path: &str,
     ) -> Scene {
-        let mut scene = Scene::new(view, host, server);
-        scene.machine = self.machine.clone();
-        scene.env = Some(Arc::clone(&self.env));
-        scene.stage = self.stage.clone();
-        scene.shared = Arc::clone(&self.shared);
+        let mut scene = Scene::new(view, host, server, self.cast.clone());
         scene.mac = mac;
         path.clone_into(&mut scene.path);
         scene
@@ -263,9 +266,9 @@ impl Owner {
     fn source(&self, file: &CompiledFile) -> Source {
         Source {
             kind: self.kind,
-            object: self.object.clone(),
+            object: self.object.to_string(),
             template: file.info.name.clone(),
-            machine: self.machine.as_ref().map(|machine| machine.uuid.to_string().into()),
+            machine: self.cast.machine.as_ref().map(|machine| machine.uuid.to_string().into()),
         }
     }
 
@@ -294,8 +297,7 @@ pub(crate) fn render_or_fail(
     scene: &Arc<Scene>,
 ) -> Result<Vec<u8>, gantry_template::Error> {
     let mut bytes = Vec::new();
-    let host: &dyn gantry_template::Host = &*scene.host;
-    set.render(name, &scene.dot(), &Limits::default(), host, &mut bytes)?;
+    set.render(name, &scene.dot(), &Limits::default(), &**scene, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -303,75 +305,12 @@ fn render_pattern(pattern: &Pattern, scene: &Arc<Scene>) -> Result<String, Strin
     render(&pattern.set, PATTERN, scene).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The machines that a path names, each once.
-fn candidates(view: &View, path: &str) -> Vec<Arc<Record>> {
-    let mut found: Vec<Arc<Record>> = Vec::new();
-    let mut add = |key: Option<Key>| {
-        let Some(record) = key.and_then(|key| view.record(Kind::Machine, &key).cloned()) else { return };
-        if !found.iter().any(|seen| seen.key() == record.key()) {
-            found.push(record);
-        }
-    };
-    let first = |index: &str, value: &str| view.find(Kind::Machine, index, value).next().cloned();
-    for part in path.split('/') {
-        for id in windows(part, 36, is_uuid) {
-            add(Some(id.to_ascii_lowercase().into()));
-        }
-        for mac in windows(part, 17, is_mac) {
-            add(first("HardwareAddrs", &mac.replace('-', ":").to_ascii_lowercase()));
-        }
-        for hex in windows(part, 8, is_hex) {
-            let address = u32::from_str_radix(hex, 16).map(Ipv4Addr::from).ok();
-            add(address.and_then(|address| first("Address", &Address::from(address).to_string())));
-        }
-        for dotted in part.split(|c: char| !c.is_ascii_digit() && c != '.') {
-            let address = dotted.trim_matches('.').parse::<Ipv4Addr>().ok();
-            add(address.and_then(|address| first("Address", &address.to_string())));
-        }
-        let stem = part.rsplit_once('.').map_or(part, |(stem, _)| stem);
-        for name in [part, stem] {
-            add(first("Name", name));
-        }
-    }
-    found
-}
-
-/// Every stretch of `length` bytes that satisfies `is` and stands alone: no letter or digit before or after it.
-fn windows(text: &str, length: usize, is: fn(&[u8]) -> bool) -> impl Iterator<Item = &str> {
-    let bytes = text.as_bytes();
-    let alone = move |at: usize| bytes.get(at).is_none_or(|byte| !byte.is_ascii_alphanumeric());
-    (0..bytes.len().saturating_sub(length - 1)).filter_map(move |at| {
-        let fits = is(&bytes[at..at + length]) && (at == 0 || alone(at - 1)) && alone(at + length);
-        if fits { text.get(at..at + length) } else { None }
-    })
-}
-
-fn is_uuid(bytes: &[u8]) -> bool {
-    bytes.iter().enumerate().all(|(at, byte)| match at {
-        8 | 13 | 18 | 23 => *byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    })
-}
-
-fn is_mac(bytes: &[u8]) -> bool {
-    let separator = bytes[2];
-    matches!(separator, b':' | b'-')
-        && bytes
-            .iter()
-            .enumerate()
-            .all(|(at, byte)| if at % 3 == 2 { *byte == separator } else { byte.is_ascii_hexdigit() })
-}
-
-fn is_hex(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte))
-}
-
 /// A boot file that is missing in the unpacked tree but reachable in a repository (engine §1.8, "lookaside").
 fn remote(view: &View, path: &str, server: &Arc<Server>, host: &Arc<dyn Host>) -> Option<File> {
     if view.catalogue().has_file(path) || !path.contains("/install/") {
         return None;
     }
-    let scene = Scene::new(view, host, server);
+    let scene = Scene::new(view, host, server, Cast::default());
     let entries = scene.param("package-repositories")?.value;
     let (os, file) = path.split_once("/install/")?;
     let (os, arch) = os.split_once('/').unwrap_or((os, "amd64"));
@@ -383,22 +322,4 @@ fn remote(view: &View, path: &str, server: &Arc<Server>, host: &Arc<dyn Host>) -
         None => format!("{}/{file}", text("url")?.trim_end_matches('/')),
     };
     Some(File::Remote(url))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_searched_for_what_names_a_machine() {
-        let all = |text: &'static str, length, is| windows(text, length, is).collect::<Vec<_>>();
-        assert_eq!(all("01-52-54-00-00-00-01", 17, is_mac), ["01-52-54-00-00-00", "52-54-00-00-00-01"]);
-        assert_eq!(all("grub.cfg-52-54-00-00-00-01", 17, is_mac), ["52-54-00-00-00-01"]);
-        assert_eq!(all("52:54:00:00:00:01.ipxe", 17, is_mac), ["52:54:00:00:00:01"]);
-        assert_eq!(all("52:54-00:00:00:01.ipxe", 17, is_mac), Vec::<&str>::new());
-        assert_eq!(all("C0A87C01.conf", 8, is_hex), ["C0A87C01"]);
-        assert_eq!(all("XC0A87C01", 8, is_hex), Vec::<&str>::new());
-        assert_eq!(all("00000000-0000-4000-8000-000000000001", 36, is_uuid).len(), 1);
-        assert_eq!(all("ü", 8, is_hex), Vec::<&str>::new());
-    }
 }

@@ -13,7 +13,7 @@ use crate::kinds::profile::GLOBAL;
 use crate::{Machine, Param, Profile, Stage, View};
 
 /// Where a value was set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// On the machine itself.
     Machine,

@@ -3,13 +3,15 @@
 //!
 //! [`render_layer`] renders all templates of one pack for a sample machine. [`machines`] renders what real machines get.
 //! [`preview`] does that twice, before and after a change, and compares. Work is shared among threads, one machine at a time;
-//! what is kept is bounded ([`Limits`]), what goes beyond is counted.
+//! what is kept of the findings is bounded ([`Limits`]), what goes beyond is counted. A [`Memo`] remembers results by what
+//! renders read, so that a second look, and the second side of a preview, render only what a change touches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_boot::Renderer;
+use gantry_boot::memo::Memo;
 use gantry_boot::survey::{Failure, Render, Scripts, World};
 use gantry_model::{
     Address, BootEnv, Catalogue, Kind, Layer, Machine, Param, Record, Stage, Task, Uuid, View, params,
@@ -21,7 +23,7 @@ use crate::conformance::OWNERS;
 mod compare;
 mod report;
 
-pub use compare::{FileChange, Preview, preview};
+pub use compare::{FileChange, Preview, Sides, preview};
 pub use report::{Finding, Limits, Report};
 
 /// How the templates of a pack fared.
@@ -83,7 +85,7 @@ pub fn render_layer(view: &View, layer: &Layer) -> Tally {
 #[must_use]
 pub fn samples(view: &View, layer: &Layer, limits: Limits) -> Report {
     let mut report = Report::default();
-    sampled(view, layer, &mut |machine, render| report.note(view, Some(machine), render, limits));
+    sampled(view, layer, &mut |machine, render| report.note_render(view, Some(machine), render, limits));
     report.findings.sort();
     report
 }
@@ -220,26 +222,31 @@ fn suiting(schema: &Value) -> Value {
     }
 }
 
-/// Renders what every machine gets, and what unknown ones get, and reports what fails.
+/// Renders what every machine gets, and what unknown ones get, and reports what fails. What the memo knows is not rendered
+/// again.
 #[must_use]
-pub fn machines(view: &View, machines: &[Arc<Record>], scripts: Scripts, limits: Limits) -> Report {
-    let renderer = Renderer::new();
+pub fn machines(
+    view: &View,
+    machines: &[Arc<Record>],
+    scripts: Scripts,
+    limits: Limits,
+    renderer: &Renderer,
+    memo: &Memo,
+) -> Report {
     let report = Mutex::new(Report::default());
-    let add = |found: Report| {
-        report.lock().unwrap_or_else(PoisonError::into_inner).take_in(found, limits);
+    let one = |machine: Option<&Arc<Machine>>, key: &str| {
+        let mut own = Report { machines: usize::from(machine.is_some()), ..Report::default() };
+        let mut known = memo.take(key);
+        for target in renderer.targets(view, machine, scripts) {
+            let outcome = known.outcome(&target, view, memo);
+            own.note(view, machine.map(Arc::as_ref), &target, &outcome, limits);
+        }
+        memo.keep(key, known);
+        report.lock().unwrap_or_else(PoisonError::into_inner).take_in(own, limits);
     };
-    let world = World::default();
-    let mut nobody = Report::default();
-    renderer.survey(view, None, scripts, &world, &mut |render| nobody.note(view, None, render, limits));
-    add(nobody);
-    each(machines, |record| {
-        let machine = record.typed::<Machine>();
-        let mut own = Report { machines: 1, ..Report::default() };
-        renderer.survey(view, Some(&machine), scripts, &world, &mut |render| {
-            own.note(view, Some(&machine), render, limits);
-        });
-        add(own);
-    });
+    memo.begin();
+    one(None, "");
+    each(machines, |record| one(Some(&record.typed()), record.key()));
     let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.findings.sort();
     report

@@ -8,7 +8,8 @@ use gantry_model::Kind;
 use gantry_model::shape::{Shape, Type};
 use serde_json::Value;
 
-use crate::yaml::{escaped, number_text};
+use crate::yaml::escaped;
+use gantry_boot::yaml::number_text;
 
 /// A value that does not fit its field.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,6 @@ pub mod check;
 pub mod coerce;
 pub mod conformance;
 mod document;
-mod emit;
 mod fault;
 mod folder;
 mod order;
@@ -22,9 +21,9 @@ mod pack;
 pub mod yaml;
 
 pub use document::document;
-pub use emit::to_yaml;
 pub use fault::{Fault, listed};
 pub use folder::is_pack;
+pub use gantry_boot::yaml::to_yaml;
 pub use order::in_order;
 pub use pack::{Pack, Source};
 

@@ -9,7 +9,7 @@ use gantry_model::{Error as ModelError, Kind, Layer, LayerFault};
 use serde_json::{Map, Value, json};
 
 use crate::folder::{self, key_of};
-use crate::{Error, Fault, coerce, emit};
+use crate::{Error, Fault, coerce};
 
 /// A content pack as files have it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -174,7 +174,7 @@ impl Pack {
     /// The bundle as YAML.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        emit::to_yaml(&self.to_value())
+        gantry_boot::yaml::to_yaml(&self.to_value())
     }
 
     /// The pack as the model has it. Objects are decoded, not judged against others: see `View::put_layer`.
@@ -270,6 +270,6 @@ fn file_of(prefix: &str, key: &str, value: &Value) -> (String, String) {
         .filter(|_| plain && key_of(Kind::Template, value) == key)
     {
         Some(text) => (name, text.to_owned()),
-        None => (format!("{name}.yaml"), emit::to_yaml(value)),
+        None => (format!("{name}.yaml"), gantry_boot::yaml::to_yaml(value)),
     }
 }

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gantry_boot::yaml::{float, number_text, resolve};
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, Tag};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 /// A document and where its parts are.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -215,37 +216,6 @@ fn key_text(value: Value) -> Result<String, String> {
     }
 }
 
-/// A number as Go writes it into a string field: whole ones plainly, others in the shortest form that a 32 bit float needs.
-#[must_use]
-pub fn number_text(number: &Number) -> String {
-    if number.is_f64() { short_float(number.as_f64().unwrap_or_default()) } else { number.to_string() }
-}
-
-/// Go's `FormatFloat(x, 'g', -1, 32)`.
-fn short_float(value: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "that is what Go does here")]
-    let text = format!("{:e}", value as f32);
-    let Some((digits, exponent)) = text.split_once('e') else { return text };
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
-    let digits = digits.replace('.', "");
-    if !(-4..6).contains(&exponent) {
-        let (first, rest) = digits.split_at(1);
-        let point = if rest.is_empty() { "" } else { "." };
-        let mark = if exponent < 0 { '-' } else { '+' };
-        return format!("{sign}{first}{point}{rest}e{mark}{:02}", exponent.abs());
-    }
-    if exponent < 0 {
-        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or_default());
-        return format!("{sign}0.{zeros}{digits}");
-    }
-    let whole = usize::try_from(exponent + 1).unwrap_or_default();
-    if digits.len() <= whole {
-        return format!("{sign}{digits}{}", "0".repeat(whole - digits.len()));
-    }
-    format!("{sign}{}.{}", &digits[..whole], &digits[whole..])
-}
-
 /// The tags of YAML itself: `!!str` and the like.
 const CORE: &str = "tag:yaml.org,2002:";
 
@@ -274,90 +244,6 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, St
     Ok(if style == ScalarStyle::Plain { resolve(text) } else { text.into() })
 }
 
-/// The words of YAML 1.1 for an absent value, true and false.
-const NULLS: [&str; 5] = ["", "~", "null", "Null", "NULL"];
-const TRUES: [&str; 11] = ["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
-const FALSES: [&str; 11] = ["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];
-
-/// What a plain scalar means.
-#[must_use]
-pub fn resolve(text: &str) -> Value {
-    let Some(first) = text.chars().next() else { return Value::Null };
-    if NULLS.contains(&text) {
-        return Value::Null;
-    }
-    if TRUES.contains(&text) {
-        return true.into();
-    }
-    if FALSES.contains(&text) {
-        return false.into();
-    }
-    let number = match first {
-        '.' => text.parse().ok().filter(|_| is_float(text)).and_then(float),
-        '0'..='9' | '+' | '-' => number(&text.replace('_', "")),
-        _ => None,
-    };
-    number.map_or_else(|| text.into(), Value::Number)
-}
-
-fn number(plain: &str) -> Option<Number> {
-    if let Some(whole) = whole(plain) {
-        return Some(whole);
-    }
-    plain.parse().ok().filter(|_| is_float(plain)).and_then(float)
-}
-
-/// A float as JSON has it: a whole one has no fraction there. Large ones stay floats, for the sake of [`number_text`].
-fn float(value: f64) -> Option<Number> {
-    #[expect(clippy::cast_possible_truncation, reason = "whole and small, as tested before")]
-    let whole = (value.fract() == 0.0 && value.abs() < 1e6).then_some(value as i64);
-    whole.map(Number::from).or_else(|| Number::from_f64(value))
-}
-
-/// Go's `ParseInt` and `ParseUint` with base 0.
-fn whole(plain: &str) -> Option<Number> {
-    let (negative, digits) = match plain.as_bytes().first()? {
-        b'-' => (true, &plain[1..]),
-        b'+' => (false, &plain[1..]),
-        _ => (false, plain),
-    };
-    let lower = digits.to_ascii_lowercase();
-    let (base, digits) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (16, &lower[2..]),
-        [b'0', b'o', ..] => (8, &lower[2..]),
-        [b'0', b'b', ..] => (2, &lower[2..]),
-        [b'0', _, ..] => (8, &lower[1..]),
-        _ => (10, &lower[..]),
-    };
-    if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let value = u64::from_str_radix(digits, base).ok()?;
-    match (negative, i64::try_from(value)) {
-        (false, _) if plain.starts_with('+') => i64::try_from(value).ok().map(Number::from),
-        (false, _) => Some(value.into()),
-        (true, Ok(value)) => Some((-value).into()),
-        (true, Err(_)) if value == 1 << 63 => Some(i64::MIN.into()),
-        (true, Err(_)) => None,
-    }
-}
-
-/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
-fn is_float(text: &str) -> bool {
-    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
-        None => (text, "0"),
-    };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let mantissa = match mantissa.split_once('.') {
-        Some(("", fraction)) => digits(fraction),
-        Some((whole, fraction)) => digits(whole) && (fraction.is_empty() || digits(fraction)),
-        None => digits(mantissa),
-    };
-    mantissa && digits(exponent)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,39 +251,6 @@ mod tests {
 
     fn value(text: &str) -> Value {
         parse(text).unwrap().value
-    }
-
-    #[test]
-    fn plain_scalars_mean_what_yaml_1_1_says() {
-        let table = [
-            ("yes", json!(true)),
-            ("Off", json!(false)),
-            ("n", json!(false)),
-            ("yEs", json!("yEs")),
-            ("~", json!(null)),
-            ("", json!(null)),
-            ("010", json!(8)),
-            ("08", json!(8)),
-            ("0o17", json!(15)),
-            ("0x1F", json!(31)),
-            ("0b101", json!(5)),
-            ("1_000", json!(1000)),
-            ("-7", json!(-7)),
-            ("18446744073709551615", json!(u64::MAX)),
-            ("7.10", json!(7.1)),
-            (".5", json!(0.5)),
-            ("1e3", json!(1000)),
-            ("1e7", json!(1e7)),
-            ("12:30:45", json!("12:30:45")),
-            ("2020-01-02", json!("2020-01-02")),
-            ("1.2.3", json!("1.2.3")),
-            ("0755a", json!("0755a")),
-            ("-", json!("-")),
-            ("/ foo", json!("/ foo")),
-        ];
-        for (text, expected) in table {
-            assert_eq!(resolve(text), expected, "{text}");
-        }
     }
 
     #[test]
@@ -426,19 +279,75 @@ mod tests {
     }
 
     #[test]
-    fn numbers_become_text_as_go_writes_them() {
-        for (number, text) in [
-            (8.0, "8"),
-            (7.1, "7.1"),
-            (20.04, "20.04"),
-            (1e21, "1e+21"),
-            (0.000_01, "1e-05"),
-            (1_234_567.0, "1.234567e+06"),
-            (-2.5, "-2.5"),
-        ] {
-            assert_eq!(number_text(&Number::from_f64(number).unwrap()), text);
+    fn what_is_written_reads_back_the_same() {
+        let texts = [
+            "",
+            "yes",
+            "Off",
+            "y",
+            "~",
+            "null",
+            "1",
+            "0x1f",
+            "1.5",
+            "-",
+            "- a",
+            "a: b",
+            "a #b",
+            "a:",
+            ":a",
+            "#a",
+            "  a",
+            "a ",
+            "a\nb",
+            "a\nb\n",
+            "a\nb\n\n\n",
+            "\na",
+            " a\nb",
+            "a\n b\n\n  c\n",
+            "a\t\nb",
+            "a\n \nb",
+            "\t",
+            "'",
+            "\"",
+            "[a]",
+            "{a}",
+            "*a",
+            "&a",
+            "!a",
+            "%a",
+            "@a",
+            "`a`",
+            "|",
+            ">",
+            "12:30:45",
+            "2020-01-02",
+            "---",
+            "--- a",
+            "...",
+            "é",
+            "\u{85}x",
+            "\u{1}",
+            "a\r\nb",
+            "{{ .Param \"x\" }}",
+            "?",
+            "? a",
+            "a,b",
+            "\u{feff}a",
+            "key: |",
+            "<<",
+            "=",
+            ".inf",
+            "0o7",
+            "\n",
+            "\n\n",
+        ];
+        for text in texts {
+            let value = json!({ text: text, "list": [text, [text, [text]], {"k": text, "deep": {"z": text}}], "n": 1.5, "e": [], "m": {}, "x": null });
+            let written = gantry_boot::yaml::to_yaml(&value);
+            let read = parse(&written).unwrap_or_else(|error| panic!("{text:?}: {error}\n{written}"));
+            assert_eq!(read.value, value, "{text:?}\n{written}");
         }
-        assert_eq!(number_text(&Number::from(2004)), "2004");
     }
 
     #[test]

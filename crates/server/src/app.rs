@@ -297,6 +297,7 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
         state,
         facts,
         renderer,
+        memo: gantry_boot::memo::Memo::default(),
         passwords: Passwords::default(),
         secure: keys,
         files: Arc::new(Blobs::open(&config.file_root)?),

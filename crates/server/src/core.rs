@@ -33,6 +33,8 @@ pub struct Core {
     pub facts: Facts,
     /// Compiled templates.
     pub renderer: Arc<gantry_boot::Renderer>,
+    /// What previews rendered, by what it was made of.
+    pub memo: gantry_boot::memo::Memo,
     /// Checks passwords.
     pub passwords: Passwords,
     /// Keys of secure parameters.

@@ -31,6 +31,12 @@ pub trait Host: Send + Sync {
         None
     }
 
+    /// A render is about to look up the template of this name, which may not exist. For those who keep a result and want to
+    /// know what it was made of.
+    fn looks_up(&self, template: &[u8]) {
+        let _ = template;
+    }
+
     /// Whether the render has run out of time. Asked every thousand steps.
     fn expired(&self) -> bool {
         false

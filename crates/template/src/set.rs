@@ -10,7 +10,7 @@ use crate::object::Func;
 use crate::parse::{Functions, Template, is_blank, parser};
 use crate::value::{Str, Value};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a field of a map that has no such key is (Go's `missingkey` option).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub enum MissingKey {
     Zero,
     /// An error.
     Error,
+}
+
+/// Stands for a template in comparisons, within one run of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    /// Of the template in Go's canonical form: templates that have it in common do the same with the same data.
+    pub text: u64,
+    /// Of the name and the text that it was parsed from: those that have it in common, too, name the same places in errors.
+    pub place: u64,
 }
 
 type Names = HashMap<Str, Arc<Template>>;
@@ -83,6 +92,7 @@ impl Set {
                 parse_name: Arc::clone(&parse_name),
                 text: Arc::clone(&text),
                 root: definition.root,
+                fingerprint: OnceLock::new(),
             };
             self.own.insert(definition.name, Arc::new(template));
         }
@@ -112,6 +122,12 @@ impl Set {
         self.find(name.as_bytes()).map(Template::calls)
     }
 
+    /// What the template `name` itself does, without those that it calls, and where it stands, as hashes; `None` when there
+    /// is no such template.
+    pub fn fingerprint(&self, name: &str) -> Option<Fingerprint> {
+        self.find(name.as_bytes()).map(Template::fingerprint)
+    }
+
     /// Renders the template `name` with `data` as dot, and appends the output to `out`. What was
     /// written before an error stays there.
     ///
@@ -125,6 +141,7 @@ impl Set {
         host: &dyn Host,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        host.looks_up(name.as_bytes());
         let template = self.lookup(name)?;
         let mut budget = Budget::new(*limits);
         exec::run(template, data, Scope { set: self, host, budget: &mut budget }, out)

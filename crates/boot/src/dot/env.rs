@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use gantry_model::kinds::bootenv::OsInfo;
 use gantry_model::shape::{Shape, Type as ShapeType, Wire};
-use gantry_model::{BootEnv, check};
+use gantry_model::{BootEnv, Kind, check};
 use gantry_template::{Fail, MissingKey, Object, Scope, Signature, Type, Value};
 
 use super::{NONE, TEXT, find_method, strings};
 use crate::object::{self, fail, text_arg};
 use crate::repo;
-use crate::scene::{Scene, json_of};
+use crate::scene::Scene;
 
 /// The boot environment of a render. Only made when there is one.
 #[derive(Debug)]
@@ -42,15 +42,14 @@ impl Object for EnvDot {
 
     fn call(&self, name: &str, args: &[Value], scope: &mut Scope<'_>) -> Result<Value, Fail> {
         let scene = &self.0;
-        let env = self.env()?;
         let text = |at: usize| text_arg(args, at);
         match name {
-            "PathFor" => path_for(scene, env, &text(0), &text(1), scene.arch()).map(Value::from),
-            "PathForArch" => path_for(scene, env, &text(0), &text(1), known_arch(&text(2))?).map(Value::from),
+            "PathFor" => path_for(scene, &text(0), &text(1), scene.arch()).map(Value::from),
+            "PathForArch" => path_for(scene, &text(0), &text(1), known_arch(&text(2))?).map(Value::from),
             "JoinInitrds" => self.joined(&text(0), scene.arch()),
             "JoinInitrdsFor" => self.joined(&text(0), known_arch(&text(1))?),
-            "KernelFor" => Ok(Value::from(env.kernel_for(known_arch(&text(0))?))),
-            "InitrdsFor" => Ok(strings(env.initrds_for(known_arch(&text(0))?))),
+            "KernelFor" => Ok(Value::from(files(scene)?.kernel_for(known_arch(&text(0))?))),
+            "InitrdsFor" => Ok(strings(files(scene)?.initrds_for(known_arch(&text(0))?))),
             "BootParams" => boot_params(scene, scene.arch(), scope),
             "BootParamsFor" => boot_params(scene, &text(0), scope),
             "InstallUrl" => install_url(scene).map(Value::from),
@@ -60,44 +59,32 @@ impl Object for EnvDot {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        let env = self.0.env.as_deref()?;
+        let scene = &self.0;
         Some(match name {
-            "Name" => Value::from(env.name.as_str()),
-            "Kernel" => Value::from(env.kernel_for(self.0.arch())),
-            "Initrds" => strings(env.initrds_for(self.0.arch())),
-            "OS" => Value::object(OsDot(env.os.clone())),
-            name => object::field(shape_of(<BootEnv as Wire>::TYPE), &json_of(env), name)?,
+            "Kernel" => Value::from(files(scene).ok()?.kernel_for(scene.arch())),
+            "Initrds" => strings(files(scene).ok()?.initrds_for(scene.arch())),
+            "OS" => Value::object(OsDot(scene.env(&["OS"])?.os.clone())),
+            name => object::field_of(scene, Kind::BootEnv, name)?,
         })
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        self.0
-            .env
-            .as_deref()
-            .map(|env| object::fields(shape_of(<BootEnv as Wire>::TYPE), &json_of(env)))
-            .unwrap_or_default()
+        object::fields_of(&self.0, Kind::BootEnv)
     }
 }
 
 impl EnvDot {
-    fn env(&self) -> Result<&BootEnv, Fail> {
-        self.0.env.as_deref().map_or_else(|| fail("there is no boot environment"), Ok)
-    }
-
     /// The paths of all initial ram disks, with commas, as pxelinux wants them.
     fn joined(&self, protocol: &str, arch: &str) -> Result<Value, Fail> {
-        let env = self.env()?;
-        let paths: Result<Vec<String>, Fail> = env
-            .initrds_for(arch)
-            .iter()
-            .map(|initrd| path_for(&self.0, env, protocol, initrd, arch))
-            .collect();
+        let initrds = files(&self.0)?.initrds_for(arch).iter();
+        let paths: Result<Vec<String>, Fail> =
+            initrds.map(|initrd| path_for(&self.0, protocol, initrd, arch)).collect();
         Ok(Value::from(paths?.join(",")))
     }
 
     /// The first line of a file of the unpacked tree that begins so; nothing when no line does.
     fn line_from(&self, file: &str, prefix: &str) -> Result<Value, Fail> {
-        let path = path_for(&self.0, self.env()?, "tftp", file, self.0.arch())?;
+        let path = path_for(&self.0, "tftp", file, self.0.arch())?;
         let Some(bytes) = gantry_template::Host::file(&*self.0.host, &path) else {
             return fail(format!("LineFrom: {path} does not exist"));
         };
@@ -109,7 +96,7 @@ impl EnvDot {
 /// The command line of an architecture, rendered with the same dot. In iPXE scripts it begins by naming the first initial
 /// ram disk, which UEFI kernels need (network §2.6.1).
 pub(crate) fn boot_params(scene: &Arc<Scene>, arch: &str, scope: &mut Scope<'_>) -> Result<Value, Fail> {
-    let Some(env) = &scene.env else { return fail("there is no boot environment") };
+    let env = files(scene)?;
     let arch = known_arch(arch)?;
     let rendered =
         scope.render_text("bootParams", env.boot_params_for(arch), MissingKey::Error, &scene.dot())?;
@@ -122,20 +109,23 @@ pub(crate) fn boot_params(scene: &Arc<Scene>, arch: &str, scope: &mut Scope<'_>)
 }
 
 /// The path (`tftp`) or URL (`http`) of a file of an environment.
-pub(crate) fn path_for(
-    scene: &Scene,
-    env: &BootEnv,
-    protocol: &str,
-    file: &str,
-    arch: &str,
-) -> Result<String, Fail> {
-    let path = env.file_path(arch, file);
+pub(crate) fn path_for(scene: &Scene, protocol: &str, file: &str, arch: &str) -> Result<String, Fail> {
+    let path =
+        scene.env(&["Name", "OS"]).map_or_else(|| fail(NO_ENV), |env| Ok(env.file_path(arch, file)))?;
     match protocol {
         "tftp" => Ok(path),
         "http" => Ok(format!("{}/{path}", scene.files_url())),
         other => fail(format!("Unknown protocol {other}: must be tftp or http")),
     }
 }
+
+/// The boot environment, for its kernel, initial ram disks or command line of some architecture.
+fn files(scene: &Scene) -> Result<&BootEnv, Fail> {
+    let fields = ["OS", "Kernel", "Initrds", "BootParams"];
+    scene.env(&fields).map_or_else(|| fail(NO_ENV), Ok)
+}
+
+const NO_ENV: &str = "there is no boot environment";
 
 /// Where the operating system is installed from.
 fn install_url(scene: &Arc<Scene>) -> Result<String, Fail> {

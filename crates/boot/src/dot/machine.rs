@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use gantry_model::Machine;
-use gantry_model::shape::{Shape, Type as ShapeType, Wire};
+use gantry_model::Kind;
 use gantry_template::{Fail, Object, Scope, Signature, Type, Value};
 
 use super::{NONE, find_method};
@@ -23,13 +22,6 @@ const METHODS: &[(&str, Signature)] = &[
     ("Url", NONE),
 ];
 
-fn shape() -> &'static Shape {
-    match <Machine as Wire>::TYPE {
-        ShapeType::Struct(shape) => shape,
-        _ => unreachable!("a machine is a struct"),
-    }
-}
-
 impl Object for MachineDot {
     fn type_name(&self) -> &'static str {
         "*renderer.Machine"
@@ -40,7 +32,13 @@ impl Object for MachineDot {
     }
 
     fn call(&self, name: &str, args: &[Value], _scope: &mut Scope<'_>) -> Result<Value, Fail> {
-        let Some(machine) = &self.0.machine else { return fail("there is no machine") };
+        let fields: &[&str] = match name {
+            "ShortName" => &["Name"],
+            "HexAddress" => &["Address"],
+            "MacAddr" => &[],
+            _ => &["Uuid"],
+        };
+        let Some(machine) = self.0.machine(fields) else { return fail("there is no machine") };
         let text = match name {
             "UUID" => machine.uuid.to_string(),
             "ShortName" => machine.name.split('.').next().unwrap_or_default().to_owned(),
@@ -54,22 +52,22 @@ impl Object for MachineDot {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        let machine = self.0.machine.as_deref()?;
+        let machine = || self.0.machine(&[name]);
         // The ones that every template asks for, without turning the whole machine into JSON.
         Some(match name {
-            "Name" => Value::from(machine.name.as_str()),
-            "Arch" => Value::from(machine.arch.as_str()),
-            "BootEnv" => Value::from(machine.boot_env.as_str()),
-            "Stage" => Value::from(machine.stage.as_str()),
-            "CurrentTask" => Value::Int(machine.current_task),
-            "Address" => object::printed("net.IP", &machine.address.to_string(), "<nil>"),
-            "Uuid" => object::printed("uuid.UUID", &machine.uuid.to_string(), ""),
-            name => object::field(shape(), self.0.machine_json(), name)?,
+            "Name" => Value::from(machine()?.name.as_str()),
+            "Arch" => Value::from(machine()?.arch.as_str()),
+            "BootEnv" => Value::from(machine()?.boot_env.as_str()),
+            "Stage" => Value::from(machine()?.stage.as_str()),
+            "CurrentTask" => Value::Int(machine()?.current_task),
+            "Address" => object::printed("net.IP", &machine()?.address.to_string(), "<nil>"),
+            "Uuid" => object::printed("uuid.UUID", &machine()?.uuid.to_string(), ""),
+            name => object::field_of(&self.0, Kind::Machine, name)?,
         })
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        object::fields(shape(), self.0.machine_json())
+        object::fields_of(&self.0, Kind::Machine)
     }
 }
 

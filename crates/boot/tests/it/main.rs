@@ -10,6 +10,8 @@ mod actions;
 mod dot;
 mod edges;
 mod files;
+mod memo;
 mod repos;
 mod rules;
 mod support;
+mod yaml;

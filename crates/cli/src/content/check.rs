@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 use gantry_boot::Renderer;
+use gantry_boot::memo::Memo;
 use gantry_boot::rules::TemplateRules;
 use gantry_boot::survey::Scripts;
 use gantry_model::{Edit, Kind, Layer, Record, Rules as _, View};
@@ -93,7 +94,14 @@ fn for_samples<'a>(
 fn for_machines(view: &View, machines: &[Arc<Record>], lines: &mut Vec<String>) -> usize {
     let edits: Vec<Edit> = machines.iter().map(|machine| Edit::put(Arc::clone(machine))).collect();
     let (view, _) = view.apply(&edits, view.revision() + 1);
-    let report = check::machines(&view, machines, Scripts::Listed, Limits::default());
+    let report = check::machines(
+        &view,
+        machines,
+        Scripts::Listed,
+        Limits::default(),
+        &Renderer::new(),
+        &Memo::default(),
+    );
     lines.extend(report.findings.iter().map(ToString::to_string));
     report.rendered
 }

@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_boot::Renderer;
-use gantry_boot::survey::{Render, Scripts, World};
+use gantry_boot::memo::{Memo, Outcome};
+use gantry_boot::survey::{Render, Scripts, Target};
 use gantry_model::{Kind, Machine, Record, View};
 use serde_json::{Value, json};
 
@@ -41,42 +42,59 @@ pub struct FileChange {
     pub diff: String,
 }
 
-/// What one machine gets: by object, template and place among the cards. The error's text when it fails.
-type Files = BTreeMap<(Kind, String, String, usize), (String, Result<Vec<u8>, String>)>;
+/// What one machine gets: by object, template and place among the cards.
+type Files = BTreeMap<(Kind, Arc<str>, String, usize), (Target, Outcome)>;
 
-/// Renders what every machine of `after` gets there and in `before`, and compares.
+/// The View as it is and as it would be, each with its compiled templates.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// As it is.
+    pub before: (&'a View, &'a Renderer),
+    /// As it would be.
+    pub after: (&'a View, &'a Renderer),
+}
+
+/// Renders what every machine of `after` gets there and in `before`, and compares. What the memo knows is not rendered again,
+/// but for what differs.
 #[must_use]
 pub fn preview(
-    before: &View,
-    after: &View,
+    sides: Sides<'_>,
     machines: &[Arc<Record>],
     scripts: Scripts,
     limits: Limits,
+    memo: &Memo,
 ) -> Preview {
-    let renderers = (Renderer::new(), Renderer::new());
-    let world = World::default();
     let result = Mutex::new((Preview::default(), BTreeMap::new()));
     let one = |key: Option<&str>| {
         let machine = |view: &View| key.and_then(|key| view.object::<Machine>(key));
-        let (old, new) = (machine(before), machine(after));
-        let mut report = Report { machines: usize::from(key.is_some()), ..Report::default() };
-        let mut ignored = Report::default();
-        // A machine that is not there before gets nothing then.
-        let exists = key.is_none() || old.is_some();
-        let was = if exists {
-            files(&renderers.0, before, old.as_ref(), scripts, &world, &mut ignored, limits)
-        } else {
-            Files::new()
+        let (old, new) = (machine(sides.before.0), machine(sides.after.0));
+        let mut known = memo.take(key.unwrap_or_default());
+        let mut files = |(view, renderer): (&View, &Renderer), machine: Option<&Arc<Machine>>| -> Files {
+            // A machine that is not there gets nothing.
+            let targets = match (key, machine) {
+                (Some(_), None) => Vec::new(),
+                _ => renderer.targets(view, machine, scripts),
+            };
+            placed(targets.into_iter().map(|target| {
+                let outcome = known.outcome(&target, view, memo);
+                (target, outcome)
+            }))
         };
-        let is = files(&renderers.1, after, new.as_ref(), scripts, &world, &mut report, limits);
+        let (was, is) = (files(sides.before, old.as_ref()), files(sides.after, new.as_ref()));
+        memo.keep(key.unwrap_or_default(), known);
+        let mut report = Report { machines: usize::from(key.is_some()), ..Report::default() };
+        for (target, outcome) in is.values() {
+            report.note(sides.after.0, new.as_deref(), target, outcome, limits);
+        }
         let name = new.map(|machine| machine.name.clone()).unwrap_or_default();
-        let found = differences(&was, &is, &name, limits);
+        let found = differences(sides, &was, &is, &name, limits, memo);
         let mut result = result.lock().unwrap_or_else(PoisonError::into_inner);
         let (preview, seen) = &mut *result;
         preview.after.take_in(report, limits);
         preview.machines += usize::from(!found.is_empty() && key.is_some());
         found.into_iter().for_each(|change| preview.add(change, seen, limits));
     };
+    memo.begin();
     one(None);
     each(machines, |record| one(Some(record.key())));
     let (mut preview, _) = result.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -85,55 +103,55 @@ pub fn preview(
     preview
 }
 
-fn files(
-    renderer: &Renderer,
-    view: &View,
-    machine: Option<&Arc<Machine>>,
-    scripts: Scripts,
-    world: &World,
-    report: &mut Report,
-    limits: Limits,
-) -> Files {
+fn placed(targets: impl Iterator<Item = (Target, Outcome)>) -> Files {
     let mut files = Files::new();
-    renderer.survey(view, machine, scripts, world, &mut |render: Render| {
-        let kept = render.result.clone().map_err(|failure| failure.message);
-        let mut place = 0;
-        let key = |place| (render.kind, render.object.clone(), render.template.clone(), place);
-        while files.contains_key(&key(place)) {
-            place += 1;
-        }
-        files.insert(key(place), (render.path.clone(), kept));
-        report.note(view, machine.map(Arc::as_ref), render, limits);
-    });
+    for (target, outcome) in targets {
+        let key = |place| (target.kind, Arc::clone(&target.object), target.template().to_owned(), place);
+        let place = (0..).find(|place| !files.contains_key(&key(*place))).unwrap_or_default();
+        files.insert(key(place), (target, outcome));
+    }
     files
 }
 
-fn differences(was: &Files, is: &Files, machine: &str, limits: Limits) -> Vec<FileChange> {
+fn differences(
+    sides: Sides<'_>,
+    was: &Files,
+    is: &Files,
+    machine: &str,
+    limits: Limits,
+    memo: &Memo,
+) -> Vec<FileChange> {
     let mut changes = Vec::new();
     let keys: std::collections::BTreeSet<_> = was.keys().chain(is.keys()).collect();
     for key in keys {
         let (old, new) = (was.get(key), is.get(key));
-        if old == new {
+        let digest = |file: Option<&(Target, Outcome)>| file.map(|(_, outcome)| outcome.digest);
+        if digest(old) == digest(new) {
             continue;
         }
+        let render = |file: Option<&(Target, Outcome)>, view: &View| {
+            let (target, outcome) = file?;
+            Some(outcome.render.clone().unwrap_or_else(|| target.render(view, memo.world())))
+        };
+        let (old, new) = (render(old, sides.before.0), render(new, sides.after.0));
         let (kind, object, template, _) = key;
-        let path = new.or(old).map(|(path, _)| path.clone()).unwrap_or_default();
+        let path = new.as_ref().or(old.as_ref()).map(|render| render.path.clone()).unwrap_or_default();
         changes.push(FileChange {
             source: format!("{}/{object}: {template}", kind.prefix()),
             path,
             machine: machine.to_owned(),
             machines: usize::from(!machine.is_empty()),
-            diff: diff(&text(old), &text(new), limits.lines),
+            diff: diff(&text(old.as_ref()), &text(new.as_ref()), limits.lines),
         });
     }
     changes
 }
 
-fn text(file: Option<&(String, Result<Vec<u8>, String>)>) -> String {
-    match file {
-        None => String::new(),
-        Some((path, Ok(bytes))) => format!("# {path}\n{}", String::from_utf8_lossy(bytes)),
-        Some((path, Err(error))) => format!("# {path}\n!! {error}\n"),
+fn text(file: Option<&Render>) -> String {
+    let Some(Render { path, result, .. }) = file else { return String::new() };
+    match result {
+        Ok(bytes) => format!("# {path}\n{}", String::from_utf8_lossy(bytes)),
+        Err(failure) => format!("# {path}\n!! {}\n", failure.message),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a check found.
 
-use gantry_boot::survey::{Failure, Render};
+use gantry_boot::memo::Outcome;
+use gantry_boot::survey::{Failure, Render, Target};
 use gantry_model::{Kind, Machine, View};
 use serde_json::{Value, json};
 
@@ -53,6 +54,8 @@ pub struct Report {
     pub machines: usize,
     /// How many templates were rendered.
     pub rendered: usize,
+    /// How many of them were known from before.
+    pub remembered: usize,
     /// How many of them failed.
     pub failed: usize,
     /// The failures, alike ones together.
@@ -63,11 +66,35 @@ pub struct Report {
 
 impl Report {
     /// Takes one render into account.
-    pub(crate) fn note(&mut self, view: &View, machine: Option<&Machine>, render: Render, limits: Limits) {
+    pub(crate) fn note_render(
+        &mut self,
+        view: &View,
+        machine: Option<&Machine>,
+        render: Render,
+        limits: Limits,
+    ) {
         self.rendered += 1;
         if let Err(failure) = render.result {
             self.failed += 1;
-            let finding = finding(view, machine, render.kind, &render.object, render.template, failure);
+            let finding = finding(view, machine, render.kind, &render.object, &render.template, &failure);
+            self.add(finding, limits);
+        }
+    }
+
+    /// Takes into account how a target came out.
+    pub(crate) fn note(
+        &mut self,
+        view: &View,
+        machine: Option<&Machine>,
+        target: &Target,
+        outcome: &Outcome,
+        limits: Limits,
+    ) {
+        self.rendered += 1;
+        self.remembered += usize::from(outcome.render.is_none());
+        if let Some(failure) = &outcome.failure {
+            self.failed += 1;
+            let finding = finding(view, machine, target.kind, &target.object, target.template(), failure);
             self.add(finding, limits);
         }
     }
@@ -89,6 +116,7 @@ impl Report {
     pub(crate) fn take_in(&mut self, other: Self, limits: Limits) {
         self.machines += other.machines;
         self.rendered += other.rendered;
+        self.remembered += other.remembered;
         self.failed += other.failed;
         self.unlisted += other.unlisted;
         other.findings.into_iter().for_each(|finding| self.add(finding, limits));
@@ -106,7 +134,7 @@ impl Report {
             })
         });
         json!({
-            "Machines": self.machines, "Rendered": self.rendered, "Failed": self.failed,
+            "Machines": self.machines, "Rendered": self.rendered, "Remembered": self.remembered, "Failed": self.failed,
             "Findings": findings.collect::<Vec<_>>(), "Unlisted": self.unlisted,
         })
     }
@@ -117,11 +145,11 @@ fn finding(
     machine: Option<&Machine>,
     kind: Kind,
     object: &str,
-    template: String,
-    failure: Failure,
+    template: &str,
+    failure: &Failure,
 ) -> Finding {
     let pack = view.record(kind, object).map(|record| record.bundle().to_owned()).unwrap_or_default();
-    let param = match (failure.param, failure.origin) {
+    let param = match (&failure.param, &failure.origin) {
         (Some(param), Some(origin)) => format!("{param} ({origin})"),
         (Some(param), None) => format!("{param} (not set)"),
         (None, _) => String::new(),
@@ -129,11 +157,11 @@ fn finding(
     Finding {
         pack,
         object: format!("{}/{object}", kind.prefix()),
-        template,
-        inside: failure.template,
+        template: template.to_owned(),
+        inside: failure.template.clone(),
         line: failure.line,
         column: failure.column,
-        message: failure.message,
+        message: failure.message.clone(),
         param,
         machine: machine.map(|machine| machine.name.clone()).unwrap_or_default(),
         machines: usize::from(machine.is_some()),

@@ -216,6 +216,7 @@ impl<'a> Exec<'a, '_> {
     }
 
     fn call_template(&mut self, dot: &Rv, stmt: &'a Stmt, name: &[u8], pipe: Option<&'a Pipe>) -> Done<()> {
+        self.scope.host.looks_up(name);
         let Some(template) = self.scope.set.find(name) else {
             return self.error(format!("template {} not defined", fmt::quote::text(name)));
         };

@@ -1,6 +1,7 @@
 //! [`Scope`]: what a function or method may see of the render that calls it.
 
 use crate::error::Fail;
+use crate::funcs::{self, Run};
 use crate::host::Host;
 use crate::limits::Budget;
 use crate::set::{MissingKey, Set};
@@ -26,6 +27,7 @@ impl Scope<'_> {
     /// When there is no such template, or rendering fails.
     pub fn render(&mut self, name: &str, data: &Value) -> Result<Str, Fail> {
         let set = self.set;
+        self.host.looks_up(name.as_bytes());
         self.nested(set, name, data)
     }
 
@@ -45,6 +47,20 @@ impl Scope<'_> {
         alone.set_missing_key(missing);
         alone.parse(name, text)?;
         self.nested(&alone, name, data)
+    }
+
+    /// Calls a function of the language, such as `toJson`, with arguments that fit its signature. `and`, `or`, `len` and
+    /// `call` are part of the language itself and not to be had here.
+    ///
+    /// # Errors
+    /// What the function reports, or that there is none of that name.
+    pub fn function(&mut self, name: &str, args: &[Value]) -> Result<Value, Fail> {
+        match funcs::lookup(name, false).map(|row| row.run) {
+            Some(Run::Plain(run)) => run(self, args),
+            _ => {
+                Err(Fail::text(format!("function {} not defined", crate::fmt::quote::text(name.as_bytes()))))
+            }
+        }
     }
 
     /// Accounts for bytes that are about to be produced.

@@ -8,10 +8,12 @@ pub(crate) mod unquote;
 
 use crate::funcs::{self, Callee};
 use crate::object::Func;
+use crate::set::Fingerprint;
 use crate::value::Str;
 use node::Block;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, OnceLock};
 
 /// One named template, parsed.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub(crate) struct Template {
     pub(crate) parse_name: Arc<str>,
     pub(crate) text: Arc<str>,
     pub(crate) root: Block,
+    pub(crate) fingerprint: OnceLock<Fingerprint>,
 }
 
 impl Template {
@@ -30,6 +33,22 @@ impl Template {
         let line = 1 + before.iter().filter(|&&b| b == b'\n').count();
         let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         (line, before.len() - start)
+    }
+
+    /// Computed when it is asked for, once.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        *self.fingerprint.get_or_init(|| {
+            let canonical: String = self.root.iter().map(ToString::to_string).collect();
+            let hash = |what: &dyn Fn(&mut DefaultHasher)| {
+                let mut hasher = DefaultHasher::new();
+                what(&mut hasher);
+                hasher.finish()
+            };
+            Fingerprint {
+                text: hash(&|hasher| canonical.hash(hasher)),
+                place: hash(&|hasher| (&self.parse_name, &self.text).hash(hasher)),
+            }
+        })
     }
 
     /// The names of the templates that this one calls.

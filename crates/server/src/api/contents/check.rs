@@ -2,7 +2,8 @@
 //!
 //! The pack is loaded into a View that nobody else sees; then every file of every machine is rendered in the present View and
 //! in that one. Nothing is stored. With `replaceWritable=true` objects of the store give way to those of the pack, so a
-//! changed profile or parameter can be looked at as a pack of one object.
+//! changed profile or parameter can be looked at as a pack of one object. What renders read is remembered from one look to the
+//! next (`gantry_boot::memo`).
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use gantry_boot::Renderer;
 use gantry_boot::rules::TemplateRules;
 use gantry_boot::survey::Scripts;
 use gantry_model::{Edit, Kind, Layer, Record, Rules as _, View};
-use gantry_pack::check::{Limits, preview};
+use gantry_pack::check::{Limits, Sides, preview};
 
 use super::super::answer::{self, Answer};
 use super::super::{Ask, blocking};
@@ -21,11 +22,14 @@ pub(super) async fn run(ask: &Ask, layer: Arc<Layer>, clash: Clash) -> Answer {
     let names: Vec<String> =
         ask.query.list("machines").into_iter().filter(|n| !n.is_empty()).map(str::to_owned).collect();
     let scripts = if ask.query.flag("tasks") { Scripts::Listed } else { Scripts::Skip };
+    let core = Arc::clone(&ask.api);
     let work = move || -> Result<serde_json::Value, gantry_model::Error> {
-        let after = with_pack(&before, &layer, clash)?;
+        let renderer = Arc::new(Renderer::new());
+        let after = with_pack(&before, &layer, clash, &renderer)?;
         let machines: Vec<Arc<Record>> =
             after.records(Kind::Machine).filter(|record| wanted(record, &names)).cloned().collect();
-        Ok(preview(&before, &after, &machines, scripts, Limits::default()).to_value())
+        let sides = Sides { before: (&before, &core.renderer), after: (&after, &renderer) };
+        Ok(preview(sides, &machines, scripts, Limits::default(), &core.memo).to_value())
     };
     let report = blocking(work).await?.map_err(|error| ask.refuse(error, Target::Object))?;
     answer::ok(&report)
@@ -41,7 +45,12 @@ fn wanted(record: &Record, names: &[String]) -> bool {
 }
 
 /// The View with the pack, if it may come.
-fn with_pack(view: &View, layer: &Arc<Layer>, clash: Clash) -> Result<View, gantry_model::Error> {
+fn with_pack(
+    view: &View,
+    layer: &Arc<Layer>,
+    clash: Clash,
+    renderer: &Arc<Renderer>,
+) -> Result<View, gantry_model::Error> {
     let revision = view.revision() + 1;
     let hidden = layer.objects().filter_map(|object| view.record(object.kind(), object.key()));
     let edits: Vec<Edit> = match clash {
@@ -54,6 +63,6 @@ fn with_pack(view: &View, layer: &Arc<Layer>, clash: Clash) -> Result<View, gant
     let (after, _) = view.apply(&edits, revision);
     let (after, _) = after.put_layer(Arc::clone(layer), revision)?;
     let mut faults = Vec::new();
-    TemplateRules(Arc::new(Renderer::new())).check_layer(&after, layer, &mut faults);
+    TemplateRules(Arc::clone(renderer)).check_layer(&after, layer, &mut faults);
     if faults.is_empty() { Ok(after) } else { Err(gantry_model::Error::layer(layer.name(), faults)) }
 }
