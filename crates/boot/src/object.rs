@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use gantry_model::Kind;
 use gantry_model::shape::{Field, Shape, Type};
-use gantry_template::{Elem, Fail, List, Map, Object, Value};
+use gantry_model::{Bytes, Kind};
+use gantry_template::{Elem, Fail, List, Map, Object, Uint, Value};
 use serde_json::Value as Json;
 
 use crate::scene::Scene;
@@ -99,6 +99,13 @@ fn convert(ty: &'static Type, json: &Json) -> Value {
         (Type::Address, json) => printed("net.IP", json.as_str().unwrap_or_default(), "<nil>"),
         (Type::Uuid, json) => printed("uuid.UUID", json.as_str().unwrap_or_default(), ""),
         (Type::Time, json) => printed("time.Time", json.as_str().unwrap_or_default(), ""),
+        (Type::Bytes, json) => {
+            let bytes = Bytes::parse(json.as_str().unwrap_or_default()).unwrap_or_default();
+            Value::List(List::of(
+                Elem::Uint8,
+                bytes.0.into_iter().map(|byte| Value::Uint(Uint::U8, byte.into())).collect(),
+            ))
+        }
         (Type::List(Type::Text), Json::Array(items)) => Value::strings(items.iter().filter_map(Json::as_str)),
         (Type::List(item), Json::Array(items)) => {
             let elem = match item {

@@ -92,7 +92,7 @@ fn the_environment_names_what_it_does_not_know() {
     fails(r#"{{.Env.PathForArch "tftp" "x" "vax"}}"#, "Unknown arch vax");
     fails(r#"{{.Env.JoinInitrdsFor "nfs" "amd64"}}"#, "Unknown protocol nfs: must be tftp or http");
     fails(r#"{{.BootParamsFor "vax"}}"#, "Unknown arch vax");
-    fails(r#"{{.Env.LineFrom "boot.cfg" "kernel="}}"#, "LineFrom: debian-12/boot.cfg does not exist");
+    fails(r#"{{.Env.LineFrom "gone.cfg" "kernel="}}"#, "LineFrom: debian-12/gone.cfg does not exist");
     fails(r#"{{.ParseURL "port" "http://x"}}"#, "No idea how to get URL part port from http://x");
     fails(r#"{{.NetmaskToCIDR "wide"}}"#, "wide is no netmask such as 255.255.255.0");
     fails(r#"{{.CallTemplate "nowhere" .}}"#, "no template \"nowhere\" associated with template \"\"");

@@ -10,6 +10,7 @@ mod actions;
 mod dot;
 mod edges;
 mod files;
+mod members;
 mod memo;
 mod repos;
 mod rules;

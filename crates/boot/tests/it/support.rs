@@ -21,7 +21,9 @@ impl gantry_template::Host for Told {
     }
 
     fn file(&self, path: &str) -> Option<Arc<[u8]>> {
-        (path == "esxi/install/boot.cfg").then(|| b"title=x\nkernel=/b.b00\n".as_slice().into())
+        ["esxi/install/boot.cfg", "debian-12/boot.cfg"]
+            .contains(&path)
+            .then(|| b"title=x\nkernel=/b.b00\n".as_slice().into())
     }
 }
 
