@@ -10,46 +10,155 @@ use crate::go;
 use crate::shape::{Field, Role, Shape, Type};
 use crate::{Address, Bytes, Kind, Time, Uuid};
 
+/// A value that does not fit its field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Where, such as `Templates/0/Contents`; empty for the object itself.
+    pub field: String,
+    /// What Go's decoder would say.
+    pub message: String,
+}
+
 /// The canonical form of an object of `kind`.
 ///
 /// # Errors
-/// What Go's decoder would say, with the path of the field.
+/// What Go's decoder would say about the first value that does not fit, with the path of the field.
 pub fn object(kind: Kind, value: Value) -> Result<Map<String, Value>, String> {
-    let shape = kind.spec().shape;
-    match value {
-        Value::Object(map) => structure(shape, map, &mut Vec::new()),
-        Value::Null => structure(shape, Map::new(), &mut Vec::new()),
-        other => Err(format!(
-            "json: cannot unmarshal {} into Go value of type models.{}",
-            go::word(&other),
-            shape.name
-        )),
-    }
+    let (object, misfits) = lenient(kind, value);
+    misfits.into_iter().next().map_or(Ok(object), |misfit| Err(misfit.message))
 }
 
-/// Where the decoder is, for its messages.
-type Path<'a> = Vec<&'a str>;
+/// The canonical form with zero values in the place of those that do not fit, and all of these.
+#[must_use]
+pub fn lenient(kind: Kind, value: Value) -> (Map<String, Value>, Vec<Misfit>) {
+    let shape = kind.spec().shape;
+    let mut decoder = Decoder::default();
+    let map = match value {
+        Value::Object(map) => map,
+        Value::Null => Map::new(),
+        other => {
+            let given = go::word(&other);
+            decoder.misfit(format!(
+                "json: cannot unmarshal {given} into Go value of type models.{}",
+                shape.name
+            ));
+            Map::new()
+        }
+    };
+    (decoder.structure(shape, map), decoder.misfits)
+}
 
-fn structure<'a>(
-    shape: &'a Shape,
-    mut given: Map<String, Value>,
-    path: &mut Path<'a>,
-) -> Result<Map<String, Value>, String> {
-    let mut result = Map::new();
-    for field in shape.fields {
-        let value = take(&mut given, field);
-        if field.role == Role::Derived {
-            continue;
+/// A decoder under way.
+#[derive(Default)]
+struct Decoder<'a> {
+    path: Vec<Step<'a>>,
+    misfits: Vec<Misfit>,
+}
+
+/// Where the decoder is. Go's messages name fields only.
+enum Step<'a> {
+    Field(&'a str),
+    Item(usize),
+    Key(String),
+}
+
+impl<'a> Decoder<'a> {
+    fn structure(&mut self, shape: &'a Shape, mut given: Map<String, Value>) -> Map<String, Value> {
+        let mut result = Map::new();
+        for field in shape.fields {
+            let value = take(&mut given, field);
+            if field.role == Role::Derived {
+                continue;
+            }
+            let value = self.at(Step::Field(field.name), |decoder| decoder.convert(shape, field.ty, value));
+            if field.role == Role::Omitted && is_zero(&value) {
+                continue;
+            }
+            result.insert(field.name.to_owned(), value);
         }
-        path.push(field.name);
-        let value = convert(shape, field.ty, value, path)?;
-        path.pop();
-        if field.role == Role::Omitted && is_zero(&value) {
-            continue;
-        }
-        result.insert(field.name.to_owned(), value);
+        result
     }
-    Ok(result)
+
+    fn at<T>(&mut self, step: Step<'a>, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step);
+        let done = work(self);
+        self.path.pop();
+        done
+    }
+
+    fn convert(&mut self, shape: &'a Shape, ty: &'a Type, value: Option<Value>) -> Value {
+        let Some(value) = value else { return self.zero(ty) };
+        let parsed = match (ty, value) {
+            (Type::Any, value) => Ok(value),
+            (_, Value::Null) => return self.zero(ty),
+            (Type::Bool, value @ Value::Bool(_)) | (Type::Text, value @ Value::String(_)) => Ok(value),
+            (Type::Int, Value::Number(number)) => match number.as_i64() {
+                Some(number) => Ok(number.into()),
+                None => Err(self.mismatch(shape, &format!("number {number}"), "int")),
+            },
+            (Type::Time, Value::String(text)) => Time::parse(&text).map(|time| time.to_string().into()),
+            (Type::Uuid, Value::String(text)) => Uuid::parse(&text).map(|id| id.to_string().into()),
+            (Type::Address, Value::String(text)) => {
+                Address::parse(&text).map(|address| address.to_string().into())
+            }
+            (Type::Bytes, Value::String(text)) => Bytes::parse(&text).map(|bytes| bytes.to_string().into()),
+            (Type::Map(Type::Any), map @ Value::Object(_)) => Ok(map),
+            (Type::List(Type::Any), list @ Value::Array(_)) => Ok(list),
+            (Type::List(item), Value::Array(items)) => {
+                let items = items.into_iter().enumerate();
+                let convert = |(at, value)| {
+                    self.at(Step::Item(at), |decoder| decoder.convert(shape, item, Some(value)))
+                };
+                Ok(Value::Array(items.map(convert).collect()))
+            }
+            (Type::Map(item), Value::Object(map)) => {
+                let convert = |(key, value): (String, Value)| {
+                    let step = Step::Key(key.clone());
+                    (key, self.at(step, |decoder| decoder.convert(shape, item, Some(value))))
+                };
+                Ok(Value::Object(map.into_iter().map(convert).collect()))
+            }
+            (Type::Struct(inner), Value::Object(map)) => Ok(Value::Object(self.structure(inner, map))),
+            (ty, value) => Err(self.mismatch(shape, go::word(&value), &go_type(ty))),
+        };
+        parsed.unwrap_or_else(|message| {
+            self.misfit(message);
+            self.zero(ty)
+        })
+    }
+
+    /// The zero value of a type. A struct in a struct is present with all its fields.
+    fn zero(&mut self, ty: &'a Type) -> Value {
+        match ty {
+            Type::Bool => Value::Bool(false),
+            Type::Int => 0.into(),
+            Type::Text | Type::Uuid | Type::Address | Type::Bytes => "".into(),
+            Type::Time => Time::ZERO.to_string().into(),
+            Type::Any => Value::Null,
+            Type::List(_) => Value::Array(Vec::new()),
+            Type::Map(_) => Value::Object(Map::new()),
+            Type::Struct(inner) => Value::Object(self.structure(inner, Map::new())),
+        }
+    }
+
+    fn misfit(&mut self, message: String) {
+        let steps = self.path.iter().map(|step| match step {
+            Step::Field(name) => (*name).to_owned(),
+            Step::Item(at) => at.to_string(),
+            Step::Key(key) => key.replace('~', "~0").replace('/', "~1"),
+        });
+        let field = steps.collect::<Vec<_>>().join("/");
+        self.misfits.push(Misfit { field, message });
+    }
+
+    fn mismatch(&self, shape: &Shape, given: &str, wanted: &str) -> String {
+        let fields = self.path.iter().filter_map(|step| match step {
+            Step::Field(name) => Some(*name),
+            Step::Item(_) | Step::Key(_) => None,
+        });
+        let path = fields.collect::<Vec<_>>().join(".");
+        format!("json: cannot unmarshal {given} into Go struct field {}.{path} of type {wanted}", shape.name)
+    }
 }
 
 /// The given value of a field: an exact name wins over one in other case.
@@ -61,58 +170,6 @@ fn take(given: &mut Map<String, Value>, field: &Field) -> Option<Value> {
     given.remove(&other)
 }
 
-fn convert<'a>(
-    shape: &'a Shape,
-    ty: &'a Type,
-    value: Option<Value>,
-    path: &mut Path<'a>,
-) -> Result<Value, String> {
-    let Some(value) = value else { return zero(ty, path) };
-    match (ty, value) {
-        (Type::Any, value) => Ok(value),
-        (_, Value::Null) => zero(ty, path),
-        (Type::Bool, value @ Value::Bool(_)) | (Type::Text, value @ Value::String(_)) => Ok(value),
-        (Type::Int, Value::Number(number)) => match number.as_i64() {
-            Some(number) => Ok(number.into()),
-            None => Err(mismatch(shape, path, &format!("number {number}"), "int")),
-        },
-        (Type::Time, Value::String(text)) => Time::parse(&text).map(|time| time.to_string().into()),
-        (Type::Uuid, Value::String(text)) => Uuid::parse(&text).map(|id| id.to_string().into()),
-        (Type::Address, Value::String(text)) => {
-            Address::parse(&text).map(|address| address.to_string().into())
-        }
-        (Type::Bytes, Value::String(text)) => Bytes::parse(&text).map(|bytes| bytes.to_string().into()),
-        (Type::List(item), Value::Array(items)) => {
-            let items: Result<Vec<Value>, String> =
-                items.into_iter().map(|value| convert(shape, item, Some(value), path)).collect();
-            items.map(Value::Array)
-        }
-        (Type::Map(item), Value::Object(map)) => {
-            let entries: Result<Map<String, Value>, String> = map
-                .into_iter()
-                .map(|(key, value)| Ok((key, convert(shape, item, Some(value), path)?)))
-                .collect();
-            entries.map(Value::Object)
-        }
-        (Type::Struct(inner), Value::Object(map)) => structure(inner, map, path).map(Value::Object),
-        (ty, value) => Err(mismatch(shape, path, go::word(&value), &go_type(ty))),
-    }
-}
-
-/// The zero value of a type. A struct in a struct is present with all its fields.
-fn zero<'a>(ty: &'a Type, path: &mut Path<'a>) -> Result<Value, String> {
-    Ok(match ty {
-        Type::Bool => Value::Bool(false),
-        Type::Int => 0.into(),
-        Type::Text | Type::Uuid | Type::Address | Type::Bytes => "".into(),
-        Type::Time => Time::ZERO.to_string().into(),
-        Type::Any => Value::Null,
-        Type::List(_) => Value::Array(Vec::new()),
-        Type::Map(_) => Value::Object(Map::new()),
-        Type::Struct(inner) => Value::Object(structure(inner, Map::new(), path)?),
-    })
-}
-
 fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -122,14 +179,6 @@ fn is_zero(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(map) => map.is_empty(),
     }
-}
-
-fn mismatch(shape: &Shape, path: &Path<'_>, given: &str, wanted: &str) -> String {
-    format!(
-        "json: cannot unmarshal {given} into Go struct field {}.{} of type {wanted}",
-        shape.name,
-        path.join(".")
-    )
 }
 
 fn go_type(ty: &Type) -> String {

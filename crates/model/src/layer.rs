@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::decode::{self, Misfit};
 use crate::kinds::content::ContentMeta;
 use crate::{Error, Key, Kind, LayerFault, Record};
 
@@ -25,8 +26,18 @@ impl Layer {
     /// decoded but not judged; [`View::put_layer`](crate::View::put_layer) judges them together with all others.
     ///
     /// # Errors
-    /// [`Error::Layer`] with one message for each object that does not decode.
+    /// [`Error::Layer`] with one message for each value that does not fit its field.
     pub fn from_value(content: Value) -> Result<Self, Error> {
+        let (layer, faults) = Self::lenient(content)?;
+        if faults.is_empty() { Ok(layer) } else { Err(Self::undecoded(&layer.meta.name, faults)) }
+    }
+
+    /// The same with zero values in the place of those that do not fit, and a fault for each: so that what does fit can be
+    /// judged too. Such a layer is not to be used.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] when this is no pack at all.
+    pub fn lenient(content: Value) -> Result<(Self, Vec<LayerFault>), Error> {
         let Value::Object(mut content) = content else {
             return Err(Error::layer("", vec![LayerFault::of_meta("a content pack is an object")]));
         };
@@ -45,13 +56,15 @@ impl Layer {
                 layer.read_section(&prefix, objects, &mut faults);
             }
         }
-        if faults.is_empty() {
-            return Ok(layer);
-        }
-        let mut messages: Vec<String> =
-            faults.iter().map(|fault: &LayerFault| fault.message.clone()).collect();
-        messages.push(format!("Try manually replacing content layer {}", layer.meta.name));
-        Err(Error::Layer { layer: layer.meta.name, messages, faults })
+        Ok((layer, faults))
+    }
+
+    /// The error of a pack with values that do not fit.
+    #[must_use]
+    pub fn undecoded(name: &str, faults: Vec<LayerFault>) -> Error {
+        let mut messages: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
+        messages.push(format!("Try manually replacing content layer {name}"));
+        Error::Layer { layer: name.to_owned(), messages, faults }
     }
 
     fn read_section(&mut self, prefix: &str, objects: Value, faults: &mut Vec<LayerFault>) {
@@ -61,19 +74,21 @@ impl Layer {
             return;
         };
         for (key, value) in objects {
-            match layered(kind, value) {
+            let (object, mut misfits) = decode::lenient(kind, value);
+            match layered(kind, object) {
                 Ok(record) => {
                     self.objects.insert((kind, record.key().clone()), Arc::new(record));
                 }
-                Err(why) => {
-                    let field = undecoded_field(&why);
-                    let message = format!(
-                        "Store {prefix} item {key} failed to load from layer content-{}: {why}",
-                        self.meta.name
-                    );
-                    faults.push(LayerFault { field, ..LayerFault::of(prefix, &key, message) });
-                }
+                Err(message) if misfits.is_empty() => misfits.push(Misfit { field: String::new(), message }),
+                Err(_) => {}
             }
+            faults.extend(misfits.into_iter().map(|Misfit { field, message }| {
+                let message = format!(
+                    "Store {prefix} item {key} failed to load from layer content-{}: {message}",
+                    self.meta.name
+                );
+                LayerFault { field, ..LayerFault::of(prefix, &key, message) }
+            }));
         }
     }
 
@@ -152,16 +167,8 @@ impl Layer {
     }
 }
 
-/// The field that a decoder's sentence is about: `Params` of `… Go struct field Profile.Params of type …`.
-fn undecoded_field(why: &str) -> String {
-    let field = why.split_once("Go struct field ").and_then(|(_, rest)| rest.split_once(" of type "));
-    let path = field.and_then(|(field, _)| field.split_once('.'));
-    path.map(|(_, path)| path.replace('.', "/")).unwrap_or_default()
-}
-
 /// An object of a pack with the defaults that do not depend on other objects.
-fn layered(kind: Kind, value: Value) -> Result<Record, String> {
-    let mut object = crate::decode::object(kind, value)?;
+fn layered(kind: Kind, mut object: Map<String, Value>) -> Result<Record, String> {
     match kind {
         Kind::Stage => {
             object.insert("RunnerWait".to_owned(), true.into());
@@ -174,7 +181,7 @@ fn layered(kind: Kind, value: Value) -> Result<Record, String> {
 
 fn read_meta(meta: Value) -> Result<ContentMeta, String> {
     let content = Value::Object([("meta".to_owned(), meta)].into_iter().collect());
-    let decoded = crate::decode::object(Kind::Content, content)?;
+    let decoded = decode::object(Kind::Content, content)?;
     let mut meta: ContentMeta =
         decoded.get("meta").cloned().and_then(|meta| serde_json::from_value(meta).ok()).unwrap_or_default();
     for text in [&mut meta.name, &mut meta.version, &mut meta.description, &mut meta.source, &mut meta.kind] {

@@ -271,8 +271,7 @@ pub(crate) fn judge_pack(
     revision: u64,
     rules: &dyn Rules,
 ) -> Result<(View, Vec<Change>), model::Error> {
-    let (next, changes) = view.put_layer(Arc::clone(layer), revision)?;
-    let mut faults = Vec::new();
+    let (next, changes, mut faults) = view.lay(layer, revision);
     rules.check_layer(&next, layer, &mut faults);
     if faults.is_empty() { Ok((next, changes)) } else { Err(model::Error::layer(layer.name(), faults)) }
 }

@@ -20,18 +20,22 @@ impl View {
         revision: u64,
     ) -> Result<(Self, Vec<Change>), Error> {
         let layer = layer.into();
-        let clashes = self.clashes(&layer);
-        let mut faults = self.unmet_by(&layer);
-        faults.extend(clashes);
-        if !faults.is_empty() {
-            return Err(Error::layer(layer.name(), faults));
-        }
+        let (view, changes, faults) = self.lay(&layer, revision);
+        if faults.is_empty() { Ok((view, changes)) } else { Err(Error::layer(layer.name(), faults)) }
+    }
+
+    /// The View with the layer, and everything that speaks against it: for those who go on to judge it by rules of their own,
+    /// so that all faults can be told at once. With faults, the View is not to be used.
+    #[must_use]
+    pub fn lay(&self, layer: &Arc<Layer>, revision: u64) -> (Self, Vec<Change>, Vec<LayerFault>) {
+        let mut faults = self.unmet_by(layer);
+        faults.extend(self.clashes(layer));
         let mut layers: Vec<Arc<Layer>> =
             self.layers.iter().filter(|other| other.name() != layer.name()).cloned().collect();
-        layers.push(Arc::clone(&layer));
+        layers.push(Arc::clone(layer));
         let (view, changes) = self.relayered(layers, layer.name(), revision);
-        let faults = view.judge(&layer);
-        if faults.is_empty() { Ok((view, changes)) } else { Err(Error::layer(layer.name(), faults)) }
+        faults.extend(view.judge(layer));
+        (view, changes, faults)
     }
 
     /// Takes a layer away. Objects of overwritable layers that it hid come back.

@@ -113,17 +113,26 @@ pub(super) async fn replace(mut ask: Ask) -> Answer {
 async fn read_pack(ask: &mut Ask) -> Result<Arc<Layer>, Error> {
     let mut value = body::json(ask.take_body(), &ask.headers, body::PACK_LIMIT, json!({})).await?;
     let (view, keys) = (ask.view.clone(), ask.api.secure.clone());
+    let clash = self::clash(ask);
     let work = move || {
         let sealed = seal::pack(&view, &keys, &mut value);
-        // What does not decode is told together with what cannot be sealed.
-        match (Layer::from_value(value), sealed) {
-            (Ok(layer), Ok(())) => Ok(layer),
-            (Ok(layer), Err(faults)) => Err(gantry_model::Error::layer(layer.name(), faults)),
-            (Err(error), _) => Err(error),
+        let (layer, mut faults) = Layer::lenient(value)?;
+        let layer = Arc::new(layer);
+        let undecoded = !faults.is_empty();
+        faults.extend(sealed.err().into_iter().flatten());
+        if faults.is_empty() {
+            return Ok(layer);
         }
+        // What else is wrong is told in the same answer: not of the objects that are wrong already, for parts of them are missing.
+        faults.extend(check::faults(&view, &layer, clash, &faults));
+        Err(if undecoded {
+            Layer::undecoded(layer.name(), faults)
+        } else {
+            gantry_model::Error::layer(layer.name(), faults)
+        })
     };
     let layer = super::blocking(work).await?;
-    layer.map(Arc::new).map_err(|error| ask.refuse(error, Target::Object))
+    layer.map_err(|error| ask.refuse(error, Target::Object))
 }
 
 async fn put(ask: &Ask, layer: Arc<Layer>, status: StatusCode) -> Answer {

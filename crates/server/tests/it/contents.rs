@@ -56,6 +56,42 @@ async fn a_broken_pack_is_refused_with_all_its_faults_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn faults_of_every_sort_are_told_at_once() {
+    let server = Server::start().await;
+    let mut broken = pack(
+        "broken",
+        json!({
+            "profiles": { "pp": { "Name": "pp", "Params": [], "Description": 1 } },
+            "tasks": {
+                "tt": { "Name": "tt", "Templates": [{ "Name": "x", "Contents": "x" }, { "Name": 2, "Contents": 3 }] },
+                "uu": { "Name": "uu", "Templates": [{ "Name": "x", "Contents": "{{nope}}" }, { "Name": "y", "ID": "gone" }] },
+            },
+            "stages": { "none": { "Name": "none" }, "bad\\name": { "Name": "bad\\name" } },
+        }),
+    );
+    broken["meta"]["Prerequisites"] = "absent: >=1.0".into();
+    let error = call(&server.client, Method::POST, "/contents", Some(&broken)).await.unwrap_err();
+    let mut faults: Vec<String> =
+        error.faults.iter().map(|fault| format!("{}/{} {}", fault.section, fault.key, fault.field)).collect();
+    faults.sort();
+    assert_eq!(
+        faults,
+        [
+            "meta/ ",
+            "profiles/pp Description",
+            "profiles/pp Params",
+            "stages/bad\\name ",
+            "tasks/tt Templates/1/Contents",
+            "tasks/tt Templates/1/Name",
+            "tasks/uu Templates/0/Contents",
+            "tasks/uu Templates/1",
+        ],
+        "{:?}",
+        error.messages
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn packs_come_go_and_return_while_machines_use_them() {
     let server = Server::start().await;
     let client = &server.client;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use gantry_boot::Renderer;
 use gantry_boot::rules::TemplateRules;
 use gantry_boot::survey::Scripts;
-use gantry_model::{Edit, Kind, Layer, Record, Rules as _, View};
+use gantry_model::{Edit, Kind, Layer, LayerFault, Record, Rules as _, View};
 use gantry_pack::check::{Limits, Sides, preview};
 
 use super::super::answer::{self, Answer};
@@ -25,7 +25,10 @@ pub(super) async fn run(ask: &Ask, layer: Arc<Layer>, clash: Clash) -> Answer {
     let core = Arc::clone(&ask.api);
     let work = move || -> Result<serde_json::Value, gantry_model::Error> {
         let renderer = Arc::new(Renderer::new());
-        let after = with_pack(&before, &layer, clash, &renderer)?;
+        let (after, faults) = with_pack(&before, &layer, clash, &renderer);
+        if !faults.is_empty() {
+            return Err(gantry_model::Error::layer(layer.name(), faults));
+        }
         let machines: Vec<Arc<Record>> =
             after.records(Kind::Machine).filter(|record| wanted(record, &names)).cloned().collect();
         let sides = Sides { before: (&before, &core.renderer), after: (&after, &renderer) };
@@ -33,6 +36,15 @@ pub(super) async fn run(ask: &Ask, layer: Arc<Layer>, clash: Clash) -> Answer {
     };
     let report = blocking(work).await?.map_err(|error| ask.refuse(error, Target::Object))?;
     answer::ok(&report)
+}
+
+/// What is wrong with the pack in this View beside what is `known`: faults of other objects.
+pub(super) fn faults(view: &View, layer: &Arc<Layer>, clash: Clash, known: &[LayerFault]) -> Vec<LayerFault> {
+    let (_, found) = with_pack(view, layer, clash, &Arc::new(Renderer::new()));
+    let new = |fault: &LayerFault| {
+        !known.iter().any(|old| (&old.section, &old.key) == (&fault.section, &fault.key))
+    };
+    found.into_iter().filter(new).collect()
 }
 
 fn wanted(record: &Record, names: &[String]) -> bool {
@@ -44,13 +56,13 @@ fn wanted(record: &Record, names: &[String]) -> bool {
     names.is_empty() || named()
 }
 
-/// The View with the pack, if it may come.
+/// The View with the pack, and what speaks against it.
 fn with_pack(
     view: &View,
     layer: &Arc<Layer>,
     clash: Clash,
     renderer: &Arc<Renderer>,
-) -> Result<View, gantry_model::Error> {
+) -> (View, Vec<LayerFault>) {
     let revision = view.revision() + 1;
     let hidden = layer.objects().filter_map(|object| view.record(object.kind(), object.key()));
     let edits: Vec<Edit> = match clash {
@@ -61,8 +73,7 @@ fn with_pack(
         Clash::Refuse => Vec::new(),
     };
     let (after, _) = view.apply(&edits, revision);
-    let (after, _) = after.put_layer(Arc::clone(layer), revision)?;
-    let mut faults = Vec::new();
+    let (after, _, mut faults) = after.lay(layer, revision);
     TemplateRules(Arc::clone(renderer)).check_layer(&after, layer, &mut faults);
-    if faults.is_empty() { Ok(after) } else { Err(gantry_model::Error::layer(layer.name(), faults)) }
+    (after, faults)
 }
