@@ -55,6 +55,7 @@ macro_rules! ops {
 
 ops! {
     Info Whoami UserToken UserPassword MachineToken MachineTrace
+    PoolsActive PoolStatus PoolAdd PoolRemove PoolAllocate PoolRelease MachineRelease
     JobCreate JobPurge JobActions JobLogRead JobLogAppend
     BlobList BlobRead BlobWrite BlobDelete
     PrefsRead PrefsWrite EventPost EventStream LogRead
@@ -195,6 +196,10 @@ use Body::{Bytes, Json, Map, Nothing, Object, Objects, Type};
 use Kinds::{Any, Offering, Slashed, WithActions, WithParams};
 use Method::{Delete, Get, Patch, Post, Put};
 
+/// The body of moves of machines between pools, and its answer.
+const WISH: &str = "map: `pool/machine-list`, or `pool/count` or `pool/all-machines` with `pool/filter`; `pool/minimum`, `pool/wait-timeout`, `pool/workflow`, `pool/add-profiles`, `pool/remove-profiles`, `pool/add-parameters`, `pool/remove-parameters`";
+const MEMBERS: &str = "array of the machines that move: Name, Uuid, Allocated, Status";
+
 /// Every operation. The first row that fits a request wins, so rows with fixed words come before generic ones.
 #[rustfmt::skip]
 pub static OPERATIONS: &[Operation] = &[
@@ -210,6 +215,21 @@ pub static OPERATIONS: &[Operation] = &[
         "Make a token that acts as the machine. `ttl` in seconds or as a duration."),
     row(Op::MachineTrace, Get, "/machines/{key}/trace", NONE, hidden("machines", "get"), Nothing, Json("array of trace entries"),
         "The boot trace: every DHCP message, file, check-in, job and reboot of the machine in order. The key may also be the MAC or the address of a machine that has not registered. `boot=all`, or the number of boots to go back; `since` (sequence number) continues; `wait` (duration) waits for something newer."),
+
+    row(Op::MachineRelease, Post, "/machines/{key}/releaseToPool", NONE, need("machines", "releaseToPool"), Json("what is wanted besides, as for releaseMachines"), Json(MEMBERS),
+        "Release a machine to its pool: as `releaseMachines` for this one."),
+    row(Op::PoolsActive, Get, "/pools-active", NONE, need("pools", "list"), Nothing, Json("array of names"),
+        "The pools that machines are in, with or without an object."),
+    row(Op::PoolStatus, Get, "/pools/{key}/status", NONE, hidden("pools", "get"), Nothing, Json("map of PoolStatus to machines"),
+        "The machines of a pool by their PoolStatus."),
+    row(Op::PoolAdd, Post, "/pools/{key}/addMachines", NONE, need("pools", "update"), Json(WISH), Json(MEMBERS),
+        "Move free machines into the pool, from the pool `source-pool`, else from its parent."),
+    row(Op::PoolRemove, Post, "/pools/{key}/removeMachines", NONE, need("pools", "update"), Json(WISH), Json(MEMBERS),
+        "Move free machines out of the pool, into its parent."),
+    row(Op::PoolAllocate, Post, "/pools/{key}/allocateMachines", NONE, need("pools", "update"), Json(WISH), Json(MEMBERS),
+        "Allocate free machines of the pool: they are InUse when their workflow is complete."),
+    row(Op::PoolRelease, Post, "/pools/{key}/releaseMachines", NONE, need("pools", "update"), Json(WISH), Json(MEMBERS),
+        "Release allocated machines of the pool: they are Free when their workflow is complete."),
 
     row(Op::JobCreate, Post, "/jobs", NONE, Need::Changes, Object, Object,
         "Ask for the next job of a machine. 201: a new job; 202: one to continue; 204: nothing to do now."),

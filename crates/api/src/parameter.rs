@@ -67,6 +67,10 @@ impl Op {
             Self::MachineToken => &[TTL],
             Self::MachineTrace => &[TRACE],
             Self::JobPurge => &[PURGE],
+            Self::PoolAdd => {
+                &[FORCED, &[("source-pool", "The pool that they come from; the parent without it.")]]
+            }
+            Self::PoolRemove | Self::PoolAllocate | Self::PoolRelease | Self::MachineRelease => &[FORCED],
             Self::JobActions => &[&[("os", "Only those for this operating system.")]],
             Self::BlobList => &[&[("path", "The directory."), ("all", "`true` lists everything below it.")]],
             Self::EventStream => &[&[("from", "Deliver what happened after this revision first.")]],

@@ -17,7 +17,7 @@ type Answer = Result<Option<Value>, Error>;
 const WAIT: Duration = Duration::from_secs(86_400);
 
 /// `Field=value`, or the three words `Field Gt value`; how to show is `reverse`, or two words such as `sort Field`.
-fn filters<'a>(words: &[&'a str]) -> Result<Vec<(&'a str, String)>, Error> {
+pub(crate) fn filters<'a>(words: &[&'a str]) -> Result<Vec<(&'a str, String)>, Error> {
     let mut found = Vec::new();
     let mut rest = words;
     while let [word, after @ ..] = rest {

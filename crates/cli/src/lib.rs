@@ -15,6 +15,7 @@ mod merge;
 mod origin;
 mod output;
 mod params;
+mod pool;
 mod run;
 mod session;
 mod special;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::session::{Environment, Session};
 use crate::verb::{Do, Takes, Verb, Word};
-use crate::{Error, blob, content, generic, machine, params, special, subnet, verb, warn, watch};
+use crate::{Error, blob, content, generic, machine, params, pool, special, subnet, verb, warn, watch};
 
 /// A verb with its words, ready to run.
 pub(crate) struct Typed<'a> {
@@ -201,6 +201,13 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::BlobDownload => blob::download(typed).await,
         Do::BlobDestroy => blob::destroy(typed).await,
         Do::BlobExists => blob::exists(typed).await,
+        Do::PoolsActive => show("/pools-active").await,
+        Do::PoolStatus => Ok(Some(typed.get(&format!("{}/status", typed.path()), &[]).await?)),
+        Do::PoolMove(command) => pool::moved(typed, command).await,
+        Do::ReleaseToPool => {
+            let path = format!("{}/releaseToPool", typed.path());
+            Ok(Some(typed.send(Method::POST, &path, Some(&json!({}))).await?))
+        }
         Do::PrefsList => show("/prefs").await,
         Do::PrefsSet => params::prefs(typed).await,
         Do::InfoGet => show("/info").await,

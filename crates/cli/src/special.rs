@@ -1,6 +1,7 @@
 //! What only some nouns can do, and nouns that are no kind.
 
 use clap::Command;
+use gantry_model::Kind;
 
 use crate::session::SEE;
 use crate::verb::Word::{Literal, Needed, Optional, Rest};
@@ -39,6 +40,11 @@ static VERBS: &[(&str, &[Verb])] = &[
         verb("token", &[ID], &[("ttl", Takes::Value, "How long it lasts (duration)")], Do::MachineToken, "Make a token that acts as the machine"),
         verb("whoami", &[Optional("json")], &[], Do::Whoami, "Find the machine that fits a fingerprint"),
         verb("inspect", &[ID], &[], Do::Inspect, "Show the machine with its jobs"),
+        verb("releaseToPool", &[ID], &[], Do::ReleaseToPool, "Release the machine to its pool"),
+    ]),
+    ("pools", &[
+        verb("active", &[], &[], Do::PoolsActive, "Show the pools that machines are in"),
+        verb("status", &[ID], &[], Do::PoolStatus, "Show the machines of a pool by their status"),
     ]),
     ("profiles", &[
         verb("addprofile", &[ID, Rest("profiles")], &[], Do::AddToList("Profiles"), "Add profiles"),
@@ -136,6 +142,40 @@ static MACHINE_TASKS: &[Verb] = &[
     verb("del", &[ID, Rest("tasks")], &[], Do::RemoveFromList("Tasks"), "Remove tasks"),
 ];
 
+/// `pools manage …`
+#[rustfmt::skip]
+static POOL_MANAGE: &[Verb] = &[
+    verb("add", &[ID, Rest("filters")], MOVE_IN, Do::PoolMove("addMachines"), "Move free machines into the pool, from its parent or --source-pool"),
+    verb("remove", &[ID, Rest("filters")], MOVE, Do::PoolMove("removeMachines"), "Move free machines out of the pool, into its parent"),
+    verb("allocate", &[ID, Rest("filters")], MOVE, Do::PoolMove("allocateMachines"), "Allocate free machines of the pool"),
+    verb("release", &[ID, Rest("filters")], MOVE, Do::PoolMove("releaseMachines"), "Release allocated machines of the pool"),
+];
+const MOVE_IN: &[Flag] = &[
+    ("source-pool", Takes::Value, "The pool that they come from"),
+    MOVE[0],
+    MOVE[1],
+    MOVE[2],
+    MOVE[3],
+    MOVE[4],
+    MOVE[5],
+    MOVE[6],
+    MOVE[7],
+    MOVE[8],
+    MOVE[9],
+];
+const MOVE: &[Flag] = &[
+    ("count", Takes::Value, "How many machines"),
+    ("minimum", Takes::Value, "Move none when there are fewer; as many as --count without it"),
+    ("all-machines", Takes::Nothing, "All that can move"),
+    ("machine-list", Takes::Value, "These machines: UUIDs or Field:Value (comma list)"),
+    ("new-workflow", Takes::Value, "The workflow that they run, instead of the pool's"),
+    ("add-profiles", Takes::Value, "Profiles that they get (comma list)"),
+    ("remove-profiles", Takes::Value, "Profiles that they lose (comma list)"),
+    ("add-parameters", Takes::Value, "Parameters that they get (JSON, YAML or file)"),
+    ("remove-parameters", Takes::Value, "Parameters that they lose (comma list)"),
+    ("wait-timeout", Takes::Value, "Wait so long for the end (seconds or a duration)"),
+];
+
 /// The verbs that only the kind with this prefix has.
 pub(crate) fn verbs(prefix: &str) -> &'static [Verb] {
     VERBS.iter().find(|(name, _)| *name == prefix).map_or(&[], |(_, verbs)| verbs)
@@ -151,6 +191,7 @@ pub(crate) fn group(name: &str) -> &'static [Verb] {
     match name {
         "jobs" => MACHINE_JOBS,
         "tasks" => MACHINE_TASKS,
+        "manage" => POOL_MANAGE,
         _ => &[],
     }
 }
@@ -160,8 +201,15 @@ pub(crate) fn nouns() -> impl Iterator<Item = Command> {
     NOUNS.iter().map(|(name, about, verbs)| grouped(Command::new(*name).about(*about), name, verbs))
 }
 
-/// Adds `jobs` and `tasks` to the command of machines.
-pub(crate) fn machine_groups(command: Command) -> Command {
+/// Adds `jobs` and `tasks` to the command of machines, `manage` to that of pools.
+pub(crate) fn groups(kind: Kind, command: Command) -> Command {
+    if kind == Kind::Pool {
+        let manage = Command::new("manage").about("Move machines into, out of and within pools");
+        return command.subcommand(grouped(manage, "pools manage", POOL_MANAGE));
+    }
+    if kind != Kind::Machine {
+        return command;
+    }
     let jobs = grouped(Command::new("jobs").about("Jobs of one machine"), "machines jobs", MACHINE_JOBS);
     let tasks =
         grouped(Command::new("tasks").about("The task list of one machine"), "machines tasks", MACHINE_TASKS);

@@ -87,6 +87,11 @@ pub(crate) enum Do {
     BlobDownload,
     BlobDestroy,
     BlobExists,
+    PoolsActive,
+    PoolStatus,
+    /// The command of the API, such as `addMachines`.
+    PoolMove(&'static str),
+    ReleaseToPool,
     PrefsList,
     PrefsSet,
     InfoGet,
@@ -246,7 +251,7 @@ pub(crate) fn noun(kind: Kind) -> Command {
         })
     });
     let command = if spec.verbs.update { command.subcommand(meta_command(spec.prefix)) } else { command };
-    if kind == Kind::Machine { crate::special::machine_groups(command) } else { command }
+    crate::special::groups(kind, command)
 }
 
 /// What a list of commands says about one of them.

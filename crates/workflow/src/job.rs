@@ -4,6 +4,8 @@ use std::fmt;
 
 use gantry_model::{Job, Machine, Now, View};
 
+use crate::pool;
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -147,6 +149,7 @@ fn settle(machine: &mut Machine, job: &Job, state: State, controls: &Controls) {
     // would fail again at once (engine.md §4.9).
     if job.exit_state == "failed" {
         machine.runnable = false;
+        pool::held(machine);
     }
 }
 

@@ -8,7 +8,7 @@
 //! - [`next::job`]: an agent asks for work; which job does it get?
 //! - [`job::changed`]: an agent reports on a job; what does that do to the machine?
 //!
-//! Besides, [`retention::expired`] says which old jobs are to go.
+//! Besides, [`pool`] moves machines between pools, and [`retention::expired`] says which old jobs are to go.
 //!
 //! The rules are those of the DRP engine (reference: engine.md §4, api.md §11). Three promises hold over every sequence of
 //! questions, and are tested as properties: a machine never has two live jobs; no task is skipped or lost; no finished
@@ -21,6 +21,7 @@ pub mod entry;
 pub mod expand;
 pub mod job;
 pub mod next;
+pub mod pool;
 pub mod retention;
 
 pub use entry::Entry;

@@ -4,6 +4,7 @@ use gantry_model::{Job, Kind, Machine, Now, Uuid, View};
 
 use crate::entry::Entry;
 use crate::job::State;
+use crate::pool;
 
 /// An agent's request for work.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +99,9 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
     let mut walk =
         Walk { request, now, machine: (*machine).clone(), last, jobs: Vec::new(), logs: Vec::new() };
     let answer = walk.run()?;
+    if answer == Answer::Nothing(Reason::Exhausted) {
+        pool::done(view, &mut walk.machine);
+    }
     let changed = walk.machine != *machine;
     Ok(Outcome { answer, machine: changed.then_some(walk.machine), jobs: walk.jobs, logs: walk.logs })
 }

@@ -18,6 +18,7 @@ mod jobs;
 mod machines;
 mod objects;
 mod params;
+mod pools;
 mod prefs;
 mod purge;
 pub(crate) mod range;
@@ -35,6 +36,7 @@ use gantry_api::query::Query;
 use gantry_api::route::{self, Route};
 use gantry_api::{Error, openapi};
 use gantry_model::{Job, Kind, View};
+use gantry_workflow::pool::Move;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 
@@ -156,6 +158,13 @@ async fn handle(op: Op, ask: Ask) -> Answer {
         Op::UserPassword => users::password(ask).await,
         Op::MachineToken => machines::token(&ask),
         Op::MachineTrace => machines::trace(ask).await,
+        Op::MachineRelease => pools::release(ask).await,
+        Op::PoolsActive => pools::active(ask).await,
+        Op::PoolStatus => pools::status(&ask),
+        Op::PoolAdd => pools::moved(ask, Move::Add).await,
+        Op::PoolRemove => pools::moved(ask, Move::Remove).await,
+        Op::PoolAllocate => pools::moved(ask, Move::Allocate).await,
+        Op::PoolRelease => pools::moved(ask, Move::Release).await,
         Op::JobCreate => jobs::create(ask).await,
         Op::JobPurge => purge::purge(ask).await,
         Op::JobActions => jobs::actions(ask).await,

@@ -11,4 +11,5 @@ mod harness;
 mod hostile;
 mod jobs;
 mod machines;
+mod pools;
 mod transport;

@@ -2,6 +2,7 @@
 
 mod change;
 mod next;
+mod pool;
 mod properties;
 mod report;
 mod retention;
