@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::go;
 use crate::shape::{Field, Role, Shape, Type};
-use crate::{Address, Bytes, Kind, Time, Uuid};
+use crate::{Address, Bytes, Kind, Object, Time, Uuid};
 
 /// A value that does not fit its field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,30 @@ pub fn lenient(kind: Kind, value: Value) -> (Map<String, Value>, Vec<Misfit>) {
         }
     };
     (decoder.structure(shape, map), decoder.misfits)
+}
+
+/// The canonical form of an object that this program made: what it serialises to, less what is not stored. Decoding would
+/// change nothing in it.
+///
+/// # Errors
+/// Why it cannot be serialised.
+pub(crate) fn own<T: Object>(made: &T) -> Result<Map<String, Value>, String> {
+    let mut map = match serde_json::to_value(made).map_err(|error| error.to_string())? {
+        Value::Object(map) => map,
+        other => return Err(format!("{} serialises to {}", T::KIND, go::word(&other))),
+    };
+    for field in T::KIND.spec().shape.fields {
+        let left_out = match field.role {
+            Role::Derived => true,
+            Role::Omitted => map.get(field.name).is_some_and(is_zero),
+            _ => false,
+        };
+        if left_out {
+            map.remove(field.name);
+        }
+    }
+    debug_assert_eq!(object(T::KIND, Value::Object(map.clone())).as_ref(), Ok(&map));
+    Ok(map)
 }
 
 /// A decoder under way.

@@ -15,7 +15,7 @@ pub use rules::{How, Rules, Saving};
 
 use crate::check::{Delete, Refusals};
 use crate::patch::Patch;
-use crate::{Change, Edit, Error, Key, Kind, Machine, Now, Object, Record, View, decode};
+use crate::{Change, Edit, Error, Job, Key, Kind, Machine, Now, Object, Record, View, decode};
 
 /// A draft of changes over a View.
 #[derive(Clone)]
@@ -101,6 +101,16 @@ impl Tx {
     /// # Errors
     /// As [`Tx::create`], and [`Error::KeyChange`], [`Error::NotFound`], [`Error::ReadOnly`], [`Error::Locked`].
     pub fn put(&mut self, kind: Kind, key: &str, value: Value) -> Result<Arc<Record>, Error> {
+        let (before, object) = self.replaced(kind, key, value)?;
+        self.store(kind, before.key(), object, Some(&before))
+    }
+
+    fn replaced(
+        &self,
+        kind: Kind,
+        key: &str,
+        value: Value,
+    ) -> Result<(Arc<Record>, Map<String, Value>), Error> {
         let object = decode::object(kind, value).map_err(|message| Error::Malformed { kind, message })?;
         let to = key_of(kind, &object).map(|key| key.to_string()).unwrap_or_default();
         if to != key {
@@ -108,7 +118,7 @@ impl Tx {
         }
         let before = self.writable(kind, key)?;
         self.check_lock(&before, &object)?;
-        self.store(kind, before.key(), object, Some(&before))
+        Ok((before, object))
     }
 
     /// Applies a JSON patch to an object (API §6). `key` may be any form that [`View::lookup`] knows.
@@ -117,13 +127,36 @@ impl Tx {
     /// As [`Tx::put`], [`Error::Conflict`] when an operation fails, [`Error::Undecodable`], [`Error::KeyPatched`].
     pub fn patch(&mut self, kind: Kind, key: &str, patch: &Patch) -> Result<Arc<Record>, Error> {
         let before = self.writable(kind, key)?;
+        let object = self.patched(&before, patch)?;
+        self.store(kind, before.key(), object, Some(&before))
+    }
+
+    /// What [`Tx::patch`] would make of a job, for the engine to settle and [`Tx::save`]: nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Tx::patch`].
+    pub fn patched_job(&self, key: &str, patch: &Patch) -> Result<Job, Error> {
+        let before = self.writable(Kind::Job, key)?;
+        self.patched(&before, patch).and_then(typed)
+    }
+
+    /// What [`Tx::put`] would make of a job, for the engine to settle and [`Tx::save`]: nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Tx::put`].
+    pub fn replaced_job(&self, key: &str, value: Value) -> Result<Job, Error> {
+        self.replaced(Kind::Job, key, value).and_then(|(_, object)| typed(object))
+    }
+
+    fn patched(&self, before: &Arc<Record>, patch: &Patch) -> Result<Map<String, Value>, Error> {
+        let kind = before.kind();
         let conflict = |failure| Error::Conflict {
             kind,
             key: before.key().to_string(),
             messages: patch.object_messages(&failure),
         };
         let mut wire = before.wire_value();
-        restore_hidden(kind, &before, &mut wire);
+        restore_hidden(kind, before, &mut wire);
         let patched = patch.apply(&wire).map_err(conflict)?;
         let object = decode::object(kind, patched).map_err(|message| Error::Undecodable {
             kind,
@@ -134,8 +167,8 @@ impl Tx {
         if to != **before.key() {
             return Err(Error::KeyPatched { kind, to });
         }
-        self.check_lock(&before, &object)?;
-        self.store(kind, before.key(), object, Some(&before))
+        self.check_lock(before, &object)?;
+        Ok(object)
     }
 
     /// Applies a JSON patch to one map of an object: `Params` or `Meta` (API §4.8, §7). Returns the object.
@@ -234,15 +267,14 @@ impl Tx {
     }
 
     /// Stores an object of the server's or an engine's own making, new or not. The kind's checks run, the engines' rules and
-    /// the lock do not: whoever calls this has applied them.
+    /// the lock do not: whoever calls this has applied them. What a struct serialises to is canonical, so it is not decoded.
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Invalid`], [`Error::ReadOnly`].
     pub fn save<T: Object>(&mut self, object: &T) -> Result<Arc<Record>, Error> {
         let kind = T::KIND;
         let malformed = |message: String| Error::Malformed { kind, message };
-        let value = serde_json::to_value(object).map_err(|error| malformed(error.to_string()))?;
-        let object = decode::object(kind, value).map_err(malformed)?;
+        let object = decode::own(object).map_err(malformed)?;
         let key = key_of(kind, &object).ok_or(Error::EmptyKey { kind })?;
         let before = self.view.record(kind, &key).cloned();
         if before.as_ref().is_some_and(|record| record.read_only()) {
@@ -284,6 +316,11 @@ impl Tx {
 enum Hooks {
     Run,
     Skip,
+}
+
+fn typed<T: Object>(object: Map<String, Value>) -> Result<T, Error> {
+    let malformed = |error: serde_json::Error| Error::Malformed { kind: T::KIND, message: error.to_string() };
+    serde_json::from_value(Value::Object(object)).map_err(malformed)
 }
 
 fn text<'a>(object: &'a Map<String, Value>, field: &str) -> &'a str {

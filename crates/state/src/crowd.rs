@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 const MANY: usize = 4;
 /// The longest pause.
 const LONGEST: Duration = Duration::from_millis(2);
-/// One look at the inbox to the next.
-pub(crate) const NAP: Duration = Duration::from_micros(50);
 
 /// What is known of those who write at present.
 #[derive(Debug, Default)]

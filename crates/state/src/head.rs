@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use gantry_model::{Action, Catalogue, Change, Edit, View};
@@ -14,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::Stamp;
 use crate::codec::{self, Place};
-use crate::crowd::{Crowd, NAP};
+use crate::crowd::Crowd;
 use crate::events::{Event, Events};
 use crate::job::{Effect, Job, Step, Surroundings};
 use crate::packs::{self, Manifest};
@@ -109,7 +108,7 @@ impl Head {
     /// Runs until every sender of the inbox is gone and what they sent is done, or until the store fails.
     pub(crate) async fn run(mut self) {
         let end = loop {
-            self.depart();
+            self.depart().await;
             if self.closing && self.flight.is_none() {
                 break Error::Closed;
             }
@@ -179,11 +178,11 @@ impl Head {
     }
 
     /// Submits what has gathered.
-    fn depart(&mut self) {
+    async fn depart(&mut self) {
         if self.flight.is_some() || self.gathered.is_empty() {
             return;
         }
-        self.wait_for_company();
+        self.wait_for_company().await;
         let jobs = std::mem::take(&mut self.gathered);
         let mut commits: Vec<Commit> = jobs.iter().filter_map(|ran| self.commit(ran)).collect();
         let base = self.durable.revision();
@@ -197,16 +196,16 @@ impl Head {
     }
 
     /// Nothing is under way here, so nobody but those who gathered waits for this.
-    fn wait_for_company(&mut self) {
+    async fn wait_for_company(&mut self) {
         let Some((writers, longest)) = self.crowd.pause(self.gathered.len()) else { return };
-        let since = Instant::now();
-        while self.gathered.len() < writers && !self.closing && since.elapsed() < longest {
-            match self.inbox.try_recv() {
-                Ok(message) => self.receive(Some(message)),
-                Err(mpsc::error::TryRecvError::Empty) => std::thread::sleep(NAP),
-                Err(mpsc::error::TryRecvError::Disconnected) => self.closing = true,
+        let company = async {
+            while self.gathered.len() < writers && !self.closing {
+                let message = self.inbox.recv().await;
+                self.receive(message);
             }
-        }
+        };
+        // Whoever has not come by then shares the next group.
+        tokio::time::timeout(longest, company).await.ok();
     }
 
     fn commit(&self, ran: &Ran) -> Option<Commit> {

@@ -217,7 +217,7 @@ impl Drop for State {
 /// A thread of its own with the smallest runtime: closures never hold up the server's, and the server's never them.
 fn start(head: Head) -> Result<JoinHandle<()>, Error> {
     let why = |error: std::io::Error| Error::Start { why: error.to_string() };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(why)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(why)?;
     let work = move || runtime.block_on(head.run());
     std::thread::Builder::new().name("state".to_owned()).spawn(work).map_err(why)
 }

@@ -81,7 +81,7 @@ pub struct Controls {
 }
 
 /// Settles a report: `before` is the job as stored, `after` as reported; `after` is completed in place. Answers with the
-/// machine if the report changes it.
+/// machine if the report changes it. `controls` is asked only for a job that is over.
 ///
 /// # Errors
 /// One message per fault, in the server's words; nothing is to be stored then.
@@ -89,7 +89,7 @@ pub fn changed(
     view: &View,
     before: &Job,
     after: &mut Job,
-    controls: &Controls,
+    controls: impl FnOnce() -> Controls,
     now: &Now,
 ) -> Result<Option<Machine>, Vec<String>> {
     let Some(new) = State::parse(&after.state) else {
@@ -122,7 +122,7 @@ pub fn changed(
     Ok(machine.and_then(|machine| {
         let mut settled = (*machine).clone();
         if new.is_over() && machine.current_task == before.current_index {
-            settle(&mut settled, after, new, controls);
+            settle(&mut settled, after, new, &controls());
         }
         (settled != *machine).then_some(settled)
     }))

@@ -74,8 +74,7 @@ impl Tx {
             let key = machine.key().into();
             return Err(Error::Invalid { kind, key, messages: problems.into_messages() });
         }
-        let value = serde_json::to_value(&machine).map_err(|error| malformed(error.to_string()))?;
-        decode::object(kind, value).map(Value::Object).map_err(malformed)
+        decode::own(&machine).map(Value::Object).map_err(malformed)
     }
 
     fn saving<'a>(&'a self, kind: Kind, before: Option<&'a Record>) -> Saving<'a> {

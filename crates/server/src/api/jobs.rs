@@ -137,26 +137,26 @@ async fn append_logs(ask: &Ask, logs: Vec<(Uuid, String)>) -> Result<(), Error> 
 
 /// `PATCH /jobs/<k>`
 pub(super) async fn patch(ask: &Ask, key: String, patch: Patch) -> Result<Written<Arc<Record>>, Error> {
-    report(ask, key, move |tx, key| tx.patch(Kind::Job, key, &patch)).await
+    report(ask, key, move |tx, key| tx.patched_job(key, &patch)).await
 }
 
 /// `PUT /jobs/<k>`
 pub(super) async fn replace(ask: &Ask, key: String, value: Value) -> Result<Written<Arc<Record>>, Error> {
-    report(ask, key, move |tx, key| tx.put(Kind::Job, key, value.clone())).await
+    report(ask, key, move |tx, key| tx.replaced_job(key, value.clone())).await
 }
 
 /// A report changes the job, and through the engine perhaps its machine, in one transaction.
 async fn report(
     ask: &Ask,
     key: String,
-    change: impl Fn(&mut Tx, &str) -> Result<Arc<Record>, gantry_model::Error> + Send + Sync + 'static,
+    reported: impl Fn(&Tx, &str) -> Result<Job, gantry_model::Error> + Send + Sync + 'static,
 ) -> Result<Written<Arc<Record>>, Error> {
     let written = ask.write("update", Target::Object, move |tx| {
-        let before = tx.get(Kind::Job, &key)?.typed::<Job>();
-        let view = tx.view().clone();
-        let record = change(tx, &key)?;
-        let mut after = (*record.typed::<Job>()).clone();
-        let settled = job::changed(&view, &before, &mut after, &controls(&view, &before), tx.now());
+        let record = tx.get(Kind::Job, &key)?;
+        let before = record.typed::<Job>();
+        let mut after = reported(tx, &key)?;
+        let view = tx.view();
+        let settled = job::changed(view, &before, &mut after, || controls(view, &before), tx.now());
         let machine = settled.map_err(|messages| gantry_model::Error::Invalid {
             kind: Kind::Job,
             key: record.key().clone(),

@@ -130,7 +130,7 @@ impl World {
     ) -> Result<(), Vec<String>> {
         let before = self.job(uuid);
         let mut after = Job { state: state.to_string(), exit_state: exit.to_owned(), ..before.clone() };
-        let machine = job::changed(&self.view, &before, &mut after, controls, &self.now)?;
+        let machine = job::changed(&self.view, &before, &mut after, || controls.clone(), &self.now)?;
         self.save(&after);
         if let Some(machine) = machine {
             self.save(&machine);
