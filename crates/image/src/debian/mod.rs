@@ -229,6 +229,11 @@ mod tests {
         assert!(recipe.system.remove.iter().all(|path| !path.starts_with('/') && !path.contains("..")));
         let text = &recipe.tree.programs["/usr/local/sbin/resolv-from-dhcp"];
         assert!(text.starts_with("#!/bin/sh\n") && text.contains("'\\n'"), "{text}");
+        // The service for all connections is masked, so the socket must be for one server each.
+        let units = |name: &str| &recipe.tree.files[&format!("/etc/systemd/system/{name}")];
+        assert!(units("ssh.socket").contains("\nAccept=yes\n"));
+        assert!(units("ssh@.service").contains("Requires=ssh-hostkeys.service"));
+        assert_eq!(recipe.tree.links["/etc/systemd/system/sockets.target.wants/ssh.socket"], "../ssh.socket");
     }
 
     #[test]

@@ -5,13 +5,17 @@ use gantry_lab::{Disk, DiskBus, Firmware, MachineSpec, Nic, NicModel};
 use gantry_testkit::{Options, Scenario};
 use serde_json::json;
 
+use crate::ssh::Key;
 use crate::{DEADLINE, GIB, artifacts, assert_traced, ok};
 
 #[test]
 fn uefi_sata_e1000e_deploy_kexec() {
     let Some(artifacts) = artifacts("uefi_sata_e1000e_deploy_kexec") else { return };
     let artifacts = ok(artifacts.generic());
-    let scenario = ok(Scenario::start(&artifacts, &ok(Options::deploying(&artifacts))));
+    let owner = Key::new();
+    let mut options = ok(Options::deploying(&artifacts));
+    options.params.push(("access-keys".to_owned(), json!({"owner": owner.public()})));
+    let scenario = ok(Scenario::start(&artifacts, &options));
     let spec = MachineSpec {
         firmware: Firmware::UefiIpxe,
         disks: vec![Disk::blank(DiskBus::Ahci, 4 * GIB)],
@@ -35,6 +39,9 @@ fn uefi_sata_e1000e_deploy_kexec() {
     assert!(running.contains("Debian GNU/Linux") && !running.contains("cloud"), "{running}");
     let host = format!("host {}", ok(scenario.name_of(&key)));
     assert!(running.contains(&host), "the host name is not {host}: {running}");
+    let address = object["Address"].as_str().unwrap();
+    let is_debian = "grep -q ^ID=debian /etc/os-release && lsmod | grep -q ^e1000e";
+    assert!(owner.can(&scenario, address, is_debian), "the owner of access-keys is not let in");
     let console = machine.serial().unwrap().text().unwrap();
     assert!(console.contains("jumping into the loaded kernel"), "{console}");
     assert_traced(&ok(scenario.whole_trace(&key)), "http", "images/");

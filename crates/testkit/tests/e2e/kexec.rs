@@ -1,18 +1,16 @@
 //! Kernels that are entered without the firmware, and those that are not.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gantry_lab::{Disk, DiskBus, MachineSpec, Program};
+use gantry_lab::{Disk, DiskBus, MachineSpec};
 use gantry_testkit::{Options, Scenario};
 use http::Method;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::ssh::Key;
 use crate::{DEADLINE, GIB, artifacts, firmware_starts, offer, ok, task};
 
 /// A change of the boot environment needs no firmware where the machine may and the next one says how its kernel is entered.
@@ -21,12 +19,10 @@ use crate::{DEADLINE, GIB, artifacts, firmware_starts, offer, ok, task};
 #[test]
 fn boot_environment_entered_by_kexec() {
     let Some(artifacts) = artifacts("boot_environment_entered_by_kexec") else { return };
-    let keys = tempfile::tempdir().unwrap();
-    let (key, public) = make_key(keys.path(), "owner");
-    let (stranger, _) = make_key(keys.path(), "stranger");
+    let (owner, stranger) = (Key::new(), Key::new());
     let mut options = Options::default();
     options.params.push(("kexec-ok".to_owned(), json!(true)));
-    options.params.push(("access-keys".to_owned(), json!({"owner": public})));
+    options.params.push(("access-keys".to_owned(), json!({"owner": owner.public()})));
     let scenario = ok(Scenario::start(&artifacts, &options));
     let pin = format!("quiet no_timer_check gantry.tls=sha256:{}", certificate(&scenario));
     ok(scenario.call(Method::POST, "/profiles/global/params/kernel-options", &[], &json!(pin)));
@@ -50,8 +46,9 @@ fn boot_environment_entered_by_kexec() {
     assert!(cmdline.contains("BOOTIF=01-") && !cmdline.contains("token"), "{cmdline}");
 
     let address = object["Address"].as_str().unwrap();
-    assert!(logs_in(&scenario, &key, address), "the owner of the key is not let in\n{console}");
-    assert!(!logs_in(&scenario, &stranger, address), "a stranger is let in");
+    let is_discovery = "grep -q ID=gantry /etc/os-release";
+    assert!(owner.can(&scenario, address, is_discovery), "the owner of the key is not let in\n{console}");
+    assert!(!stranger.can(&scenario, address, "true"), "a stranger is let in");
     ok(scenario.stop());
 }
 
@@ -99,25 +96,4 @@ fn certificate(scenario: &Scenario) -> String {
     let pem = fs::read_to_string(scenario.lab().folder().join("base/server.crt")).unwrap();
     let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     Sha256::digest(STANDARD.decode(body).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A fresh key; its private file and its public text.
-fn make_key(folder: &Path, name: &str) -> (PathBuf, String) {
-    let file = folder.join(name);
-    let status = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&file).status();
-    assert!(status.unwrap().success(), "ssh-keygen failed");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let public = fs::read_to_string(file.with_extension("pub")).unwrap();
-    (file, public.trim().to_owned())
-}
-
-/// Whether the discovery OS at this address lets root in with this key.
-fn logs_in(scenario: &Scenario, key: &Path, address: &str) -> bool {
-    let options =
-        ["-F/dev/null", "-oBatchMode=yes", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null"];
-    let program = Program::new("ssh")
-        .args(options)
-        .args(["-oIdentitiesOnly=yes".to_owned(), format!("-i{}", key.display()), format!("root@{address}")])
-        .args(["grep", "-q", "ID=gantry", "/etc/os-release"]);
-    scenario.lab().spawn(&program).unwrap().wait(DEADLINE).unwrap().unwrap().is_success()
 }

@@ -1,9 +1,9 @@
 //! An image whose root is a logical volume: found, grown with what holds it, set up, its kernel loaded.
 //!
 //! The image is made on the machine itself, with LVM's own tools, and holds the least that counts as a system. So nothing is
-//! booted from it.
+//! booted from it, and the machine switches itself off at the end.
 
-use gantry_lab::{Disk, DiskBus, MachineSpec};
+use gantry_lab::{Disk, DiskBus, Happening, MachineSpec};
 use gantry_testkit::{Options, Scenario};
 
 use crate::{DEADLINE, GIB, artifacts, offer, ok, task};
@@ -47,12 +47,19 @@ fn image_with_its_root_in_lvm() {
     task(&scenario, "make", &format!("set -- {kernel}\n{MAKE}"));
     task(&scenario, "deploy", DEPLOY);
     task(&scenario, "look", LOOK);
-    offer(&scenario, &[("trial", "sledgehammer", &["make", "deploy", "look"])]);
+    // Exit code 32 switches the machine off.
+    task(&scenario, "off", "exit 32");
+    offer(&scenario, &[("trial", "sledgehammer", &["make", "deploy", "look", "off"])]);
     let disks = vec![Disk::blank(DiskBus::Virtio, GIB), Disk::blank(DiskBus::Virtio, GIB / 8)];
     let machine = scenario.lab().machine(MachineSpec { disks, ..MachineSpec::new("m1") }).unwrap();
     machine.power_on().unwrap();
     let key = ok(scenario.wait_registered(&machine, DEADLINE));
-    ok(scenario.wait_complete(&key, &machine, DEADLINE));
+    let off = || {
+        Ok(machine.status()?.events.iter().any(|event| event.what == Happening::GuestShutdown).then_some(()))
+    };
+    ok(scenario.wait(&machine, "the machine to switch itself off", DEADLINE, off));
+    let jobs = ok(scenario.jobs(&key));
+    ok(scenario.check_jobs(&jobs, "m1"));
 
     let log = ok(scenario.task_log(&key, "deploy"));
     assert!(log.contains("root is /dev/mapper/my--system-root in partition 2 (LVM, ext4)"), "{log}");

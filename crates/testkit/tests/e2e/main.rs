@@ -14,6 +14,7 @@ mod generic;
 mod jobs;
 mod kexec;
 mod lvm;
+mod ssh;
 mod user;
 
 use std::env;
