@@ -2,14 +2,14 @@
 //! with a bond and a VLAN, starts it by kexec, is looked at from inside, and is switched off.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gantry_lab::{Disk, DiskBus, Machine, MachineSpec, Nic, Vlan};
+use gantry_lab::{Disk, DiskBus, MachineSpec, Nic, Vlan};
 use gantry_testkit::{Options, Scenario};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{DEADLINE, GIB, artifacts, firmware_starts, ok};
+use crate::{DEADLINE, GIB, artifacts, firmware_starts, ok, wait_off};
 
 /// The VLAN of the storage network, and the machine's address in it.
 const VLAN: u16 = 20;
@@ -95,25 +95,6 @@ fn offer(scenario: &Scenario) {
     ]);
     post("/workflows", &json!({"Name": "life", "Stages": stages}));
     post("/prefs", &json!({"defaultWorkflow": "life"}));
-}
-
-/// Waits until the machine is off; fails with the first failed job.
-fn wait_off(scenario: &Scenario, machine: &Machine, key: &str) {
-    let began = Instant::now();
-    while machine.is_on().unwrap() {
-        let jobs = ok(scenario.jobs(key));
-        ok(scenario.check_jobs(&jobs, "m1"));
-        if began.elapsed() > DEADLINE * 2 {
-            let console = machine.serial().unwrap().text().unwrap();
-            let end: Vec<&str> = console.lines().rev().take(40).collect();
-            panic!(
-                "still on: {:#?}\n{}",
-                scenario.jobs(key),
-                end.into_iter().rev().collect::<Vec<_>>().join("\n")
-            );
-        }
-        std::thread::sleep(Duration::from_millis(250));
-    }
 }
 
 /// An ARP request (RFC 826) of the machine's address in the VLAN.

@@ -3,10 +3,10 @@
 //! The image is made on the machine itself, with LVM's own tools, and holds the least that counts as a system. So nothing is
 //! booted from it, and the machine switches itself off at the end.
 
-use gantry_lab::{Disk, DiskBus, Happening, MachineSpec};
+use gantry_lab::{Disk, DiskBus, MachineSpec};
 use gantry_testkit::{Options, Scenario};
 
-use crate::{DEADLINE, GIB, artifacts, offer, ok, task};
+use crate::{DEADLINE, GIB, artifacts, offer, ok, task, wait_off};
 
 /// Makes the image on the second disk, serves it on the loopback, and wipes the disk: two copies of one volume group would
 /// be told apart only by luck.
@@ -54,12 +54,7 @@ fn image_with_its_root_in_lvm() {
     let machine = scenario.lab().machine(MachineSpec { disks, ..MachineSpec::new("m1") }).unwrap();
     machine.power_on().unwrap();
     let key = ok(scenario.wait_registered(&machine, DEADLINE));
-    let off = || {
-        Ok(machine.status()?.events.iter().any(|event| event.what == Happening::GuestShutdown).then_some(()))
-    };
-    ok(scenario.wait(&machine, "the machine to switch itself off", DEADLINE, off));
-    let jobs = ok(scenario.jobs(&key));
-    ok(scenario.check_jobs(&jobs, "m1"));
+    wait_off(&scenario, &machine, &key);
 
     let log = ok(scenario.task_log(&key, "deploy"));
     assert!(log.contains("root is /dev/mapper/my--system-root in partition 2 (LVM, ext4)"), "{log}");

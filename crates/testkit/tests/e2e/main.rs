@@ -71,6 +71,15 @@ fn offer(scenario: &Scenario, stages: &[(&str, &str, &[&str])]) {
     post("/prefs", &json!({"defaultWorkflow": "trial"}));
 }
 
+/// Waits until the machine has switched itself off; fails with the first failed job.
+fn wait_off(scenario: &Scenario, machine: &Machine, key: &str) {
+    let look = || {
+        scenario.check_jobs(&scenario.jobs(key)?, machine.name())?;
+        Ok((!machine.is_on()?).then_some(()))
+    };
+    ok(scenario.wait(machine, "the machine to switch itself off", DEADLINE * 2, look));
+}
+
 /// How often the firmware of a BIOS machine has started, as its console tells.
 fn firmware_starts(console: &str) -> usize {
     console.matches("SeaBIOS (version").count()
