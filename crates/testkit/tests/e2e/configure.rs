@@ -1,5 +1,5 @@
 //! A machine's life by the stages of the core content: its disk is erased, it gets an image with accounts, time zone, host name and a network
-//! with a bond and a VLAN, starts it by kexec, is looked at from inside, and is switched off.
+//! with a bond and a VLAN, starts it by kexec, is looked at from inside, gets another address while it runs, and is switched off.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -53,6 +53,19 @@ grep -c 'Slave Interface' /proc/net/bonding/bond0 | grep 1
 until { echo hello > /dev/udp/192.168.20.1/9; } 2> /dev/null; do sleep 0.2; done
 "#;
 
+/// Another address, for the network of the running system.
+const CHANGE: &str = r#"#!/bin/sh
+set -ex
+drpcli machines get "$RS_UUID" param network-config --aggregate | sed 's#192.168.20.7/24#&", "192.168.20.8/24#' > config.json
+drpcli machines set "$RS_UUID" param network-config to - < config.json > /dev/null
+"#;
+
+const LOOK_CHANGED: &str = r#"#!/bin/sh
+set -ex
+until ip -4 address show dev storage | grep 192.168.20.8/24; do sleep 0.2; done
+ip -4 address show dev storage | grep 192.168.20.7/24
+"#;
+
 fn params(spec: &MachineSpec) -> Vec<(String, Value)> {
     let network = json!({"Interfaces": [
         {"Name": "lan0", "MAC": "{{ index .Machine.HardwareAddrs 0 }}", "DHCP": "ipv4"},
@@ -76,11 +89,19 @@ fn params(spec: &MachineSpec) -> Vec<(String, Value)> {
 /// The tasks of the test among the stages of the core content.
 fn offer(scenario: &Scenario) {
     let post = |path: &str, object: &Value| ok(scenario.call(Method::POST, path, &[], object));
-    for (name, text) in [("soil", SOIL), ("look-erased", LOOK_ERASED), ("look-inside", LOOK_INSIDE)] {
+    let tasks = [
+        ("soil", SOIL),
+        ("look-erased", LOOK_ERASED),
+        ("look-inside", LOOK_INSIDE),
+        ("change", CHANGE),
+        ("look-changed", LOOK_CHANGED),
+    ];
+    for (name, text) in tasks {
         let script = json!({"Name": "script", "Contents": text});
         post("/tasks", &json!({"Name": name, "Templates": [script]}));
         post("/stages", &json!({"Name": name, "Tasks": [name]}));
     }
+    post("/stages", &json!({"Name": "network", "Tasks": ["network"]}));
     let stages = json!([
         "discover",
         "soil",
@@ -90,6 +111,9 @@ fn offer(scenario: &Scenario) {
         "local",
         "look-inside",
         "configure",
+        "change",
+        "network",
+        "look-changed",
         "agent-service",
         "poweroff"
     ]);
@@ -133,6 +157,8 @@ fn erased_deployed_configured_and_switched_off() {
     for task in ["hostname", "time", "users", "network"] {
         assert!(log(task).contains(&format!("{task}: nothing to change")), "{}", log(task));
     }
+    let network = log("network");
+    assert!(network.contains("wrote /etc/systemd/network/20-gantry-storage.network"), "{network}");
     assert!(log("agent-service").contains("the service runs already"), "{}", log("agent-service"));
 
     let mut frames = std::iter::from_fn(|| wire.receive(Duration::from_millis(10)).unwrap());
