@@ -11,6 +11,9 @@ pub(super) fn boot(scene: &Scene) -> Result<Value, Fail> {
     let Some(machine) = scene.machine(&["Uuid", "Name", "Secret", "HardwareAddrs", "Address"]) else {
         return Ok(make(scene, "GenerateToken", &[]));
     };
+    if scene.host.rehearses() {
+        return Ok(make(scene, "GenerateToken", &[]));
+    }
     let Some(client) = scene.server.client else {
         return fail(format!("the boot token of {} needs an asker with an address", machine.name));
     };

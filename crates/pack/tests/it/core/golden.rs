@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantry_model::{Kind, Machine, Template, View};
+use gantry_pack::check;
 use serde_json::{Value, json};
 
 use super::{layer, machine, renders, view};
@@ -245,6 +246,13 @@ fn every_template_is_rendered() {
         .map(|record| record.key().to_string())
         .collect();
     assert!(missed.is_empty(), "no golden renders {missed:?}: use them in an object, or add a probe");
+}
+
+/// As whoever copies the pack will do: `gantry content check core`.
+#[test]
+fn the_check_finds_nothing_wrong() {
+    let report = check::samples(&check::furnished(&view(&[])), &layer(), check::Limits::default());
+    assert_eq!(report.findings, []);
 }
 
 /// Descriptions are the manual; a parameter without a schema takes anything.

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use gantry_boot::Renderer;
 use gantry_boot::survey::{Render, World};
-use gantry_boot::{Renderer, Server};
 use gantry_model::{Edit, Kind, Layer, Machine, Record, View};
 use gantry_pack::Pack;
 use serde_json::{Value, json};
@@ -50,9 +50,7 @@ fn machine(name: &str, params: &Value) -> Arc<Machine> {
 
 fn renders(view: &View, kind: Kind, object: &str, machine: &Arc<Machine>) -> Vec<Render> {
     let record = view.record(kind, object).unwrap_or_else(|| panic!("no {kind} {object}"));
-    let mut world = World::default();
-    let server = Server { client: Some([192, 0, 2, 10].into()), ..Server::clone(&world.server) };
-    world.server = Arc::new(server);
+    let world = World::default();
     let mut all = Vec::new();
     Renderer::new().survey_object(view, record, machine, &world, &mut |render| all.push(render));
     all
