@@ -48,7 +48,9 @@ pub fn compose(view: &View, layers: &[Layer<'_>], name: &str) -> Option<Value> {
     merge_all(values)
 }
 
-pub(crate) fn merge_all(values: Vec<Value>) -> Option<Value> {
+/// [`compose`] of values that were found before, the one that counts first.
+#[must_use]
+pub fn merge_all(values: Vec<Value>) -> Option<Value> {
     let mut values = values.into_iter();
     let first = values.next()?;
     Some(values.fold(first, merge))

@@ -237,7 +237,9 @@ pub(crate) async fn upload_content(typed: &Typed<'_>) -> Answer {
         true => (Method::PUT, path),
         false => (Method::POST, "/contents".to_owned()),
     };
-    Ok(Some(typed.send(method, &path, Some(&pack)).await?))
+    let query: &[(&str, &str)] =
+        if typed.switch("replace-writable") { &[("replaceWritable", "true")] } else { &[] };
+    Ok(Some(typed.session.client.call(method, &path, query, Some(&pack)).await?))
 }
 
 pub(crate) async fn upload_template(typed: &Typed<'_>) -> Answer {

@@ -226,6 +226,8 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::ContentBundle => content::bundle_here(typed.word(0), typed.rest()).map(|()| None),
         Do::ContentUnbundle => content::unbundle_here(typed.word(0)).map(|()| None),
         Do::ContentDocument => content::manual(typed.word(0)).map(|()| None),
+        Do::ContentBundlize => content::live::bundlize(typed).await,
+        Do::ContentConvert => content::live::convert(typed).await,
         Do::ContentUpdate => {
             let pack = crate::input::value(typed.word(1)).await?;
             Ok(Some(typed.send(Method::PUT, &typed.path(), Some(&pack)).await?))

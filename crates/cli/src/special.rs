@@ -20,6 +20,13 @@ const PURGE: &[Flag] = &[
     ("complete-after", Takes::Value, "How long finished jobs stay (duration)"),
 ];
 
+const UPLOAD: &[Flag] =
+    &[("replace-writable", Takes::Nothing, "Objects of the store give way to those of the pack")];
+const BUNDLIZE: &[Flag] = &[
+    ("delete", Takes::Nothing, "Remove the objects from the server when the file is written"),
+    ("reload", Takes::Nothing, "Load the pack in their place"),
+];
+
 /// Verbs of single kinds, by prefix.
 #[rustfmt::skip]
 static VERBS: &[(&str, &[Verb])] = &[
@@ -104,13 +111,15 @@ static NOUNS: &[(&str, &str, &[Verb])] = &[
         verb("list", &[], &[], Do::ContentList, "Show all packs and layers"),
         verb("show", &[Needed("name")], &[], Do::ContentShow, "Show a whole pack"),
         verb("exists", &[Needed("name")], &[], Do::ContentExists, "Exit with 0 if the pack is there, else with 1"),
-        verb("upload", &[Needed("file")], &[], Do::ContentUpload, "Load or replace a pack: JSON, YAML or a file of either"),
+        verb("upload", &[Needed("file")], UPLOAD, Do::ContentUpload, "Load or replace a pack: JSON, YAML or a file of either"),
         verb("create", &[Needed("file")], &[], Do::ContentUpload, "The same"),
         verb("update", &[Needed("name"), Needed("file")], &[], Do::ContentUpdate, "Replace a pack that is there"),
         verb("destroy", &[Needed("name")], &[], Do::ContentDestroy, "Remove a pack"),
         verb("bundle", &[Needed("file"), Rest("meta")], &[], Do::ContentBundle, "Make one file of the pack in this folder; Field=value adds metadata"),
         verb("unbundle", &[Needed("file")], &[], Do::ContentUnbundle, "Write a bundle as a folder, into this one"),
         verb("document", &[Needed("file")], &[], Do::ContentDocument, "Write the manual of a pack, in Markdown"),
+        verb("bundlize", &[Needed("file"), Rest("words")], BUNDLIZE, Do::ContentBundlize, "Make a pack of objects of the server: `Name=north profiles:north machines:Name=m1 params`"),
+        verb("convert", &[Needed("file")], &[], Do::ContentConvert, "Make the objects of a pack objects of the store, which can be changed; the pack goes"),
     ]),
     ("files", "Files that machines can download", BLOBS),
     ("isos", "ISO images", BLOBS),

@@ -109,6 +109,8 @@ pub(crate) enum Do {
     ContentBundle,
     ContentUnbundle,
     ContentDocument,
+    ContentBundlize,
+    ContentConvert,
     TemplateUpload,
     Raw,
 }

@@ -281,8 +281,12 @@ async fn open(config: Config, ports: Ports, stop: CancellationToken) -> Result<A
 fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Result<Arc<Core>, Error> {
     let memory = config.data_root.is_none();
     let renderer = Arc::new(gantry_boot::Renderer::new());
-    let state = open_state(&config, &renderer)?;
-    for folder in [&config.base_root, &config.file_root, &config.replace_root, &config.log_root] {
+    make(&config.base_root)?;
+    let key_file = (!memory).then(|| config.base_root.join("secure.key"));
+    let keys = Keys::open_file(key_file.as_deref());
+    let keys = keys.map_err(|source| Error::Folder { path: config.base_root.clone(), source })?;
+    let state = open_state(&config, rules::all(&renderer, &keys))?;
+    for folder in [&config.file_root, &config.replace_root, &config.log_root] {
         make(folder)?;
     }
     let local_id = interfaces::local_id();
@@ -290,9 +294,6 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
     let id = or(&config.id, &local_id);
     let facts = Facts { ha_id: or(&config.ha_id, &id), id, local_id, ports };
     let bus = Bus::default();
-    let key_file = (!memory).then(|| config.base_root.join("secure.key"));
-    let keys = Keys::open_file(key_file.as_deref());
-    let keys = keys.map_err(|source| Error::Folder { path: config.base_root.clone(), source })?;
     Ok(Arc::new(Core {
         state,
         facts,
@@ -314,7 +315,7 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
 }
 
 /// The state over the store that `config` names, with the packs that it builds on.
-pub(crate) fn open_state(config: &Config, renderer: &Arc<gantry_boot::Renderer>) -> Result<State, Error> {
+pub(crate) fn open_state(config: &Config, rules: Arc<dyn gantry_model::Rules>) -> Result<State, Error> {
     let store: Arc<dyn Store> = match &config.data_root {
         None => Arc::new(Memory::default()),
         Some(folder) => {
@@ -331,7 +332,7 @@ pub(crate) fn open_state(config: &Config, renderer: &Arc<gantry_boot::Renderer>)
         layers.retain(|layer| !given.iter().any(|other| other.name() == layer.name()));
         layers.extend(given);
     }
-    Ok(State::open(store, Setup { clock: Box::new(clock::dice), rules: rules::all(renderer), layers })?)
+    Ok(State::open(store, Setup { clock: Box::new(clock::dice), rules, layers })?)
 }
 
 fn make(folder: &PathBuf) -> Result<(), Error> {

@@ -53,7 +53,7 @@ pub async fn superuser(config: &Config, name: &str) -> Result<String, Error> {
     let failed = |reason: String| Error::User { name: name.to_owned(), reason };
     let word = new_password();
     let hash = password::hash(&word).ok_or_else(|| failed("no password hash could be made".to_owned()))?;
-    let state = app::open_state(config, &Arc::new(gantry_boot::Renderer::new()))?;
+    let state = app::open_state(config, Arc::new(()))?;
     let who = name.to_owned();
     let written = state.write(Audit::new("server", "recover"), move |tx| restore(tx, &who, &hash)).await;
     written.map_err(|error| failed(error.to_string()))?;

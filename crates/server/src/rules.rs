@@ -4,13 +4,59 @@ use std::sync::Arc;
 
 use gantry_boot::Renderer;
 use gantry_boot::rules::TemplateRules;
-use gantry_model::{Machine, Problems, Rules, Saving};
+use gantry_model::secret::Sealed;
+use gantry_model::{Kind, Machine, Param, Problems, Rules, Saving, View, go, schema};
 use gantry_workflow::change::{self, Defaults, Force};
+use serde_json::Value;
+
+use crate::api::secure::Keys;
 
 /// The rules of all engines, in the order in which they are asked.
-pub(crate) fn all(renderer: &Arc<Renderer>) -> Arc<dyn Rules> {
-    let rules: Vec<Arc<dyn Rules>> = vec![Arc::new(Workflow), Arc::new(TemplateRules(renderer.clone()))];
+pub(crate) fn all(renderer: &Arc<Renderer>, keys: &Keys) -> Arc<dyn Rules> {
+    let rules: Vec<Arc<dyn Rules>> =
+        vec![Arc::new(Workflow), Arc::new(TemplateRules(renderer.clone())), Arc::new(Secrets(keys.clone()))];
     Arc::new(rules)
+}
+
+/// What is sealed must have been sealed for the object that carries it, and suit its parameter (reference: api.md §8).
+#[derive(Clone, Debug)]
+pub(crate) struct Secrets(Keys);
+
+impl Rules for Secrets {
+    fn check(&self, saving: &Saving<'_>, object: &Value, problems: &mut Problems) {
+        let spec = saving.kind.spec();
+        let Some(params) = object.get("Params").and_then(Value::as_object).filter(|_| spec.params) else {
+            return;
+        };
+        let key = object.get(spec.key_field).and_then(Value::as_str).unwrap_or_default();
+        let before = saving.before.map(gantry_model::Record::value);
+        let old = |name: &str| before.as_ref().and_then(|before| before.get("Params")?.get(name));
+        for (name, value) in
+            params.iter().filter(|(name, value)| value.is_object() && old(name) != Some(value))
+        {
+            if let Err(message) = secret(&self.0, saving.view, (saving.kind, key), name, value) {
+                problems.add(message);
+            }
+        }
+    }
+}
+
+/// Judges a value of a secure parameter that an object is to carry; others are not judged here.
+///
+/// # Errors
+/// `Key '<name>': invalid val '<value>': <why>`.
+pub(crate) fn secret(
+    keys: &Keys,
+    view: &View,
+    (kind, key): (Kind, &str),
+    name: &str,
+    value: &Value,
+) -> Result<(), String> {
+    let Some(param) = view.object::<Param>(name).filter(|param| param.secure) else { return Ok(()) };
+    let opened = Sealed::parse(value).and_then(|sealed| keys.pair(kind, key).open(&sealed));
+    let judged =
+        opened.and_then(|plain| schema::check_value(&param.schema, &plain).map_err(|why| format!(": {why}")));
+    judged.map_err(|why| format!("Key '{name}': invalid val '{}': {why}", go::print(value)))
 }
 
 /// What `workflow` says about machines.

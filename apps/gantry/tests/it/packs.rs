@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{GANTRY, Ran, run};
+use crate::program::{GANTRY, Ran, Serving, run};
 
 /// A server whose store outlives it.
 struct Durable {
@@ -188,4 +188,61 @@ fn the_server_tells_what_is_wrong_with_the_lines_of_our_files() {
     ] {
         assert!(ran.err.contains(expected), "{}", ran.err);
     }
+}
+
+#[test]
+fn objects_become_a_pack_and_a_pack_becomes_objects() {
+    let (server, folder) = (Serving::start(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("north.yaml");
+    let file = file.to_str().unwrap();
+    for (kind, object) in [
+        ("params", r#"{"Name": "north/size", "Schema": {"type": "integer"}}"#),
+        ("profiles", r#"{"Name": "north", "Params": {"north/size": 3}}"#),
+        ("profiles", r#"{"Name": "south"}"#),
+        ("tasks", r#"{"Name": "t1"}"#),
+        ("stages", r#"{"Name": "s1", "Tasks": ["t1"], "Profiles": ["north"]}"#),
+    ] {
+        server.tell(&[kind, "create", object]);
+    }
+    let words = ["contents", "bundlize", file, "Name=north", "Version=v1.2.3"];
+    let objects = ["profiles:north", "params:north/size", "stages:Name=s1", "tasks:t1"];
+    let all: Vec<&str> = words.into_iter().chain(objects).collect();
+    server.tell(&all);
+    let text = fs::read_to_string(file).unwrap();
+    assert!(
+        text.contains("Version: v1.2.3") && !text.contains("ReadOnly") && !text.contains("south"),
+        "{text}"
+    );
+    let field = |kind: &str, key: &str, name: &str| {
+        serde_json::from_str::<Value>(&server.tell(&[kind, "show", key])).unwrap()[name].clone()
+    };
+    assert_eq!(field("profiles", "north", "Bundle"), "", "nothing has changed yet");
+    // In their place: the objects are the pack's now.
+    server.tell(&all.iter().copied().chain(["--delete", "--reload"]).collect::<Vec<_>>());
+    assert_eq!(
+        (field("profiles", "north", "Bundle"), field("profiles", "north", "ReadOnly")),
+        (json!("north"), json!(true))
+    );
+    assert_eq!(field("stages", "s1", "Bundle"), "north");
+    // And back.
+    let made = server.tell(&["contents", "convert", file]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&made).unwrap(),
+        json!({"params": 1, "profiles": 1, "stages": 1, "tasks": 1})
+    );
+    assert_ne!(server.ask(&["contents", "exists", "north"]).status, 0);
+    assert_eq!(
+        (field("profiles", "north", "Bundle"), field("profiles", "north", "Params")),
+        (json!(""), json!({"north/size": 3}))
+    );
+    // What cannot be made leaves everything as it was.
+    server.tell(&["contents", "bundlize", file, "Name=other", "profiles:south", "--delete"]);
+    assert_ne!(server.ask(&["profiles", "exists", "south"]).status, 0);
+    let broken = json!({"meta": {"Name": "other"}, "sections": {"profiles": {"first": {"Name": "first"}, "north": {"Name": "north"}}}});
+    fs::write(file, broken.to_string()).unwrap();
+    let refused = server.ask(&["contents", "convert", file]);
+    assert!(refused.status != 0 && refused.err.contains("north"), "{}", refused.err);
+    assert_ne!(server.ask(&["profiles", "exists", "first"]).status, 0, "made and taken back");
+    let nameless = server.ask(&["contents", "bundlize", file, "profiles:north"]);
+    assert!(nameless.err.contains("Name=<name>"), "{}", nameless.err);
 }

@@ -1,9 +1,10 @@
 //! `gantry content`: content packs as files, here and on the server.
 //!
 //! What needs no server (bundle, unbundle, convert, document, check, conformance) works without one. `upload` and `preview`
-//! talk to it; what it refuses is shown with the file and line of the pack's folder.
+//! talk to it; what it refuses is shown with the file and line of the pack's folder. What `gantry contents` has beside them is in `live`.
 
 mod check;
+pub(crate) mod live;
 mod server;
 
 use std::path::{Path, PathBuf};

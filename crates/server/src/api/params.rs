@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{self, Answer};
 use super::objects::{permit_patch, read_patch};
 use super::{Ask, body};
+use crate::rules;
 
 fn record(ask: &Ask) -> Result<(Kind, &std::sync::Arc<Record>), Error> {
     let kind = ask.kind()?;
@@ -109,43 +110,15 @@ pub(super) fn read(ask: &Ask) -> Answer {
     let (name, decode) = (&ask.route.rest, decode(ask)?);
     let flag = |flag| ask.query.flag(flag);
     let deep = flag("aggregate") || flag("compose");
-    let mut composed: Option<Value> = None;
-    for Source { mut params, kind, key } in
-        sources(ask, kind, record).into_iter().take(if deep { usize::MAX } else { 1 })
-    {
-        let Some(mut value) = params.remove(name) else { continue };
-        if decode {
-            value = ask.api.secure.open(kind, &key, &value);
-        }
-        match &mut composed {
-            None => composed = Some(value),
-            Some(so_far) => compose(so_far, value),
-        }
-        if !flag("compose") {
-            break;
-        }
-    }
-    if !deep {
-        return answer::ok(&composed.unwrap_or(Value::Null));
-    }
-    let value = composed.or_else(|| params::default_value(&ask.view, name));
-    answer::ok(&value.unwrap_or(Value::Null))
-}
-
-/// What is nearer wins; maps are merged, lists follow one another.
-fn compose(so_far: &mut Value, further: Value) {
-    match (so_far, further) {
-        (Value::Object(near), Value::Object(far)) => {
-            for (name, value) in far {
-                match near.get_mut(&name) {
-                    Some(known) => compose(known, value),
-                    None => drop(near.insert(name, value)),
-                }
-            }
-        }
-        (Value::Array(near), Value::Array(far)) => near.extend(far),
-        _ => {}
-    }
+    let sources = sources(ask, kind, record).into_iter().take(if deep { usize::MAX } else { 1 });
+    let set = sources.filter_map(|Source { mut params, kind, key }| {
+        let value = params.remove(name)?;
+        Some(if decode { ask.api.secure.open(kind, &key, &value) } else { value })
+    });
+    let default = deep.then(|| params::default_value(&ask.view, name)).flatten();
+    // The first counts; composed, all do.
+    let values = set.chain(default).take(if flag("compose") { usize::MAX } else { 1 });
+    answer::ok(&param::merge_all(values.collect()).unwrap_or(Value::Null))
 }
 
 /// Parameters of one source, and the object that they belong to.
@@ -219,6 +192,13 @@ pub(super) async fn write(mut ask: Ask) -> Answer {
     let (kind, _) = record(&ask)?;
     let (key, name) = (ask.route.key.clone(), ask.route.rest.clone());
     permit(&ask, kind, &pointer(&name))?;
+    let own = record(&ask)?.1.key().clone();
+    if value.is_object()
+        && let Err(message) = rules::secret(&ask.api.secure, &ask.view, (kind, &own), &name, &value)
+    {
+        let error = gantry_model::Error::Conflict { kind, key: key.clone(), messages: vec![message] };
+        return Err(ask.refuse(error, Target::Part));
+    }
     let given = value.clone();
     let written =
         ask.write("update", Target::Part, move |tx| tx.set_param(kind, &key, &name, given.clone())).await?;

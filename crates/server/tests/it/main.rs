@@ -11,5 +11,7 @@ mod harness;
 mod hostile;
 mod jobs;
 mod machines;
+mod pack_changes;
 mod pools;
+mod secure;
 mod transport;
