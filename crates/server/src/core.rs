@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::Event;
-use gantry_model::{Catalogue, Kind, Machine, Tx, View};
+use gantry_model::{Catalogue, Change, Kind, Machine, Record, Tx, View};
 use gantry_state::{Audit, Failure, State};
 use gantry_store::blobs::Blobs;
 use tokio_util::sync::CancellationToken;
@@ -161,10 +161,32 @@ impl Core {
         };
         let view = self.state.view();
         let catalogue = Catalogue { files, trees: view.catalogue().trees.clone(), complete: true };
-        if catalogue != **view.catalogue() {
-            // A state that has ended says so to everybody who writes; nobody waits here.
-            let _ = self.state.set_catalogue(Arc::new(catalogue)).await;
+        if catalogue == **view.catalogue() {
+            return;
         }
+        let catalogue = Arc::new(catalogue);
+        let (_, changes) = view.recatalogued(Arc::clone(&catalogue));
+        // A state that has ended says so to everybody who writes; nobody waits here.
+        if self.state.set_catalogue(catalogue).await.is_ok() && self.bus.has_listeners() {
+            changes.iter().for_each(|change| self.tell_of_files(change));
+        }
+    }
+
+    /// What files make of an object is no change of the store: who listens hears of it all the same.
+    fn tell_of_files(&self, change: &Change) {
+        let shown = |record: &Option<Arc<Record>>| {
+            record.as_ref().map(|record| record.wire_value()).unwrap_or_default()
+        };
+        self.bus.publish(Event {
+            time: clock::now().to_string(),
+            r#type: change.kind.prefix().to_owned(),
+            action: "save".to_owned(),
+            key: change.key.to_string(),
+            principal: "files".to_owned(),
+            object: shown(&change.after),
+            original: shown(&change.before),
+            ..Event::default()
+        });
     }
 
     /// Sizes of the files that can be served, by path: those below the file root, and those that replace them.

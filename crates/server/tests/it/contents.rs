@@ -340,16 +340,26 @@ async fn an_environment_without_its_kernel_is_not_available_until_the_file_comes
     for file in ["vmlinuz", "initrd"] {
         std::fs::write(folder.join(file), "x").unwrap();
     }
-    // Any upload makes the server look what there is.
+    // Any upload makes the server look what there is, and tell.
+    let mut events = server.core().bus.listen();
+    let mut heard = async move |key: String| loop {
+        let event = events.recv().await.unwrap();
+        if event.action == "save" && event.key == key {
+            return event.object["Available"].clone();
+        }
+    };
     let upload = client
         .request(Method::POST, "/files/x", &[])
         .header("content-type", "application/octet-stream")
         .body("x");
     client.send(upload).await.unwrap();
     assert_eq!(done(client, Method::GET, "/bootenvs/tiny", None).await["Available"], true);
-    done(client, Method::POST, "/machines", Some(&machine)).await;
+    assert_eq!(heard("tiny".to_owned()).await, true);
+    let made = done(client, Method::POST, "/machines", Some(&machine)).await;
     std::fs::remove_file(folder.join("initrd")).unwrap();
     client.send(client.request(Method::DELETE, "/files/x", &[])).await.unwrap();
+    assert_eq!(heard("tiny".to_owned()).await, false);
+    assert_eq!(heard(made["Uuid"].as_str().unwrap().to_owned()).await, false);
     let machine = done(client, Method::GET, "/machines/Name:m1", None).await;
     assert_eq!(
         (&machine["Available"], &machine["Errors"]),
