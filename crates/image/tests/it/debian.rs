@@ -36,7 +36,8 @@ fn boots(firmware: &[String]) {
     let disk = ["-drive", &drive, "-device", "virtio-blk-pci,drive=d,bootindex=0"];
     let args: Vec<_> = firmware.iter().map(String::as_str).chain(disk).collect();
     let mut machine = Machine::start(1024, &args);
-    let (line, at) = machine.wait("debian login:", Duration::from_secs(240));
+    // The line before the prompt, which itself does not end.
+    let (line, at) = machine.wait("debian ttyS0", Duration::from_secs(240));
     println!("{line} after {at:?}");
 }
 
