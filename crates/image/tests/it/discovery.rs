@@ -7,6 +7,7 @@ use gantry_image::cpio::{Node, Reader};
 use gantry_image::description::Description;
 use gantry_image::discovery::{DEFAULT_TIME, Options, build};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,6 +54,17 @@ fn the_same_inputs_give_the_same_bytes() {
     }
 }
 
+/// What the archives hold, one behind the other; zeros between them are padding.
+fn unpacked(mut packed: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(start) = packed.iter().position(|byte| *byte != 0) {
+        let mut frame = zstd::Decoder::with_buffer(&packed[start..]).unwrap().single_frame();
+        frame.read_to_end(&mut bytes).unwrap();
+        packed = frame.finish();
+    }
+    bytes
+}
+
 #[test]
 #[ignore = "fetches Debian packages"]
 fn the_archive_keeps_its_promises_to_pid_1() {
@@ -60,7 +72,7 @@ fn the_archive_keeps_its_promises_to_pid_1() {
     let options = options(dir.path(), "cloud");
     build(&options, &Lines).unwrap();
     let packed = fs::read(options.out.join("initrd.img")).unwrap();
-    let bytes = zstd::decode_all(packed.as_slice()).unwrap_or_default();
+    let bytes = unpacked(&packed);
     let entries: Vec<_> = Reader::new(&bytes).collect::<Result<_, _>>().unwrap();
     let find =
         |path: &str| entries.iter().find(|entry| entry.path == path.as_bytes()).map(|entry| entry.node);
