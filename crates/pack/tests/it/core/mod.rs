@@ -6,6 +6,7 @@ mod network;
 mod setup;
 mod shell;
 mod system;
+mod users;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
