@@ -157,10 +157,7 @@ fn disks() -> ExitCode {
 /// Prints the disks that fit one of the rules of a file, and says why the others do not.
 fn fitting_disks(file: &Path) -> ExitCode {
     let text = std::fs::read(file).map_err(|error| error.to_string());
-    let rules = text.and_then(|text| {
-        serde_json::from_slice::<Vec<deploy::spec::DiskRule>>(&text).map_err(|error| error.to_string())
-    });
-    let rules = match rules {
+    let rules = match text.and_then(|text| deploy::spec::rules(&text)) {
         Ok(rules) => rules,
         Err(error) => {
             say(&format!("{}: want a list of disk rules: {error}", file.display()));

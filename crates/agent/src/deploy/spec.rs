@@ -74,6 +74,52 @@ pub struct DiskRule {
     pub pick: Pick,
 }
 
+impl DiskRule {
+    /// What is given but means nothing, which must not count as not given. `place` stands before the fields' names.
+    fn problems(&self, place: &str, problems: &mut Vec<String>) {
+        for (name, size) in [("MinSize", &self.min_size), ("MaxSize", &self.max_size)] {
+            if !size.is_empty() && crate::text::parse_size(size).is_none() {
+                problems.push(format!(
+                    "{place}{name}={size}: want a whole number with a unit, such as 1920GB (powers of 1000) or 100G (of 1024)"
+                ));
+            }
+        }
+        if !self.path.is_empty()
+            && self.path.strip_prefix("/dev/").is_none_or(|name| name.trim_matches('/').is_empty())
+        {
+            problems.push(format!("{place}Path={}: want a path such as /dev/sda", self.path));
+        }
+        if !self.by_id.is_empty() && self.bare_id().is_empty() {
+            problems.push(format!("{place}ByID={}: want a name of /dev/disk/by-id", self.by_id));
+        }
+        for (name, text) in [
+            ("Serial", &self.serial),
+            ("WWN", &self.wwn),
+            ("Model", &self.model),
+            ("Transport", &self.transport),
+        ] {
+            if !text.is_empty() && text.trim().is_empty() {
+                problems.push(format!("{place}{name} is blank; leave it out, or say which"));
+            }
+        }
+    }
+
+    /// The name of `/dev/disk/by-id`, without its folder.
+    pub(super) fn bare_id(&self) -> &str {
+        self.by_id.trim_start_matches("/dev/disk/by-id/")
+    }
+}
+
+/// Reads and checks a list of rules; all problems at once.
+pub fn rules(text: &[u8]) -> Result<Vec<DiskRule>, String> {
+    let rules: Vec<DiskRule> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let mut problems = Vec::new();
+    for (number, rule) in rules.iter().enumerate() {
+        rule.problems(&format!("{number}."), &mut problems);
+    }
+    if problems.is_empty() { Ok(rules) } else { Err(problems.join("; ")) }
+}
+
 /// What to do when several disks fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -172,11 +218,7 @@ pub fn parse(text: &[u8]) -> Result<Spec, String> {
     if !spec.tls.is_empty() && crate::cmdline::pin(&spec.tls).is_none() {
         problems.push(format!("Tls={}: want sha256: and 64 hexadecimal digits", spec.tls));
     }
-    for (name, size) in [("MinSize", &spec.disk.min_size), ("MaxSize", &spec.disk.max_size)] {
-        if !size.is_empty() && crate::text::parse_size(size).is_none() {
-            problems.push(format!("Disk.{name}={size}: want a size such as 100G"));
-        }
-    }
+    spec.disk.problems("Disk.", &mut problems);
     if let Some(system) = &spec.system {
         system_problems(system, &mut problems);
     }
@@ -241,6 +283,29 @@ mod tests {
         {
             assert!(error.contains(part), "{part} in {error}");
         }
+    }
+
+    /// A bound that cannot be read is no bound: every disk would fit.
+    #[test]
+    fn a_rule_that_means_nothing_is_refused() {
+        let meaningless = [
+            r#"{"MaxSize":"1.92TB"}"#,
+            r#"{"MinSize":"1.5T"}"#,
+            r#"{"MinSize":" "}"#,
+            r#"{"Path":"/"}"#,
+            r#"{"Path":"/dev/"}"#,
+            r#"{"Path":"sda"}"#,
+            r#"{"ByID":"/dev/disk/by-id/"}"#,
+            r#"{"Serial":" "}"#,
+            r#"{"Model":" "}"#,
+            r#"{"Maxsize":"1T"}"#,
+        ];
+        for rule in meaningless {
+            let error = rules(format!("[{{}},{rule}]").as_bytes()).expect_err(rule);
+            assert!(error.contains("1.") || error.contains("Maxsize"), "{rule}: {error}");
+            assert!(parse(format!(r#"{{"Url":"http://x","Disk":{rule}}}"#).as_bytes()).is_err(), "{rule}");
+        }
+        assert_eq!(rules(br#"[{"MaxSize":"1920GB","Path":"/dev/sda"},{}]"#).map(|rules| rules.len()), Ok(2));
     }
 
     #[test]

@@ -84,9 +84,7 @@ fn obstacle(disk: &Disk, rule: &DiskRule, named: Option<&str>, busy: &BTreeSet<S
     if disk.read_only {
         return Some("is read-only".into());
     }
-    // A disk asked for by its own name may be a removable one.
-    let exact = named.is_some() || !rule.serial.is_empty() || !rule.by_id.is_empty() || !rule.wwn.is_empty();
-    if disk.removable && !exact {
+    if disk.removable && !is_exact(rule) {
         return Some("is removable".into());
     }
     let differs = |wanted: &str, found: &str| !wanted.is_empty() && !wanted.eq_ignore_ascii_case(found);
@@ -102,7 +100,7 @@ fn obstacle(disk: &Disk, rule: &DiskRule, named: Option<&str>, busy: &BTreeSet<S
     if !rule.wwn.is_empty() && bare(&rule.wwn) != bare(&disk.wwn) {
         return Some("has another WWN".into());
     }
-    let by_id = rule.by_id.trim_start_matches("/dev/disk/by-id/");
+    let by_id = rule.bare_id();
     if !by_id.is_empty() && !disk.by_id.iter().any(|id| id == by_id) {
         return Some("has another id".into());
     }
@@ -124,6 +122,17 @@ fn obstacle(disk: &Disk, rule: &DiskRule, named: Option<&str>, busy: &BTreeSet<S
     None
 }
 
+/// A disk asked for by its own name may be a removable one.
+fn is_exact(rule: &DiskRule) -> bool {
+    [&rule.path, &rule.serial, &rule.by_id, &rule.wwn].iter().any(|name| !name.is_empty())
+}
+
+/// Where several disks may be meant, one on a plug has to be: it may be the medium that the machine was started from.
+fn unasked(disk: &Disk, rule: &DiskRule) -> Option<String> {
+    let plugged = disk.transport == "usb" && rule.transport.is_empty() && !is_exact(rule);
+    plugged.then(|| "is attached by usb, which the rule does not ask for".to_owned())
+}
+
 /// The kernel name behind a path, links followed.
 fn resolve(path: &str) -> Option<String> {
     if path.is_empty() {
@@ -133,7 +142,8 @@ fn resolve(path: &str) -> Option<String> {
     Some(real.file_name()?.to_string_lossy().into_owned())
 }
 
-/// The disks that fit at least one of the rules, whatever their `Pick`, and for each other one why it does not.
+/// The disks that fit at least one of the rules, whatever their `Pick`, and for each other one why it does not. Disks on USB
+/// only fit rules that name them or their transport.
 pub fn fitting<'a>(
     disks: &'a [Disk],
     rules: &[DiskRule],
@@ -141,8 +151,12 @@ pub fn fitting<'a>(
 ) -> (Vec<&'a Disk>, Vec<String>) {
     let (mut found, mut reasons) = (Vec::new(), Vec::new());
     for disk in disks {
-        let verdicts: Vec<_> =
-            rules.iter().map(|rule| obstacle(disk, rule, resolve(&rule.path).as_deref(), busy)).collect();
+        let verdicts: Vec<_> = rules
+            .iter()
+            .map(|rule| {
+                obstacle(disk, rule, resolve(&rule.path).as_deref(), busy).or_else(|| unasked(disk, rule))
+            })
+            .collect();
         if verdicts.iter().any(Option::is_none) {
             found.push(disk);
         } else {
@@ -154,14 +168,24 @@ pub fn fitting<'a>(
     (found, reasons)
 }
 
-/// Names of the disks below everything that is mounted or swapped to, through partitions, RAID and
-/// device-mapper.
+/// Names of the disks below everything that is mounted or swapped to, through partitions, RAID, device-mapper and Btrfs
+/// (whose mounts have no device number of a disk).
 pub fn busy(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
     for line in mounts.lines() {
         if let Some(number) = line.split(' ').nth(2) {
             below(root, &root.join("sys/dev/block").join(number), 0, &mut found);
+        }
+        let source = line.split(" - ").nth(1).and_then(|tail| tail.split(' ').nth(1));
+        if let Some(name) = source.and_then(|source| source.strip_prefix("/dev/")) {
+            below(root, &root.join("sys/class/block").join(name), 0, &mut found);
+        }
+    }
+    let btrfs = root.join("sys/fs/btrfs");
+    for devices in names(&btrfs).iter().map(|volume| btrfs.join(volume).join("devices")) {
+        for name in names(&devices) {
+            below(root, &root.join("sys/class/block").join(name), 0, &mut found);
         }
     }
     let swaps = fs::read_to_string(root.join("proc/swaps")).unwrap_or_default();
@@ -247,6 +271,37 @@ mod tests {
         assert!(reasons[0].starts_with("/dev/sdb 100.0 GiB serial B: is in use"), "{reasons:?}");
         assert!(reasons[1].contains("has another serial, is removable"), "{reasons:?}");
         assert_eq!(fitting(&all, &[], &busy).0, Vec::<&Disk>::new(), "no rule fits nothing");
+    }
+
+    #[test]
+    fn a_disk_on_a_plug_has_to_be_asked_for() {
+        let stick = Disk { transport: "usb".into(), ..disk("sde", 1 << 40, "E") };
+        let fits = |rule: DiskRule| fitting(&[stick.clone()], &[rule], &BTreeSet::new()).0.len();
+        assert_eq!(fits(DiskRule::default()), 0);
+        assert_eq!(fits(DiskRule { min_size: "1G".into(), ..DiskRule::default() }), 0);
+        assert_eq!(fits(DiskRule { serial: "E".into(), ..DiskRule::default() }), 1);
+        assert_eq!(fits(DiskRule { transport: "usb".into(), ..DiskRule::default() }), 1);
+    }
+
+    /// Btrfs mounts have a device number of their own, and say one of the disks at most.
+    #[test]
+    fn all_disks_of_a_mounted_btrfs_are_busy() {
+        let folder = crate::testing::TempDir::new();
+        let root = folder.path();
+        let mounts = "36 25 0:35 /@ / rw - btrfs /dev/sda2 rw\n37 25 0:5 / /dev rw - devtmpfs udev rw\n";
+        fs::create_dir_all(root.join("proc/self")).expect("a folder");
+        fs::write(root.join("proc/self/mountinfo"), mounts).expect("a file");
+        for (name, partition) in [("sda", "sda2"), ("sdb", "sdb1"), ("sdc", "sdc1")] {
+            let place = root.join("sys/devices").join(name).join(partition);
+            fs::create_dir_all(&place).expect("a folder");
+            fs::write(place.join("partition"), "1\n").expect("a file");
+            fs::create_dir_all(root.join("sys/class/block")).expect("a folder");
+            std::os::unix::fs::symlink(&place, root.join("sys/class/block").join(partition)).expect("a link");
+        }
+        for partition in ["sda2", "sdb1"] {
+            fs::create_dir_all(root.join("sys/fs/btrfs/3f0a/devices").join(partition)).expect("a folder");
+        }
+        assert_eq!(busy(root), BTreeSet::from(["sda".to_owned(), "sdb".to_owned()]));
     }
 
     #[test]

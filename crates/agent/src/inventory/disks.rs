@@ -61,6 +61,10 @@ fn disk(dir: &Path, name: String) -> Option<Disk> {
     let sectors: u64 = number(&dir.join("size")).filter(|sectors| *sectors > 0)?;
     let at = |path: &str| read_path(&dir.join(path));
     let flag = |path: &str| at(path) == "1";
+    // A path of a multipath NVMe disk has no device node; the disk itself is listed, too.
+    if flag("hidden") {
+        return None;
+    }
     let place = fs::canonicalize(dir).unwrap_or_default().to_string_lossy().into_owned();
     let mut disk = Disk {
         path: format!("/dev/{name}"),

@@ -92,7 +92,101 @@ fn every_byte_of_every_disk_is_overwritten() {
     assert_eq!(fs::read_to_string(place(&bench, "asked")).unwrap(), "disks --rules rules.json\n");
     assert_eq!(fs::read_to_string(place(&bench, "rules.json")).unwrap(), "[{}]\n");
     let told = fs::read_to_string(place(&bench, "told")).unwrap();
-    assert_eq!(told, format!("machines remove {} param disk-erase/confirm\n", super::UUID));
+    let calls =
+        ["get", "remove"].map(|verb| format!("machines {verb} {} param disk-erase/confirm\n", super::UUID));
+    assert_eq!(told, calls.concat());
+}
+
+/// Another erasure must not find the confirmation of this one.
+#[test]
+fn a_confirmation_that_stays_fails_the_task() {
+    let drpcli = "#!/bin/sh\n[ \"$2\" = get ] && echo '\"node1.example.org\"'\n";
+    let bench = bench(&[("a", "virtio")]).program("drpcli", drpcli).program("sleep", "#!/bin/sh\n");
+    let ran = erase(&bench, &json!({"disk-erase/method": "quick"}));
+    assert_eq!(ran.code, 1, "{}", ran.log);
+    assert!(ran.log.contains("the confirmation stays"), "{}", ran.log);
+    let bench = self::bench(&[("a", "virtio")]).program("drpcli", "#!/bin/sh\necho null\n");
+    let ran = erase(&bench, &json!({"disk-erase/method": "quick"}));
+    assert_eq!(ran.code, 0, "one of a profile stays: {}", ran.log);
+}
+
+/// What hdparm says of a disk, and what comes of it. `erase` is what the erase command does to the file `$disk`.
+fn ata(security: &str, erase: &str) -> Bench {
+    let text = format!(
+        "ATA device\n\nSecurity: \n\tMaster password revision code = 65534\n{security}\nChecksum: correct\n"
+    );
+    let hdparm = format!(
+        "#!/bin/sh\nfor disk; do :; done\ncase \"$*\" in\n-I*) printf '%s' '{text}' ;;\n*--security-erase*) echo \"$@\" >> asked-ata; {erase} ;;\n*) echo \"$@\" >> asked-ata ;;\nesac\n"
+    );
+    bench(&[("a", "sata")]).program("hdparm", &hdparm)
+}
+
+const ZEROS: &str = "head -c \"$(stat -c %s \"$disk\")\" /dev/zero > zeros && cat zeros > \"$disk\"";
+
+#[test]
+fn a_sata_disk_erases_itself_where_it_can() {
+    let able =
+        "\t\tsupported\n\tnot\tenabled\n\tnot\tlocked\n\tnot\tfrozen\n\tnot\tsupported: enhanced erase";
+    let bench = ata(able, ZEROS);
+    fill(&bench, "a");
+    let ran = erase(&bench, &json!({"disk-erase/method": "secure-erase", "disk-erase/verify": "full"}));
+    assert_eq!((ran.code, first_other(&bench, "a", 0)), (0, None), "{}", ran.log);
+    let asked = fs::read_to_string(place(&bench, "asked-ata")).unwrap();
+    assert!(
+        asked.contains("--security-set-pass gantry") && asked.contains("--security-erase gantry"),
+        "{asked}"
+    );
+
+    for unable in [
+        "\tnot\tsupported\n\tnot\tenabled\n\tnot\tlocked\n\tnot\tfrozen",
+        "\t\tsupported\n\tnot\tenabled\n\tnot\tlocked\n\t\tfrozen\n\t\tsupported: enhanced erase",
+    ] {
+        let bench = ata(unable, ZEROS);
+        fill(&bench, "a");
+        let ran = erase(&bench, &json!({"disk-erase/method": "secure-erase"}));
+        assert_eq!(ran.code, 1, "{unable}: {}", ran.log);
+        assert!(!place(&bench, "asked-ata").exists(), "{unable}");
+    }
+}
+
+#[test]
+fn a_disk_that_was_cut_off_while_it_erased_itself_is_unlocked_first() {
+    let locked = "\t\tsupported\n\t\tenabled\n\t\tlocked\n\tnot\tfrozen";
+    let bench = ata(locked, ZEROS);
+    fill(&bench, "a");
+    let ran = erase(&bench, &json!({}));
+    assert_eq!(ran.code, 1, "{}", ran.log);
+    assert!(ran.log.contains("is locked with a password that is not known here"), "{}", ran.log);
+    let asked = fs::read_to_string(place(&bench, "asked-ata")).unwrap();
+    assert!(
+        asked.contains("--security-unlock gantry") && asked.contains("--security-disable gantry"),
+        "{asked}"
+    );
+    assert!(first_other(&bench, "a", 0).is_some(), "nothing was written to a disk that takes nothing");
+}
+
+/// What a self-encrypting disk shows after it has thrown its key away is noise.
+#[test]
+fn a_disk_that_reads_as_noise_after_its_own_command_is_overwritten() {
+    let nvme = "#!/bin/sh\nexit 0\n";
+    let bench = bench(&[("a", "nvme")]).program("nvme", nvme);
+    let noise: Vec<u8> = (0..SIZE).map(|at| (at % 251) as u8).collect();
+    fs::write(place(&bench, "a"), noise).unwrap();
+    let ran = erase(&bench, &json!({}));
+    assert_eq!((ran.code, first_other(&bench, "a", 0)), (0, None), "{}", ran.log);
+    assert!(ran.log.contains("does not read as erased after its own command"), "{}", ran.log);
+}
+
+/// A disk that somebody else holds is no disk to erase, whatever the list said.
+#[test]
+fn a_disk_in_use_is_left_alone() {
+    let wipefs = "#!/bin/sh\ncase \"$*\" in *--no-act*) echo 'wipefs: error: probing initialization failed: Device or resource busy' >&2; exit 1 ;; esac\n";
+    let bench = bench(&[("a", "virtio")]).program("wipefs", wipefs);
+    fill(&bench, "a");
+    let before = fs::read(place(&bench, "a")).unwrap();
+    let ran = erase(&bench, &json!({"disk-erase/method": "overwrite"}));
+    assert_eq!((ran.code, fs::read(place(&bench, "a")).unwrap() == before), (1, true), "{}", ran.log);
+    assert!(ran.log.contains("is left alone: wipefs: error: probing"), "{}", ran.log);
 }
 
 #[test]
