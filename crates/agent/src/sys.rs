@@ -278,13 +278,18 @@ pub struct Wanted {
     pub write: bool,
 }
 
-/// Waits until one of two descriptors is ready (`poll(2)`); true when the first one's other side has gone.
+/// Waits until one of two descriptors is ready (`poll(2)`); true when the first one's other side has gone. Of the second one
+/// nothing is heard while nothing of it is wanted.
 pub fn poll(pair: [(&dyn AsFd, Wanted); 2]) -> io::Result<bool> {
     let mut all = pair.map(|(file, wanted)| libc::pollfd {
         fd: file.as_fd().as_raw_fd(),
         events: if wanted.read { libc::POLLIN } else { 0 } | if wanted.write { libc::POLLOUT } else { 0 },
         revents: 0,
     });
+    if all[1].events == 0 {
+        // Its end would be told again and again.
+        all[1].fd = -1;
+    }
     // SAFETY: the array has two elements and lives through the call.
     match check(unsafe { libc::poll(all.as_mut_ptr(), 2, -1) }.into()) {
         Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),

@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_disk_on_a_plug_has_to_be_asked_for() {
         let stick = Disk { transport: "usb".into(), ..disk("sde", 1 << 40, "E") };
-        let fits = |rule: DiskRule| fitting(&[stick.clone()], &[rule], &BTreeSet::new()).0.len();
+        let fits = |rule: DiskRule| fitting(std::slice::from_ref(&stick), &[rule], &BTreeSet::new()).0.len();
         assert_eq!(fits(DiskRule::default()), 0);
         assert_eq!(fits(DiskRule { min_size: "1G".into(), ..DiskRule::default() }), 0);
         assert_eq!(fits(DiskRule { serial: "E".into(), ..DiskRule::default() }), 1);

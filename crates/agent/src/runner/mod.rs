@@ -164,15 +164,17 @@ struct Worker {
     client: Client,
     uuid: String,
     kill: Kill,
-    /// The runner's folder is known and has its socket.
+    /// The runner's folder is known.
     settled: bool,
+    /// The folder that has its socket.
+    served: Option<PathBuf>,
 }
 
 impl Worker {
     fn new(config: Config, kill: Kill) -> Self {
         let client = Client::new(config.endpoint.clone(), Secret::default());
         let environment = Environment::new(&config);
-        Self { config, environment, client, uuid: String::new(), kill, settled: false }
+        Self { config, environment, client, uuid: String::new(), kill, settled: false, served: None }
     }
 
     fn run(mut self, tasks: &mpsc::Receiver<Effect>, results: &mpsc::Sender<Input>) {
@@ -206,7 +208,10 @@ impl Worker {
                 ));
             }
         }
-        proxy::start(&self.config.endpoint, &self.config.runner_dir);
+        if self.served.as_ref() != Some(&self.config.runner_dir) {
+            proxy::start(&self.config.endpoint, &self.config.runner_dir);
+            self.served = Some(self.config.runner_dir.clone());
+        }
         self.environment = Environment::new(&self.config);
     }
 

@@ -1,7 +1,7 @@
 //! `RS_LOCAL_PROXY`: a socket in the runner's folder through which tasks reach the API as plain HTTP (engine.md §5.2 step 6).
 //!
 //! Each connection is carried to the server as it is, over TLS and to the certificate that the agent trusts; so a task's
-//! client needs neither. Credentials are the client's own. The folder is the agent's, so only root gets in.
+//! client needs neither. Credentials are the client's own. The socket is the agent's (mode 0600), so only root gets in.
 //!
 //! Left out: looking into what is carried. The server speaks HTTP/1.1 on both sides of the tunnel.
 
