@@ -3,6 +3,7 @@
 mod disks;
 mod golden;
 mod network;
+mod network_live;
 mod setup;
 mod shell;
 mod system;

@@ -1,4 +1,4 @@
-//! What the task network writes, by network service, as those services read it; and its way back.
+//! What the task network writes, by network service, as those services read it. What it does to a running one is in `network_live`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,14 +7,13 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::golden::network;
-use super::system::in_namespace;
-use super::{Bench, script, there_is};
+use super::{Bench, layer, script, there_is};
 
-fn text(config: &Value) -> String {
+pub(super) fn text(config: &Value) -> String {
     script("network", "network", &json!({"network-config": config})).unwrap()
 }
 
-fn enable(bench: &Bench, unit: &str) {
+pub(super) fn enable(bench: &Bench, unit: &str) {
     let wants = bench.root().join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants).unwrap();
     symlink(format!("/lib/systemd/system/{unit}"), wants.join(unit)).unwrap();
@@ -29,7 +28,7 @@ fn done(bench: &Bench, renderer: &str, config: &Value) {
     assert!(log.contains("nothing to change"), "{log}");
 }
 
-fn files(bench: &Bench, folder: &str) -> Vec<String> {
+pub(super) fn files(bench: &Bench, folder: &str) -> Vec<String> {
     let entries = fs::read_dir(bench.root().join(folder)).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
@@ -138,12 +137,13 @@ fn ifupdown_takes_its_file() {
 fn what_cannot_be_meant_does_not_render() {
     let vlan = json!({"Name": "v", "Type": "vlan", "Link": "a", "Id": 5});
     let bond = |name: &str| json!({"Name": name, "Type": "bond", "Members": ["a"]});
+    let primary = |name: &str| json!({"Name": "b", "Type": "bond", "Members": ["a"], "Primary": name});
     let card = json!({"Name": "a"});
     for (interfaces, words) in [
-        (json!([card, card]), "two interfaces are called a"),
-        (json!([vlan]), "v: its Link a is no interface of the list"),
+        (json!([card, card]), "two interfaces are called \"a\""),
+        (json!([vlan]), "v: its Link \"a\" is no interface of the list"),
         (json!([{"Name": "v", "Type": "vlan"}]), "v: a VLAN needs Link and Id"),
-        (json!([bond("b")]), "b: its member a is no interface of the list"),
+        (json!([bond("b")]), "b: its member \"a\" is no interface of the list"),
         (json!([card, bond("b"), bond("c")]), "a is a member of both b and c"),
         (json!([{"Name": "a", "DHCP": "ipv4"}, bond("b")]), "a is a member of b and cannot have DHCP itself"),
         (json!([{"Name": "a", "Type": "bond"}]), "a: a bond needs Members"),
@@ -154,6 +154,30 @@ fn what_cannot_be_meant_does_not_render() {
         (json!([{"Name": "a", "SearchDomains": ["a b"]}]), "must be a domain"),
         (json!([{"Name": "a", "Routes": [{"To": "x", "Via": "192.0.2.1"}]}]), "must lead to a network"),
         (json!([{"Name": "a\nreboot"}]), "must be a letter and up to 14"),
+        (json!([{"Name": "a\n"}]), "must be a letter and up to 14"),
+        (json!([card, primary("$(reboot)")]), "b: its Primary \"$(reboot)\" must be one of its Members"),
+        (json!([card, {"Name": "c"}, primary("c")]), "b: its Primary \"c\" must be one of its Members"),
+        (
+            json!([card, {"Name": "b", "Type": "bond", "Members": ["a"], "Mode": "802.3ad", "Primary": "a"}]),
+            "has no Primary",
+        ),
+        (
+            json!([{"Name": "a", "Members": ["x; reboot"]}]),
+            "a: Members is for the type bond or bridge, not for ethernet",
+        ),
+        (
+            json!([card, {"Name": "v", "Type": "vlan", "Link": "a'\n", "Id": 5}]),
+            "its Link \"a'\\n\" is no interface",
+        ),
+        (json!([{"Name": "a", "Match": "en*\nName=*"}]), "must be a kernel name"),
+        (
+            json!([{"Name": "a", "Routes": [{"To": "default", "Via": "192.0.2.1\" }"}]}]),
+            "must lead over an address",
+        ),
+        (
+            json!([{"Name": "v", "Type": "vlan", "Link": "b", "Id": 5}, {"Name": "b", "Type": "bridge", "Members": ["v"]}]),
+            "v: what it is made of leads back to itself",
+        ),
     ] {
         let params = json!({"network-config": {"Interfaces": interfaces}});
         let error = script("network", "network", &params).expect_err(words);
@@ -169,34 +193,42 @@ fn a_system_without_a_network_service_is_refused() {
     assert!(log.contains("network-config is not set"), "{log}");
 }
 
-/// On a running system: when the server is out of reach afterwards, the old files come back.
+/// What a field is made of comes up first, whatever the order of the list; nothing plugs in a virtual interface.
 #[test]
-fn a_network_that_loses_the_server_is_taken_back() {
-    let old = "[Match]\nName=old\n";
-    let bench = Bench::new().with("/etc/systemd/network/20-gantry-old.network", old);
-    enable(&bench, "systemd-networkd.service");
-    let told = "#!/bin/sh\necho \"${0##*/} $*\" >> /told\n";
-    let mut bench = bench.with("/told", "");
-    for (name, more) in
-        [("systemctl", ""), ("networkctl", ""), ("sleep", ""), ("drpcli", "[ -e /reachable ]\n")]
-    {
-        bench = bench.with(&format!("/stubs/{name}"), &format!("{told}{more}"));
-    }
-    // By name: the system has this host's programs, among which may be another service.
-    let config = json!({"Renderer": "networkd", "Interfaces": [{"Name": "new", "DHCP": "ipv4"}]});
-    let before = "chmod +x $GANTRY_ROOT/stubs/*; cp \"$(dirname $0)/inner\" $GANTRY_ROOT/inner; \
-                  GANTRY_ROOT= PATH=/stubs:$PATH exec chroot $GANTRY_ROOT sh /inner #";
-    let before =
-        before.replace("exec chroot $GANTRY_ROOT", &format!("exec chroot {}", bench.root().display()));
-    let Some(ran) = in_namespace(&bench, &before, &text(&config)) else { return };
-    assert!(ran.code == 1 && ran.log.contains("going back"), "{}", ran.log);
-    assert_eq!(files(&bench, "etc/systemd/network"), ["20-gantry-old.network"]);
-    assert_eq!(bench.read("/etc/systemd/network/20-gantry-old.network"), old);
-    let told = bench.read("/told");
-    assert_eq!(told.matches("networkctl reload").count(), 2, "{told}");
+fn ifupdown_brings_up_what_is_below_first() {
+    let bench = Bench::new();
+    bench.done(&text(&json!({"Renderer": "ifupdown", "Interfaces": [
+        {"Name": "mgmt", "Type": "vlan", "Link": "br0", "Id": 40, "Optional": true},
+        {"Name": "br0", "Type": "bridge", "Members": ["up"]},
+        {"Name": "up", "Type": "vlan", "Link": "bond0", "Id": 30},
+        {"Name": "bond0", "Type": "bond", "Members": ["lan1", "lan2"], "Primary": "lan2", "Optional": true},
+        {"Name": "lan1", "Optional": true}, {"Name": "lan2"},
+    ]})));
+    let text = bench.read("/etc/network/interfaces.d/gantry");
+    let starts = text.lines().filter(|line| line.starts_with("auto ") || line.starts_with("allow-hotplug "));
+    let expected = ["allow-hotplug lan1", "auto lan2", "auto bond0", "auto up", "auto br0", "auto mgmt"];
+    assert_eq!(starts.collect::<Vec<_>>(), expected, "{text}");
+    assert!(text.contains("pre-up ip link set bond0 type bond primary lan2\n"), "{text}");
+}
 
-    let bench = bench.with("/reachable", "");
-    let ran = in_namespace(&bench, &before, &text(&config)).unwrap();
-    assert_eq!(ran.code, 0, "{}", ran.log);
-    assert_eq!(files(&bench, "etc/systemd/network"), ["20-gantry-new.network"]);
+/// NetworkManager's `primary` is a kernel name, which a card that is found by its MAC need not have.
+#[test]
+fn networkmanager_refuses_a_primary_by_mac() {
+    let config = json!({"Renderer": "networkmanager", "Interfaces": [
+        {"Name": "a", "MAC": "52:54:00:12:34:56"}, {"Name": "b", "Type": "bond", "Members": ["a"], "Primary": "a"},
+    ]});
+    let bench = Bench::new();
+    let ran = bench.run(&text(&config));
+    assert!(ran.code == 1 && ran.log.contains("a: NetworkManager knows a Primary by"), "{}", ran.log);
+    assert!(!bench.exists("/etc/NetworkManager"), "{}", ran.log);
+}
+
+/// The schema wants an interface; content that brings its own schema for the parameter may not.
+#[test]
+fn no_interfaces_are_still_a_sound_script() {
+    let param = layer().objects().find(|record| *record.key() == "network-config").unwrap().value();
+    assert_eq!(param["Schema"]["properties"]["Interfaces"]["minItems"], 1);
+    for renderer in ["networkd", "netplan", "networkmanager", "ifupdown"] {
+        Bench::new().done(&text(&json!({"Renderer": renderer, "Interfaces": []})));
+    }
 }
