@@ -209,9 +209,8 @@ async fn handle(op: Op, ask: Ask) -> Answer {
     }
 }
 
-/// Runs something that blocks on a thread made for it. A panic there is an incident like any other, not a 503: that is left for
-/// work that the runtime gave up when it ended, which is after the connections were drained, so hardly anybody is left to read
-/// it. Nothing here aborts such work.
+/// Runs something that blocks on a thread made for it. A panic there is an incident like any other. The 503 is for work that the
+/// runtime gave up because it ended, which it does after the connections are drained.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let joined = tokio::task::spawn_blocking(work).await;
     incident::done(joined).ok_or_else(|| Error::unavailable("", "the server is stopping"))

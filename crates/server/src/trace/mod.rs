@@ -7,7 +7,8 @@
 //!
 //! Notes live in memory, bounded per name and in all, and are appended to one file per name by [`Trace::flush`], which the
 //! server calls every second and when it stops: **a crash loses at most the last second**. An entry before which notes
-//! were dropped, because a bound was reached, carries their number as `Lost`. Traces are no commits: they neither wait for the disk nor fill the history.
+//! were dropped before they were written, because a name had too many, carries their number as `Lost`. Traces are no
+//! commits: they neither wait for the disk nor fill the history.
 //!
 //! What an operating system repeats for days, renewing its lease, is one entry with a count (`Times`, `Last`); on disk the
 //! count is the last power of two. Which boot an entry belongs to is decided in [`boots`].
@@ -231,15 +232,23 @@ impl Lines {
         true
     }
 
-    fn push(&mut self, mut entry: Entry) {
+    fn push(&mut self, entry: Entry) {
         if self.entries.len() == PER_NAME {
-            self.entries.pop_front();
+            let gone = self.entries.pop_front();
             if self.unwritten == PER_NAME {
-                entry.data.insert("Lost".into(), 1.into());
+                self.tell_loss(gone.as_ref());
             }
         }
         self.entries.push_back(entry);
         self.unwritten = (self.unwritten + 1).min(PER_NAME);
+    }
+
+    /// The oldest entry tells how many were before it that nobody can read any more.
+    fn tell_loss(&mut self, gone: Option<&Entry>) {
+        let before = gone.and_then(|entry| entry.data.get("Lost")).and_then(Value::as_u64).unwrap_or(0);
+        if let Some(oldest) = self.entries.front_mut() {
+            oldest.data.insert("Lost".into(), (before + 1).into());
+        }
     }
 
     fn newest(&self, count: usize) -> Vec<Entry> {
@@ -302,7 +311,9 @@ mod tests {
         for _ in 0..PER_NAME + 5 {
             trace.note(Note { machine: Some("m".into()), ..note("job", "x") });
         }
-        assert_eq!(trace.read(&Wanted { machine: "m".into(), ..Wanted::default() }).len(), PER_NAME);
+        let kept = trace.read(&Wanted { machine: "m".into(), ..Wanted::default() });
+        assert_eq!((kept.len(), kept[0].data.get("Lost")), (PER_NAME, Some(&Value::from(5))));
+        assert!(kept[1..].iter().all(|entry| !entry.data.contains_key("Lost")));
     }
 
     #[test]
