@@ -1,8 +1,9 @@
 //! Machines on their way into, within and out of pools (reference: network.md §6.3, api.md §10.21).
 //!
 //! A move has a beginning and an end. [`begin`] gives a machine the profiles, parameters and workflow of the move and a status
-//! that says what it is being made ready for; [`done`] gives it the status that the move leads to, once the workflow is
-//! complete, and [`held`] one that says where it stopped. A move without a workflow is done at once.
+//! that says what it is being made ready for; [`done`] gives it the status that the move leads to, once that very workflow is
+//! complete, and [`held`] one that says where it stopped. A move without a workflow is done at once. Another workflow, which
+//! somebody gave the machine meanwhile, never ends a move: a machine that was not wiped must not be free.
 //!
 //! Left out: filling pools by themselves (`AutoFill`), which DRP describes and does not do either.
 
@@ -99,6 +100,9 @@ pub fn refusal(machine: &Machine, moved: Move, from: &str, status: Status) -> Op
     if status == Status::Checked && machine.pool_status != row.from {
         return refuse(format!("its PoolStatus is {}, it must be {}", machine.pool_status, row.from));
     }
+    if machine.locked {
+        return refuse("it is locked".to_owned());
+    }
     let allocated = moved == Move::Release;
     if status == Status::Checked && machine.pool_allocated != allocated {
         let is = if machine.pool_allocated { "it is allocated" } else { "it is not allocated" };
@@ -132,8 +136,9 @@ pub fn begin(view: &View, machine: &Machine, moved: Move, pool: &str, given: &Po
         Move::Allocate => next.pool_allocated = true,
         Move::Remove | Move::Release => {}
     }
+    next.pool_workflow.clone_from(&workflow);
     if workflow.is_empty() {
-        done(view, &mut next);
+        finish(view, &mut next, moved.row());
         return vec![next];
     }
     let cleared = Machine { workflow: String::new(), ..next.clone() };
@@ -168,11 +173,21 @@ fn apply(machine: &mut Machine, action: &PoolAction) {
     machine.params.extend(action.add_parameters.clone());
 }
 
-/// The workflow of a move is complete. Nothing happens to a machine that is on no move.
+/// The machine's task list is exhausted. The move ends if the list was that of the workflow that the move began; with another
+/// one the machine is held. Nothing happens to a machine that is on no move.
 pub fn done(view: &View, machine: &mut Machine) {
     let on = |row: &&Row| machine.pool_status == row.during || machine.pool_status == row.held;
     let Some(row) = ROWS.iter().find(on) else { return };
+    if machine.pool_workflow.is_empty() || machine.workflow != machine.pool_workflow {
+        row.held.clone_into(&mut machine.pool_status);
+        return;
+    }
+    finish(view, machine, row);
+}
+
+fn finish(view: &View, machine: &mut Machine, row: &Row) {
     machine.pool_status = row.to.to_owned();
+    machine.pool_workflow.clear();
     match row.moved {
         Move::Remove => machine.pool = parent(view, &machine.pool),
         Move::Release => machine.pool_allocated = false,

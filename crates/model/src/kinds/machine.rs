@@ -92,6 +92,8 @@ wire! {
         pool_allocated: bool = "PoolAllocated",
         /// Where it stands in its pool.
         pool_status: String = "PoolStatus",
+        /// The workflow that ends its move within or between pools; none when it is on no move.
+        pool_workflow: String = "PoolWorkflow" omitted,
         /// True when nothing of the task list remains.
         workflow_complete: bool = "WorkflowComplete",
     }
@@ -139,6 +141,7 @@ impl Behaviour for Machine {
             fill_new(machine, fill);
         } else {
             check::default_text(machine, "Stage", "none");
+            keep_pool_workflow(machine, fill);
         }
     }
 
@@ -193,6 +196,15 @@ fn lower_case_macs(machine: &mut Map<String, Value>) {
         if let Some(text) = mac.as_str().and_then(|text| check::mac(text).ok()) {
             *mac = Value::String(text);
         }
+    }
+}
+
+/// Clients of DRP do not know the field: whoever replaces a machine does not mean to let its move end with any workflow.
+fn keep_pool_workflow(machine: &mut Map<String, Value>, fill: &Fill<'_>) {
+    let Some(before) = fill.before.and_then(|before| before.get("PoolWorkflow")) else { return };
+    let moving = !["Free", "InUse"].contains(&check::text(machine, "PoolStatus"));
+    if moving && check::text(machine, "PoolWorkflow").is_empty() {
+        machine.insert("PoolWorkflow".to_owned(), before.clone());
     }
 }
 

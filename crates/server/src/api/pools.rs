@@ -162,10 +162,29 @@ pub(super) async fn release(mut ask: Ask) -> Answer {
     let machine = key.and_then(|key| ask.view.object::<Machine>(key.as_str()));
     let machine = machine.ok_or_else(|| Error::not_found(ask.method, "machines", &ask.route.key))?;
     let (id, keys) = (machine.pool.clone(), vec![machine.uuid.to_string()]);
+    may_give(&ask, &wish.actions(), &keys[0])?;
     run(&ask, Move::Release, &id, id.clone(), keys, &wish).await
 }
 
-/// The machines that may be meant, in order.
+/// Whoever releases a machine with its own right for that may change it besides only with the rights for the changes.
+fn may_give(ask: &Ask, given: &PoolAction, key: &str) -> Result<(), Error> {
+    let profiles = !given.add_profiles.is_empty() || !given.remove_profiles.is_empty();
+    let params = !given.add_parameters.is_empty() || !given.remove_parameters.is_empty();
+    let wanted = [
+        (profiles, "update:/Profiles"),
+        (params, "update:/Params"),
+        (!given.workflow.is_empty(), "update:/Workflow"),
+    ];
+    for (_, action) in wanted.iter().filter(|(wanted, _)| *wanted) {
+        let wanted = Wanted::new("machines", *action, key);
+        if !ask.caller.may(&wanted) {
+            return Err(Error::forbidden(&ask.path, &wanted));
+        }
+    }
+    Ok(())
+}
+
+/// The machines that may be meant, in order and once each.
 fn candidates(ask: &Ask, wish: &Wish, from: &str) -> Result<Vec<String>, Error> {
     if !wish.named().is_empty() {
         let find = |name: &String| {
@@ -173,7 +192,10 @@ fn candidates(ask: &Ask, wish: &Wish, from: &str) -> Result<Vec<String>, Error> 
             key.map(|key| key.as_str().to_owned())
                 .ok_or_else(|| Error::not_found(ask.method, "machines", name))
         };
-        return wish.named().iter().map(find).collect();
+        let mut known = BTreeSet::new();
+        let keys: Result<Vec<String>, Error> = wish.named().iter().map(find).collect();
+        // One machine may be named twice: by its name and by its UUID.
+        return keys.map(|keys| keys.into_iter().filter(|key| known.insert(key.clone())).collect());
     }
     let mut pairs = vec![("Pool", format!("Eq({from})"))];
     for filter in wish.filter.as_deref().unwrap_or_default() {

@@ -129,3 +129,80 @@ async fn nobody_moves_machines_that_they_may_not_change() {
     assert_eq!(refused.status, 409, "{}", refused.text());
     assert!(refused.text().contains("0 machines of pool default can be allocated"), "{}", refused.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_machine_is_left_out_and_one_named_twice_counts_once() {
+    let server = Server::start().await;
+    rack(&server).await;
+    let lock = json!([{ "op": "replace", "path": "/Locked", "value": true }]);
+    assert_eq!(server.patch("/machines/Name:m1", lock).await.status, 200);
+    let uuid = server.get("/machines/Name:m2").await.json()["Uuid"].clone();
+    let twice = json!({ "pool/machine-list": ["Name:m2", uuid], "pool/count": 2, "pool/minimum": 2 });
+    let refused = server.post("/pools/default/allocateMachines", twice).await;
+    assert!(refused.error().contains("1 machines of pool default can be allocated"), "{}", refused.text());
+    let taken = server.post("/pools/default/allocateMachines", json!({ "pool/count": 2 })).await;
+    assert_eq!(told(&taken), ["m2 InUse true", "m3 InUse true"]);
+    let none = server.post("/pools/default/allocateMachines", json!({ "pool/count": 1 })).await;
+    let text = none.error();
+    assert!(text.contains("Machine m1 cannot be allocated: it is locked"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_workflow_does_not_free_a_machine_that_is_being_released() {
+    let server = Server::start().await;
+    rack(&server).await;
+    server.create("tasks", json!({ "Name": "erase" })).await;
+    server.create("stages", json!({ "Name": "wipe", "Tasks": ["erase"] })).await;
+    server.create("workflows", json!({ "Name": "erase-all", "Stages": ["wipe"] })).await;
+    server.create("stages", json!({ "Name": "idle" })).await;
+    server.create("workflows", json!({ "Name": "look", "Stages": ["idle"] })).await;
+    for (machine, foreign) in [("m1", "look"), ("m2", "")] {
+        let path = format!("/machines/Name:{machine}");
+        let wish = json!({ "pool/machine-list": [format!("Name:{machine}")] });
+        server.post("/pools/default/allocateMachines", wish).await;
+        let release = format!("{path}/releaseToPool");
+        let wish = json!({ "pool/workflow": "erase-all" });
+        assert_eq!(told(&server.post(&release, wish).await), [format!("{machine} Destroying true")]);
+        let set = json!([{ "op": "replace", "path": "/Workflow", "value": foreign }]);
+        assert_eq!(server.patch(&path, set).await.status, 200);
+        let mut shown = server.get(&path).await.json();
+        for _ in 0..4 {
+            server.patch(&path, json!([{ "op": "replace", "path": "/Runnable", "value": true }])).await;
+            server.post("/jobs", json!({ "Machine": shown["Uuid"] })).await;
+        }
+        // A client that does not know the field puts the machine back without it.
+        shown = server.get(&path).await.json();
+        assert_eq!(shown["WorkflowComplete"], true);
+        assert_eq!((&shown["PoolStatus"], &shown["PoolAllocated"]), (&json!("HoldDestroy"), &json!(true)));
+        shown.as_object_mut().unwrap().remove("PoolWorkflow");
+        let put = server.put(&format!("/machines/{}", shown["Uuid"].as_str().unwrap()), shown).await.json();
+        assert_eq!(put["PoolWorkflow"], "erase-all");
+        let by_force = server.post(&format!("{release}?force=true"), json!({})).await;
+        assert_eq!(told(&by_force), [format!("{machine} Free false")]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_release_a_machine_may_not_change_it_by_that() {
+    let server = Server::start().await;
+    rack(&server).await;
+    let wish = json!({ "pool/machine-list": ["Name:m1"] });
+    server.post("/pools/default/allocateMachines", wish).await;
+    let claims = json!([{ "scope": "machines", "action": "releaseToPool,get", "specific": "*" }]);
+    server.create("roles", json!({ "Name": "releaser", "Claims": claims })).await;
+    server.create("users", json!({ "Name": "bob", "Roles": ["releaser"] })).await;
+    server.put("/users/bob/password", json!({ "Password": "pw" })).await;
+    let bob = server.as_user("bob", "pw");
+    let release = async |wish: Value| {
+        ask(&bob, reqwest::Method::POST, "/machines/Name:m1/releaseToPool", Some(wish)).await
+    };
+    for (wish, right) in [
+        (json!({ "pool/workflow": "x" }), "update:/Workflow"),
+        (json!({ "pool/add-profiles": ["x"] }), "update:/Profiles"),
+        (json!({ "pool/remove-parameters": ["x"] }), "update:/Params"),
+    ] {
+        let refused = release(wish).await;
+        assert_eq!((refused.status, refused.text().contains(right)), (403, true), "{}", refused.text());
+    }
+    assert_eq!(told(&release(json!({ "pool/wait-timeout": "1s" })).await), ["m1 Free false"]);
+}

@@ -60,6 +60,34 @@ fn a_workflow_is_waited_for_and_its_failure_holds_the_machine() {
 }
 
 #[test]
+fn only_the_workflow_of_the_move_ends_it() {
+    let view = view();
+    let release = |status| {
+        let from = Machine { workflow: "other".into(), ..machine("lab", status, true) };
+        pool::begin(&view, &from, Move::Release, "lab", &PoolAction::default()).pop().expect("a step")
+    };
+    for foreign in ["discover", ""] {
+        for failed in [false, true] {
+            let mut machine = release("InUse");
+            if failed {
+                pool::held(&mut machine);
+            }
+            foreign.clone_into(&mut machine.workflow);
+            pool::done(&view, &mut machine);
+            assert_eq!(told(&[machine.clone()]), "lab HoldDestroy true", "{foreign:?} {failed}");
+            "wipe".clone_into(&mut machine.workflow);
+            pool::done(&view, &mut machine);
+            assert_eq!(told(&[machine.clone()]), "lab Free false", "its own workflow, after all");
+            assert_eq!(machine.pool_workflow, "");
+        }
+    }
+    // Who was put on a move by hand has no workflow that would end it.
+    let mut by_hand = machine("lab", "Destroying", true);
+    pool::done(&view, &mut by_hand);
+    assert_eq!(told(&[by_hand]), "lab HoldDestroy true");
+}
+
+#[test]
 fn a_workflow_that_the_machine_has_had_starts_anew() {
     let had = Machine { workflow: "wipe".into(), ..machine("lab", "InUse", true) };
     let steps = pool::begin(&view(), &had, Move::Release, "lab", &PoolAction::default());
@@ -100,4 +128,6 @@ fn what_keeps_a_machine_where_it_is() {
         Status::Checked,
         Some("released: it is not allocated"),
     );
+    let locked = Machine { locked: true, ..machine("lab", "Free", false) };
+    check(locked, Move::Allocate, Status::Ignored, Some("allocated: it is locked"));
 }
