@@ -8,6 +8,7 @@
 //! Nothing here waits, reads a clock, or touches a file: time and ids come in as [`Now`]. Engines and the API build on this
 //! crate; it knows none of them, and lets them add their checks through [`Rules`].
 
+pub mod access;
 pub mod builtin;
 pub mod catalogue;
 pub mod check;

@@ -262,7 +262,7 @@ impl Tx {
         if record.read_only() {
             return Err(Error::ReadOnly { kind, key: native });
         }
-        self.push(Edit::delete(kind, native));
+        self.push(Edit::delete(kind, native))?;
         Ok(record)
     }
 
@@ -286,11 +286,12 @@ impl Tx {
         result
     }
 
-    /// Removes an object without asking who uses it: expired leases, old jobs. Removing nothing is fine.
+    /// Removes an object without asking who uses it: expired leases, old jobs. Removing nothing is fine; the last user who can
+    /// manage the server stays.
     pub fn purge(&mut self, kind: Kind, key: &str) {
         if let Some(record) = self.view.record(kind, key).filter(|record| !record.read_only()) {
             let key = record.key().clone();
-            self.push(Edit::delete(kind, key));
+            self.push(Edit::delete(kind, key)).ok();
         }
     }
 

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gantry_model::{Bytes, Error as Refused, Kind, Tx, User, user};
+use gantry_model::{Bytes, Error as Refused, Kind, Tx, User, access, user};
 use gantry_state::Audit;
 
 use crate::auth::password;
@@ -41,7 +41,7 @@ pub enum Error {
 }
 
 /// Gives `name` a new password and the role `superuser`, makes the user if need be, and ends the user's tokens.
-/// Returns the password once it is durable.
+/// Returns the password once it is durable. Nothing is written when the role would not help.
 ///
 /// # Errors
 /// See [`Error`].
@@ -69,7 +69,21 @@ fn restore(tx: &mut Tx, name: &str, hash: &[u8]) -> Result<(), Refused> {
     }
     user.password_hash = Bytes(hash.to_vec());
     user.secret = tx.now().secret(32);
-    tx.save(&user).map(drop)
+    tx.save(&user)?;
+    if access::allows_everything(tx.view(), name) {
+        return Ok(());
+    }
+    let role = tx.view().record(Kind::Role, user::SUPERUSER);
+    let origin = role.map_or("nowhere", |role| role.bundle());
+    Err(Refused::invalid(
+        Kind::User,
+        name,
+        format!(
+            "the role {} would not help: it comes from content pack {origin} and does not allow everything (* * *); start the \
+             server without that pack, or with one that does not have the role",
+            user::SUPERUSER
+        ),
+    ))
 }
 
 /// Random letters and digits, each as likely as the others.

@@ -10,12 +10,27 @@ use gantry_workflow::change::{self, Defaults, Force};
 use serde_json::Value;
 
 use crate::api::secure::Keys;
+use crate::auth::password;
 
 /// The rules of all engines, in the order in which they are asked.
 pub(crate) fn all(renderer: &Arc<Renderer>, keys: &Keys) -> Arc<dyn Rules> {
-    let rules: Vec<Arc<dyn Rules>> =
-        vec![Arc::new(Workflow), Arc::new(TemplateRules(renderer.clone())), Arc::new(Secrets(keys.clone()))];
+    let rules: Vec<Arc<dyn Rules>> = vec![
+        Arc::new(Workflow),
+        Arc::new(TemplateRules(renderer.clone())),
+        Arc::new(Secrets(keys.clone())),
+        Arc::new(Hashes),
+    ];
     Arc::new(rules)
+}
+
+/// Which password hashes this server can verify.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hashes;
+
+impl Rules for Hashes {
+    fn is_password_hash(&self, hash: &[u8]) -> bool {
+        password::is_hash(hash)
+    }
 }
 
 /// What is sealed must have been sealed for the object that carries it, and suit its parameter (reference: api.md §8).

@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use gantry_model::{self as model, Change, Edit, Kind, Layer, Now, Rules, Stamp, Time, Tx, View};
+use gantry_model::{
+    self as model, Change, Edit, Kind, Layer, LayerFault, Now, Rules, Stamp, Time, Tx, View, access,
+};
 use gantry_store::Store;
 use tokio::sync::oneshot;
 
@@ -162,6 +164,17 @@ pub(crate) enum Pack {
     Remove(String),
 }
 
+impl Pack {
+    /// The pack that appears or vanishes.
+    fn name(&self) -> &str {
+        match self {
+            Self::Prepare(_) => "",
+            Self::Put(layer, ..) => layer.name(),
+            Self::Remove(name) => name,
+        }
+    }
+}
+
 /// What becomes of writable objects that a new pack has too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clash {
@@ -226,7 +239,10 @@ impl Job for WritePack {
             Pack::Prepare(_) | Pack::Remove(_) => true,
         };
         let rules: &dyn Rules = if judged { &() } else { &*around.rules };
-        let (view, changes) = match judge(head, &steps, rules) {
+        let judged = judge(head, &steps, rules).and_then(|judged| {
+            keep_access(head, &judged.0, self.pack.name(), &*around.rules).map(|()| judged)
+        });
+        let (view, changes) = match judged {
             Ok(judged) => judged,
             Err(refused) => {
                 self.result = Some(Err(refused));
@@ -274,6 +290,17 @@ pub(crate) fn judge_pack(
     let (next, changes, mut faults) = view.lay(layer, revision);
     rules.check_layer(&next, layer, &mut faults);
     if faults.is_empty() { Ok((next, changes)) } else { Err(model::Error::layer(layer.name(), faults)) }
+}
+
+/// Refuses a pack that comes or goes when nobody could manage the server any more.
+pub(crate) fn keep_access(
+    head: &View,
+    next: &View,
+    pack: &str,
+    rules: &dyn Rules,
+) -> Result<(), model::Error> {
+    let fault = |why| model::Error::layer(pack, vec![LayerFault::of_meta(why)]);
+    access::lost(head, next, rules).map_or(Ok(()), |why| Err(fault(why)))
 }
 
 /// The next View, if the pack may come or go.

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use crate::events::Events;
 use crate::head::{Head, Message, Shown};
 use crate::job::{
-    Answer, Clash, Job, Pack, Surroundings, Write, WritePack, given_way, judge_pack, stamps_of,
+    Answer, Clash, Job, Pack, Surroundings, Write, WritePack, given_way, judge_pack, keep_access, stamps_of,
 };
 use crate::packs::Packed;
 use crate::{Audit, Committed, Error, Failure, Subscription, load};
@@ -130,7 +130,9 @@ impl State {
         let view = self.view();
         let stamps = stamps_of(&view);
         let (room, _) = view.apply(&given_way(&view, &layer, clash), view.revision());
-        judge_pack(&room, &layer, view.revision(), &*self.rules).map_err(Failure::Refused)?;
+        judge_pack(&room, &layer, view.revision(), &*self.rules)
+            .and_then(|(next, _)| keep_access(&view, &next, layer.name(), &*self.rules))
+            .map_err(Failure::Refused)?;
         let packed = Packed::new(&layer)?;
         for chunk in packed.chunk_changes()? {
             self.write_pack(audit.clone(), Pack::Prepare(chunk)).await?;

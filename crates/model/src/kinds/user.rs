@@ -1,10 +1,10 @@
 //! Users (API §10.13). Passwords are hashed by the shell; the model stores the hash and never shows it.
 //!
-//! Unlike DRP, nobody can lock everybody out: the last user who can log in and has the role `superuser` stays so.
+//! That the last user who may do everything stays so is [`crate::access`]'s matter.
 
 use serde_json::{Map, Value};
 
-use crate::check::{self, Cross, Delete, Fill};
+use crate::check::{self, Fill};
 use crate::kind::{Behaviour, Index};
 use crate::shape::wire;
 use crate::{Bytes, Kind, Problems, View};
@@ -25,27 +25,8 @@ wire! {
     }
 }
 
-/// The role that may do everything.
+/// The built-in role that may do everything; no content pack may bring one of this name.
 pub const SUPERUSER: &str = "superuser";
-
-impl User {
-    /// Whether this user can log in with a password and may then do everything.
-    #[must_use]
-    pub fn is_superuser(&self) -> bool {
-        !self.password_hash.0.is_empty() && self.roles.iter().any(|role| role == SUPERUSER)
-    }
-
-    /// Whether nobody but the user stored under this name is a superuser.
-    fn is_last_superuser(&self, view: &View) -> bool {
-        let is_other = |name: &str| name != self.name && view.object::<User>(name).is_some_and(|user| user.is_superuser());
-        let stored = view.object::<User>(&self.name).is_some_and(|user| user.is_superuser());
-        stored && !view.find(Kind::User, "Roles", SUPERUSER).any(|key| is_other(key.as_str()))
-    }
-}
-
-/// What somebody reads who would lock everybody out.
-const LAST: &str = "User {} is the last one with a password and the role superuser: nobody could log in to manage this server. \
-                    Give another user the role and a password first";
 
 impl Behaviour for User {
     const INDEXES: &'static [Index] = &[
@@ -70,18 +51,6 @@ impl Behaviour for User {
         check::user_name(problems, "Invalid Name", &self.name);
         for role in &self.roles {
             check::name(problems, "Invalid Role", role);
-        }
-    }
-
-    fn cross(&self, cross: &Cross<'_>, problems: &mut Problems) {
-        if !self.is_superuser() && self.is_last_superuser(cross.view) {
-            problems.add(LAST.replace("{}", &self.name));
-        }
-    }
-
-    fn delete(&self, delete: &mut Delete<'_>) {
-        if self.is_last_superuser(delete.view) {
-            delete.refuse(LAST.replace("{}", &self.name));
         }
     }
 

@@ -28,6 +28,11 @@ pub trait Rules: Send + Sync {
 
     /// Judges an object that is about to be deleted. Each sentence is a user of it.
     fn check_delete(&self, _view: &View, _record: &Record, _users: &mut Vec<String>) {}
+
+    /// Whether a password can be right for this `PasswordHash`.
+    fn is_password_hash(&self, hash: &[u8]) -> bool {
+        !hash.is_empty()
+    }
 }
 
 /// No rules beyond the model's own.
@@ -55,6 +60,10 @@ impl Rules for Vec<Arc<dyn Rules>> {
 
     fn check_delete(&self, view: &View, record: &Record, users: &mut Vec<String>) {
         self.iter().for_each(|rules| rules.check_delete(view, record, users));
+    }
+
+    fn is_password_hash(&self, hash: &[u8]) -> bool {
+        self.iter().all(|rules| rules.is_password_hash(hash))
     }
 }
 

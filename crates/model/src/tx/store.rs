@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Hooks, Saving, Tx};
 use crate::check::{Cross, Fill};
-use crate::{BootEnv, Edit, Error, Key, Kind, Machine, Object, Problems, Record, decode};
+use crate::{BootEnv, Edit, Error, Key, Kind, Machine, Object, Problems, Record, access, decode};
 
 impl Tx {
     pub(super) fn update(
@@ -108,7 +108,7 @@ impl Tx {
         if !problems.is_empty() {
             return Err(Error::Invalid { kind, key: key.clone(), messages: problems.into_messages() });
         }
-        self.push(Edit::put(Arc::new(record)));
+        self.push(Edit::put(Arc::new(record)))?;
         self.get(kind, key)
     }
 
@@ -137,12 +137,17 @@ impl Tx {
         }
     }
 
-    pub(super) fn push(&mut self, edit: Edit) {
+    /// Adds an edit to the draft, unless nobody could manage the server any more.
+    pub(super) fn push(&mut self, edit: Edit) -> Result<(), Error> {
         let revision = self.view.revision() + 1;
         let (mut view, changes) = self.view.apply(std::slice::from_ref(&edit), revision);
+        if let Some(message) = access::lost(&self.view, &view, &*self.rules) {
+            return Err(Error::invalid(edit.kind, &edit.key, message));
+        }
         view.set_revision(revision - 1);
         self.view = view;
         self.changes.extend(changes);
         self.edits.push(edit);
+        Ok(())
     }
 }

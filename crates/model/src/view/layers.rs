@@ -141,8 +141,24 @@ impl View {
             if let Some(other) = other.filter(|_| !layer.overwritable()) {
                 clashes.push(hiding(layer, *kind, key, &other.title()));
             }
+            if let Some(built_in) = self.superuser_beside(layer, *kind, key) {
+                let message = format!(
+                    "roles:{key} in layer {} would change the built-in role of layer {}, on which everybody's access rests: \
+                     give it another name",
+                    layer.title(),
+                    built_in.title()
+                );
+                clashes.push(LayerFault::of(kind.prefix(), key, message));
+            }
         }
         clashes
+    }
+
+    /// Who has the role `superuser` already, if that is the object. What else is built in may be overwritten.
+    fn superuser_beside(&self, layer: &Layer, kind: Kind, key: &Key) -> Option<&Arc<Layer>> {
+        let others = || self.layers.iter().filter(|other| other.name() != layer.name());
+        let is = kind == Kind::Role && key.as_str() == crate::user::SUPERUSER;
+        others().find(|other| is && other.overwritable() && other.get(kind, key).is_some())
     }
 
     /// The rules of each kind for the objects of a layer that is in the View already.

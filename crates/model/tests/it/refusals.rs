@@ -371,8 +371,8 @@ fn the_last_superuser_stays_one() {
     let demote = Patch::parse(json!([{"op": "replace", "path": "/Roles", "value": []}])).unwrap();
     save(&mut tx, "rocketskates", b"hash");
     save(&mut tx, "nobody", b"");
-    let text = "User rocketskates is the last one with a password and the role superuser: nobody could log in to manage \
-                this server. Give another user the role and a password first";
+    let text = "User rocketskates is the last one of the store with a password and a role that allows everything (* * *): \
+                nobody could log in to manage this server. Give another user both first";
     assert_eq!(messages(tx.delete(Kind::User, "rocketskates").unwrap_err()), [text]);
     assert_eq!(messages(tx.patch(Kind::User, "rocketskates", &demote).unwrap_err()), [text]);
     tx.delete(Kind::User, "nobody").unwrap();
@@ -381,6 +381,50 @@ fn the_last_superuser_stays_one() {
     tx.patch(Kind::User, "rocketskates", &demote).unwrap();
     assert!(tx.delete(Kind::User, "ann").is_err());
     tx.delete(Kind::User, "rocketskates").unwrap();
+}
+
+/// Whatever takes the last one's rights away is refused, not only a change of the user.
+#[test]
+fn a_role_that_allows_everything_counts_by_what_it_allows() {
+    let mut tx = draft();
+    let everything = json!([{"scope": "*", "action": "*", "specific": "a, *"}]);
+    tx.create(Kind::Role, json!({"Name": "boss", "Claims": everything})).unwrap();
+    let user = |name: &str, role: &str, hash: &[u8]| User {
+        name: name.to_owned(),
+        roles: vec![role.to_owned()],
+        password_hash: Bytes(hash.to_vec()),
+        ..User::default()
+    };
+    tx.save(&user("rocketskates", "superuser", b"hash")).unwrap();
+    tx.save(&user("ann", "boss", b"hash")).unwrap();
+    tx.delete(Kind::User, "rocketskates").unwrap();
+    for claims in [json!([]), json!([{"scope": "machines", "action": "*", "specific": "*"}])] {
+        let before = tx.view().clone();
+        let weaker = Patch::parse(json!([{"op": "replace", "path": "/Claims", "value": claims}])).unwrap();
+        let refused = messages(tx.patch(Kind::Role, "boss", &weaker).unwrap_err());
+        assert!(refused[0].starts_with("User ann is the last one"), "{refused:?}");
+        assert_eq!(tx.view().record(Kind::Role, "boss"), before.record(Kind::Role, "boss"));
+    }
+    // A pack's user is no help, for packs go.
+    let pack = json!({"meta": {"Name": "people"}, "sections": {"users": {"joe": user("joe", "superuser", b"hash")}}});
+    let (view, _) = tx.view().put_layer(gantry_model::Layer::from_value(pack).unwrap(), 9).unwrap();
+    let mut tx = Tx::new(view, tx.now().clone());
+    assert!(tx.delete(Kind::User, "ann").is_err());
+    tx.purge(Kind::User, "ann");
+    assert!(tx.view().record(Kind::User, "ann").is_some() && tx.edits().is_empty());
+}
+
+#[test]
+fn no_pack_brings_the_role_superuser() {
+    for overwritable in [false, true] {
+        let meta = json!({"Name": "mine", "Overwritable": overwritable});
+        let pack = json!({"meta": meta, "sections": {"roles": {"superuser": {"Name": "superuser"}}}});
+        let layer = gantry_model::Layer::from_value(pack).unwrap();
+        let told = messages(gantry_model::View::base().put_layer(layer, 1).unwrap_err());
+        let want =
+            "roles:superuser in layer dynamic-mine would change the built-in role of layer basic-BasicStore";
+        assert!(told.len() == 1 && told[0].contains(want), "{told:?}");
+    }
 }
 
 #[test]

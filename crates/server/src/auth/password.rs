@@ -118,13 +118,27 @@ pub fn hash(password: &str) -> Option<Vec<u8>> {
     Some(hash.to_string().into_bytes())
 }
 
+/// Whether [`Passwords::verify`] can find a password right for the stored text: what it cannot read is wrong for every one.
+pub fn is_hash(stored: &[u8]) -> bool {
+    let Ok(stored) = std::str::from_utf8(stored) else { return false };
+    if stored.starts_with('$') {
+        return PasswordHash::new(stored).is_ok_and(|hash| {
+            Algorithm::try_from(hash.algorithm.as_str()).is_ok()
+                && hash.salt.is_some()
+                && hash.hash.is_some()
+                && Params::try_from(&hash).is_ok()
+        });
+    }
+    Scrypt::parse(stored).is_some()
+}
+
 fn verify(password: &str, stored: &[u8]) -> bool {
     let Ok(stored) = std::str::from_utf8(stored) else { return false };
     if stored.starts_with('$') {
         return PasswordHash::new(stored)
             .is_ok_and(|hash| argon().verify_password(password.as_bytes(), &hash).is_ok());
     }
-    verify_scrypt(password, stored).unwrap_or(false)
+    Scrypt::parse(stored).is_some_and(|scrypt| scrypt.verify(password))
 }
 
 fn argon() -> Argon2<'static> {
@@ -134,20 +148,32 @@ fn argon() -> Argon2<'static> {
 }
 
 /// `16384$8$1$<salt>$<key>`, salt and key in hexadecimal (reference: api.md §10.13).
-fn verify_scrypt(password: &str, stored: &str) -> Option<bool> {
-    let mut parts = stored.trim().split('$');
-    let n: u64 = parts.next()?.parse().ok()?;
-    let (r, p): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let (salt, want) = (unhex(parts.next()?)?, unhex(parts.next()?)?);
-    let log_n = u8::try_from(n.checked_ilog2()?).ok().filter(|_| n.is_power_of_two())?;
-    let (most_log_n, most_r, most_p) = SCRYPT_LIMITS;
-    if log_n > most_log_n || r > most_r || p > most_p || want.len() > 64 {
-        return None;
+struct Scrypt {
+    params: scrypt::Params,
+    salt: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Scrypt {
+    /// `None` when it is none, or costs more than is spent on one.
+    fn parse(stored: &str) -> Option<Self> {
+        let mut parts = stored.trim().split('$');
+        let n: u64 = parts.next()?.parse().ok()?;
+        let (r, p): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let (salt, key) = (unhex(parts.next()?)?, unhex(parts.next()?)?);
+        let log_n = u8::try_from(n.checked_ilog2()?).ok().filter(|_| n.is_power_of_two())?;
+        let (most_log_n, most_r, most_p) = SCRYPT_LIMITS;
+        if log_n > most_log_n || r > most_r || p > most_p || key.is_empty() || key.len() > 64 {
+            return None;
+        }
+        Some(Self { params: scrypt::Params::new(log_n, r, p).ok()?, salt, key })
     }
-    let params = scrypt::Params::new(log_n, r, p).ok()?;
-    let mut got = vec![0; want.len()];
-    scrypt::scrypt(password.as_bytes(), &salt, &params, &mut got).ok()?;
-    Some(got.ct_eq(&want).into())
+
+    fn verify(&self, password: &str) -> bool {
+        let mut got = vec![0; self.key.len()];
+        let made = scrypt::scrypt(password.as_bytes(), &self.salt, &self.params, &mut got);
+        made.is_ok() && got.ct_eq(&self.key).into()
+    }
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -180,6 +206,7 @@ mod tests {
     fn hashes_of_drp_users_still_work() {
         assert!(verify("pleaseletmein", SCRYPT.as_bytes()));
         assert!(!verify("pleaseletmeout", SCRYPT.as_bytes()));
+        assert!(is_hash(SCRYPT.as_bytes()) && is_hash(&hash("secret").unwrap()) && !is_hash(b"secret"));
     }
 
     #[test]
@@ -187,7 +214,7 @@ mod tests {
         for stored in
             ["", "$", "$argon2id$v=19$m=1", "16384$8$1$zz$00", "1073741824$8$1$00$00", "16384$8$1$00"]
         {
-            assert!(!verify("x", stored.as_bytes()), "{stored}");
+            assert!(!verify("x", stored.as_bytes()) && !is_hash(stored.as_bytes()), "{stored}");
         }
     }
 

@@ -247,6 +247,45 @@ async fn nobody_locks_everybody_out() {
     );
 }
 
+/// The ways around the user itself: packs, and a hash that is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_pack_and_no_patch_locks_everybody_out() {
+    let server = Server::start().await;
+    let garbled = json!([{ "op": "replace", "path": "/PasswordHash", "value": "bm90aGluZw==" }]);
+    let refused = server.patch("/users/rocketskates", garbled).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("is the last one of the store"), "{}", refused.text());
+    let pack = |sections: Value| json!({ "meta": { "Name": "people" }, "sections": sections });
+    let role = pack(json!({ "roles": { "superuser": { "Name": "superuser" } } }));
+    let refused = server.post("/contents", role).await;
+    assert!(refused.text().contains("would change the built-in role"), "{}", refused.text());
+    let bare = pack(json!({ "users": { "rocketskates": { "Name": "rocketskates" } } }));
+    for path in ["/contents?replaceWritable=true", "/contents?replaceWritable=true&check=true"] {
+        let refused = server.post(path, bare.clone()).await;
+        assert!(refused.text().contains("is the last one of the store"), "{path}: {}", refused.text());
+    }
+    // A superuser of a pack is no reason to let the stored one go: the pack may go, too.
+    let stored = server.core().state.view().object::<gantry_model::User>("rocketskates").unwrap();
+    let joe = gantry_model::User { name: "joe".into(), ..(*stored).clone() };
+    let with_joe = pack(json!({ "users": { "joe": joe } }));
+    assert_eq!(server.post("/contents", with_joe).await.status, 201);
+    assert_eq!(server.delete("/users/rocketskates").await.status, 422);
+    assert_eq!(server.delete("/contents/people").await.status, 204);
+    assert_eq!(server.get("/users").await.json().as_array().unwrap().len(), 1);
+    // A role of a pack that somebody's access rests on stays, and so does what it allows.
+    let boss = |claims: Value| pack(json!({ "roles": { "boss": { "Name": "boss", "Claims": claims } } }));
+    let all = json!([{ "scope": "*", "action": "*", "specific": "*" }]);
+    assert_eq!(server.post("/contents", boss(all)).await.status, 201);
+    let roles = json!([{ "op": "replace", "path": "/Roles", "value": ["boss"] }]);
+    assert_eq!(server.patch("/users/rocketskates", roles).await.status, 200);
+    for refused in
+        [server.delete("/contents/people").await, server.put("/contents/people", boss(json!([]))).await]
+    {
+        assert!(refused.text().contains("is the last one of the store"), "{}", refused.text());
+    }
+    assert_eq!(server.get("/prefs").await.status, 200);
+}
+
 /// Hashes of passwords are in no answer, event or pack; DRP shows them in two of these.
 #[tokio::test(flavor = "multi_thread")]
 async fn password_hashes_are_shown_nowhere() {
@@ -290,6 +329,19 @@ async fn a_stopped_server_can_be_recovered_on_its_host() {
         assert_eq!(get(&server.as_user(user, word), "/prefs").await.status, 200, "{user}");
     }
     assert_eq!(get(&server.as_token(&old), "/info").await.status, 403, "old tokens have ended");
+    let folder = server.stop().await;
+    let pack = folder.path().join("weak");
+    std::fs::create_dir_all(pack.join("roles")).unwrap();
+    std::fs::write(pack.join("meta.yaml"), "Name: weak\n").unwrap();
+    std::fs::write(pack.join("roles/superuser.yaml"), "Name: superuser\n").unwrap();
+    let weak = Config { content: vec![pack], ..config.clone() };
+    let no_help = recover::superuser(&weak, "ann").await.unwrap_err().to_string();
+    assert!(
+        no_help.contains("the role superuser would not help: it comes from content pack weak"),
+        "{no_help}"
+    );
+    let server = Server::start_in(folder, &[]).await;
+    assert_eq!(get(&server.as_user("ann", &second), "/prefs").await.status, 200, "nothing was written");
     let elsewhere = Config { data_root: Some(server.folder().join("nowhere")), ..config.clone() };
     let nothing = recover::superuser(&elsewhere, "ann").await.unwrap_err().to_string();
     assert!(nothing.contains("there is no store") && !server.folder().join("nowhere").exists(), "{nothing}");

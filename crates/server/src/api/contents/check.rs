@@ -10,12 +10,13 @@ use std::sync::Arc;
 use gantry_boot::Renderer;
 use gantry_boot::rules::TemplateRules;
 use gantry_boot::survey::Scripts;
-use gantry_model::{Edit, Kind, Layer, LayerFault, Record, Rules as _, View};
+use gantry_model::{Edit, Kind, Layer, LayerFault, Record, Rules as _, View, access};
 use gantry_pack::check::{Limits, Sides, preview};
 
 use super::super::answer::{self, Answer};
 use super::super::{Ask, blocking};
 use super::{Clash, Target};
+use crate::rules::Hashes;
 
 pub(super) async fn run(ask: &Ask, layer: Arc<Layer>, clash: Clash) -> Answer {
     let before = ask.view.clone();
@@ -75,5 +76,6 @@ fn with_pack(
     let (after, _) = view.apply(&edits, revision);
     let (after, _, mut faults) = after.lay(layer, revision);
     TemplateRules(Arc::clone(renderer)).check_layer(&after, layer, &mut faults);
+    faults.extend(access::lost(view, &after, &Hashes).map(LayerFault::of_meta));
     (after, faults)
 }
