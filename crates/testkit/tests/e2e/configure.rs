@@ -153,6 +153,9 @@ fn erased_deployed_configured_and_switched_off() {
     {
         assert!(deployed.contains(line), "no {line:?} in {deployed}");
     }
+    for task in ["users", "time", "network"] {
+        assert!(!deployed.contains(&format!("{task}: nothing to change")), "{deployed}");
+    }
     // What was set up before the first start is what the running system is asked to be.
     for task in ["hostname", "time", "users", "network"] {
         assert!(log(task).contains(&format!("{task}: nothing to change")), "{}", log(task));

@@ -87,6 +87,7 @@ pub(super) fn everything() -> Value {
                 "SshKeys": ["ssh-ed25519 AAAA ann@a", "ssh-ed25519 BBBB ann@b"],
             },
             {"Name": "svc", "System": true, "Groups": [], "Sudo": "none"},
+            {"Name": "big", "Uid": 2_000_000_001},
             {"Name": "gone", "State": "absent", "RemoveHome": true},
             {"Name": "root", "SshKeys": ["ssh-ed25519 CCCC"], "KeepOtherKeys": true},
         ],

@@ -1,16 +1,18 @@
 //! What the tasks hostname and time do to a system in a folder.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Bench, Ran, script};
+use super::{Bench, Ran, script, there_is};
 
 #[track_caller]
 fn twice(bench: &Bench, text: &str) -> String {
     let first = bench.done(text);
+    assert!(!first.contains("nothing to change"), "the first run counts no change:\n{first}");
     let second = bench.done(text);
     assert!(second.contains("nothing to change"), "a second run is not the same:\n{second}");
     first
@@ -99,6 +101,97 @@ fn time_servers_of_timesyncd_and_of_nobody() {
     let ran = Bench::new().run(&time(&json!({"ntp-servers": ["a.test"]})));
     assert!(ran.code == 1 && ran.log.contains("neither chrony nor systemd-timesyncd"), "{}", ran.log);
     Bench::new().done(&time(&json!({"ntp-servers": []})));
+}
+
+/// A task on the running system, which has no service manager but one that writes down what it is asked.
+#[test]
+fn a_time_service_is_restarted_when_its_servers_change() {
+    for (conf, service) in [("/etc/chrony/chrony.conf", "chrony"), ("/etc/chrony.conf", "chronyd")] {
+        let bench = Bench::new()
+            .with(conf, "pool pool.test iburst\n")
+            .with("/run/systemd/system/.there", "")
+            .with("/told", "")
+            .with("/stubs/systemctl", "#!/bin/sh\necho \"$*\" >> /told\n");
+        let text = time(&json!({"ntp-servers": ["a.test"]}));
+        let Some(ran) = live(&bench, &text) else { return };
+        assert_eq!(ran.code, 0, "{}", ran.log);
+        assert!(ran.log.contains("1 changes") && ran.log.contains("restarted"), "{}", ran.log);
+        assert_eq!(bench.read("/told"), format!("restart {service}.service\n"));
+        let ran = live(&bench, &text).unwrap();
+        assert!(ran.code == 0 && ran.log.contains("nothing to change"), "{}", ran.log);
+        assert_eq!(
+            bench.read("/told"),
+            format!("restart {service}.service\n"),
+            "it was restarted for nothing"
+        );
+    }
+}
+
+/// What every shell must do that may be `sh`.
+#[test]
+fn changes_at_the_end_of_a_pipe_count() {
+    let text = script("hostname", "hostname", &json!({"hostname": "node7.lab.test"})).unwrap();
+    for by in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+        if !there_is(by[0]) {
+            continue;
+        }
+        let bench = Bench::new().with("/etc/selinux/config", "SELINUX=enforcing\n");
+        let temporary = bench.folder.path().join("tmp");
+        fs::create_dir(&temporary).unwrap();
+        let text = format!("TMPDIR={}\nexport TMPDIR\n{text}", temporary.display());
+        let ran = bench.run_by(by, &text);
+        assert!(ran.code == 0 && ran.log.contains("hostname: 2 changes"), "{by:?}: {}", ran.log);
+        assert!(bench.exists("/.autorelabel"), "{by:?}: {}", ran.log);
+        let ran = bench.run_by(by, &text);
+        assert!(ran.code == 0 && ran.log.contains("nothing to change"), "{by:?}: {}", ran.log);
+        assert_eq!(fs::read_dir(temporary).unwrap().count(), 0, "{by:?} leaves files behind");
+    }
+}
+
+/// What an interrupted run left must not stop the next one, nor may a link in an image lead elsewhere.
+#[test]
+fn leftovers_are_overcome() {
+    let bench =
+        Bench::new().with("/usr/share/zoneinfo/Europe/Berlin", "TZif").with("/etc/timezone", "Etc/UTC\n");
+    let outside = bench.folder.path().join("outside");
+    fs::write(&outside, "kept").unwrap();
+    symlink("../nowhere", bench.root().join("etc/localtime.gantry-new")).unwrap();
+    symlink(&outside, bench.root().join("etc/timezone.gantry-new")).unwrap();
+    twice(&bench, &time(&json!({"timezone": "Europe/Berlin"})));
+    let link = fs::read_link(bench.root().join("etc/localtime")).unwrap();
+    assert_eq!(link.to_str(), Some("../usr/share/zoneinfo/Europe/Berlin"));
+    assert_eq!(bench.read("/etc/timezone"), "Europe/Berlin\n");
+    assert_eq!(fs::read_to_string(outside).unwrap(), "kept");
+}
+
+#[test]
+fn ssh_keys_of_root_come_in_one_step_and_as_they_are() {
+    let bench = Bench::new().with("/root/.ssh/authorized_keys", "ssh-ed25519 OLD\n");
+    let file = bench.root().join("root/.ssh/authorized_keys");
+    // Whoever reads while the file is written still reads the old one.
+    let mut reader = fs::File::open(&file).unwrap();
+    let keys = json!({"ann": "ssh-ed25519 AAAA C:\\new\\tab\\cend", "bob": "ssh-ed25519 BBBB it's %s"});
+    let text = |keys: &Value| script("ssh-access", "ssh-access", &json!({"access-keys": keys})).unwrap();
+    let log = twice(&bench, &text(&keys));
+    assert!(log.contains("ssh-access: 2 keys"), "{log}");
+    let wanted = "ssh-ed25519 AAAA C:\\new\\tab\\cend\nssh-ed25519 BBBB it's %s\n";
+    assert_eq!(fs::read_to_string(&file).unwrap(), wanted);
+    assert_eq!((bench.mode("/root/.ssh"), bench.mode("/root/.ssh/authorized_keys")), (0o700, 0o600));
+    let mut old = String::new();
+    reader.read_to_string(&mut old).unwrap();
+    assert_eq!(old, "ssh-ed25519 OLD\n");
+    twice(&bench, &text(&json!({})));
+    assert_eq!(bench.read("/root/.ssh/authorized_keys"), "", "who is not named does not get in");
+}
+
+/// Runs a script in a namespace as on a running system: the bench is its root; programs in `/stubs` come first.
+fn live(bench: &Bench, text: &str) -> Option<Ran> {
+    let before = format!(
+        "chmod +x $GANTRY_ROOT/stubs/*; cp \"$(dirname $0)/inner\" $GANTRY_ROOT/inner; \
+         GANTRY_ROOT= PATH=/stubs:$PATH exec chroot {} sh /inner #",
+        bench.root().display()
+    );
+    in_namespace(bench, &before, text)
 }
 
 /// Runs a script in a mount namespace in which the system has this host's programs. None where that is not allowed.

@@ -148,3 +148,13 @@ fn keys_are_written_with_the_rights_of_the_account() {
     assert!(ran.code == 1 && ran.log.contains("the SSH keys of old cannot be written"), "{}", ran.log);
     assert_eq!(bench.read("/home/old/.ssh/authorized_keys"), "ssh-ed25519 OLD\n");
 }
+
+/// Numbers come as floating-point ones, which have another form from a million on.
+#[test]
+fn great_numbers_are_themselves() {
+    let text =
+        users(&json!([{"Name": "ann", "Uid": 2_000_000_001}]), &json!([{"Name": "ops", "Gid": 1_000_000}]));
+    assert!(text.contains("uid='2000000001'") && text.contains("gid='1000000'"), "{text}");
+    let text = users(&json!([{"Name": "root", "Uid": 0}]), &json!([{"Name": "ops"}]));
+    assert!(text.contains("uid='0'") && text.contains("gid=''"), "{text}");
+}
