@@ -147,6 +147,7 @@ fn what_cannot_be_meant_does_not_render() {
         (json!([card, bond("b"), bond("c")]), "a is a member of both b and c"),
         (json!([{"Name": "a", "DHCP": "ipv4"}, bond("b")]), "a is a member of b and cannot have DHCP itself"),
         (json!([{"Name": "a", "Type": "bond"}]), "a: a bond needs Members"),
+        (json!([{"Name": "a", "Type": "bridge", "Members": []}]), "a: a bridge needs Members"),
         (json!([{"Name": "a", "MAC": "x\nGANTRY_END\nreboot"}]), "must be like 52:54:00:12:34:56"),
         (json!([{"Name": "a", "Addresses": ["192.0.2.1"]}]), "must have a prefix length"),
         (json!([{"Name": "a", "Gateways": ["192.0.2.1\nreboot"]}]), "must be an address"),
