@@ -9,8 +9,9 @@
 //! somebody looks at. Results are kept as hashes: who wants to show a difference renders both sides again. Hashes have
 //! 64 bits; that two of a fleet's results are taken for each other is less likely than a fault of its memory.
 //!
-//! The size is bounded: when it is used up, nothing more is remembered until [`Memo::begin`] drops what the last survey did
-//! not use.
+//! The size is bounded in bytes, of everything that grows: results, messages, questions, keys. When it is used up, nothing more
+//! is remembered until [`Memo::begin`] drops the machines and targets that the last survey did not use. Not counted is what a
+//! survey has taken out to work with: one machine's for each thread.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_model::View;
+use gantry_model::params::Origin;
 
 use crate::reads::{Input, Reads};
 use crate::survey::{Failure, Render, Target, World};
@@ -36,7 +38,7 @@ struct State {
     machines: HashMap<Box<str>, Known>,
     /// Lists of questions: most machines ask the same.
     lists: HashSet<Arc<[Input]>>,
-    /// Results in `machines` and questions in `lists`.
+    /// Bytes of `machines` and `lists`.
     size: usize,
     round: u64,
 }
@@ -45,8 +47,19 @@ struct State {
 #[derive(Debug, Default)]
 pub struct Known {
     round: u64,
-    results: HashMap<u64, Vec<Trace>>,
+    targets: HashMap<u64, Remembered>,
 }
+
+/// Results of one target; at least one.
+#[derive(Debug)]
+struct Remembered {
+    /// When it was asked for last.
+    round: u64,
+    traces: Vec<Trace>,
+}
+
+/// The default room in bytes: a result takes some 150, so that a million have room.
+const ROOM: usize = 160 << 20;
 
 /// How many results are kept of a target.
 const SIDES: usize = 2;
@@ -74,14 +87,14 @@ pub struct Outcome {
 }
 
 impl Default for Memo {
-    /// For the sample world, with room for a million results: some 150 MB when it is full.
+    /// For the sample world, with 160 MiB of room.
     fn default() -> Self {
-        Self::new(World::default(), 1_000_000)
+        Self::new(World::default(), ROOM)
     }
 }
 
 impl Memo {
-    /// An empty memo for at most so many results. What the world's host answers may depend on nothing but its arguments, of
+    /// An empty memo of at most so many bytes. What the world's host answers may depend on nothing but its arguments, of
     /// machines on nothing but name, UUID and secret.
     #[must_use]
     pub fn new(world: World, most: usize) -> Self {
@@ -100,7 +113,7 @@ impl Memo {
         self.rendered.load(Ordering::Relaxed)
     }
 
-    /// How many results and questions are held.
+    /// How many bytes are held.
     #[must_use]
     pub fn size(&self) -> usize {
         self.lock().size
@@ -111,10 +124,12 @@ impl Memo {
         let mut state = self.lock();
         if state.size > self.most / 2 {
             let last = state.round;
-            state.machines.retain(|_, known| known.round >= last);
+            state.machines.retain(|_, known| known.used_since(last));
+            state.machines.shrink_to_fit();
             state.lists.retain(|list| Arc::strong_count(list) > 1);
-            let results = state.machines.values().map(Known::size).sum::<usize>();
-            state.size = results + state.lists.iter().map(|list| list.len()).sum::<usize>();
+            state.lists.shrink_to_fit();
+            let machines = state.machines.iter().map(|(key, known)| known.size(key)).sum::<usize>();
+            state.size = machines + state.lists.iter().map(|list| bytes_of(list)).sum::<usize>();
         }
         state.round += 1;
     }
@@ -124,21 +139,22 @@ impl Memo {
     #[must_use]
     pub fn take(&self, machine: &str) -> Known {
         let mut state = self.lock();
-        let known = state.machines.remove(machine).unwrap_or_default();
-        state.size -= known.size();
+        let mut known = state.machines.remove(machine).unwrap_or_default();
+        state.size -= known.size(machine);
+        known.round = state.round;
         known
     }
 
     /// Gives back what is known of a machine, if there is room.
-    pub fn keep(&self, machine: &str, mut known: Known) {
+    pub fn keep(&self, machine: &str, known: Known) {
+        let size = known.size(machine);
         let mut state = self.lock();
-        known.round = state.round;
-        if state.size + known.size() > self.most {
+        if size == 0 || state.size + size > self.most {
             return;
         }
-        state.size += known.size();
+        state.size += size;
         if let Some(other) = state.machines.insert(machine.into(), known) {
-            state.size -= other.size();
+            state.size -= other.size(machine);
         }
     }
 
@@ -148,10 +164,11 @@ impl Memo {
         if let Some(list) = state.lists.get(inputs.as_slice()) {
             return Some(Arc::clone(list));
         }
-        if state.size + inputs.len() > self.most {
+        let size = bytes_of(&inputs);
+        if state.size + size > self.most {
             return None;
         }
-        state.size += inputs.len();
+        state.size += size;
         let list: Arc<[Input]> = inputs.into();
         state.lists.insert(Arc::clone(&list));
         Some(list)
@@ -163,18 +180,39 @@ impl Memo {
 }
 
 impl Known {
-    fn size(&self) -> usize {
-        self.results.values().map(Vec::len).sum()
+    /// Its bytes in the memo under this key; none when nothing is known.
+    fn size(&self, key: &str) -> usize {
+        if self.targets.is_empty() {
+            return 0;
+        }
+        let targets = self.targets.values().map(Remembered::size).sum::<usize>();
+        SPARE * size_of::<(Box<str>, Self)>() + key.len() + targets
+    }
+
+    /// Forgets targets that were not asked for since; whether any is left.
+    fn used_since(&mut self, round: u64) -> bool {
+        self.targets.retain(|_, target| target.round >= round);
+        self.targets.shrink_to_fit();
+        !self.targets.is_empty()
     }
 
     /// How the target comes out in the View: as remembered, or rendered now.
     pub fn outcome(&mut self, target: &Target, view: &View, memo: &Memo) -> Outcome {
-        let traces = self.results.entry(target.identity()).or_default();
-        let holds = |trace: &Trace| target.fingerprint(view, &memo.world, &trace.inputs) == trace.fingerprint;
-        if let Some(at) = traces.iter().position(holds) {
-            // The one used last goes first.
-            traces[..=at].rotate_right(1);
-            return Outcome { digest: traces[0].digest, failure: traces[0].failure.clone(), render: None };
+        let identity = target.identity();
+        if let Some(remembered) = self.targets.get_mut(&identity) {
+            remembered.round = self.round;
+            let holds =
+                |trace: &Trace| target.fingerprint(view, &memo.world, &trace.inputs) == trace.fingerprint;
+            let traces = &mut remembered.traces;
+            if let Some(at) = traces.iter().position(holds) {
+                // The one used last goes first.
+                traces[..=at].rotate_right(1);
+                return Outcome {
+                    digest: traces[0].digest,
+                    failure: traces[0].failure.clone(),
+                    render: None,
+                };
+            }
         }
         memo.rendered.fetch_add(1, Ordering::Relaxed);
         let reads = Arc::new(Reads::default());
@@ -184,11 +222,49 @@ impl Known {
         let inputs = reads.finish(failure.is_some()).filter(|_| short);
         if let Some(inputs) = inputs.and_then(|inputs| memo.shared(inputs)) {
             let fingerprint = target.fingerprint(view, &memo.world, &inputs);
-            traces.truncate(SIDES - 1);
-            traces.insert(0, Trace { inputs, fingerprint, digest, failure: failure.clone() });
+            let trace = Trace { inputs, fingerprint, digest, failure: failure.clone() };
+            let new = || Remembered { round: self.round, traces: Vec::new() };
+            self.targets.entry(identity).or_insert_with(new).add(trace);
         }
         Outcome { digest, failure, render: Some(render) }
     }
+}
+
+impl Remembered {
+    fn add(&mut self, trace: Trace) {
+        self.traces.truncate(SIDES - 1);
+        self.traces.reserve_exact(1);
+        self.traces.insert(0, trace);
+    }
+
+    fn size(&self) -> usize {
+        let failures = self.traces.iter().filter_map(|trace| trace.failure.as_deref());
+        SPARE * size_of::<(u64, Self)>()
+            + self.traces.capacity() * size_of::<Trace>()
+            + failures.map(failure_bytes).sum::<usize>()
+    }
+}
+
+/// Hash tables keep about as much room free as they use.
+const SPARE: usize = 2;
+
+fn bytes_of(inputs: &[Input]) -> usize {
+    let names = inputs.iter().map(|input| input.name().len()).sum::<usize>();
+    SPARE * size_of::<Arc<[Input]>>() + size_of_val(inputs) + names
+}
+
+fn failure_bytes(failure: &Failure) -> usize {
+    let texts =
+        failure.template.len() + failure.message.len() + failure.param.as_ref().map_or(0, String::len);
+    let name = |name: &String| size_of::<String>() + name.len();
+    let names = |names: &[String]| names.iter().map(name).sum::<usize>();
+    let origin = failure.origin.as_ref().map_or(0, |origin| match origin {
+        Origin::Machine | Origin::Default => 0,
+        Origin::Profile(profiles) | Origin::Global(profiles) => names(profiles),
+        Origin::Stage(stage) => stage.len(),
+        Origin::StageProfile(stage, profiles) => stage.len() + names(profiles),
+    });
+    size_of::<Failure>() + texts + origin
 }
 
 fn digest(render: &Render) -> u64 {

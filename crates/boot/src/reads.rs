@@ -95,7 +95,7 @@ impl Reads {
 }
 
 impl Input {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Param(name)
             | Self::HasParam(name)

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::support::{furnished, host, id, machine, server, view, with};
 
+/// Bytes, more than any of these tests needs.
+const ROOM: usize = 1 << 20;
+
 fn world() -> World {
     World { server: server(), host: host() }
 }
@@ -216,7 +219,7 @@ proptest! {
         first in proptest::array::uniform::<_, KNOBS>(any::<u8>()),
         turns in proptest::collection::vec((0..KNOBS, any::<u8>()), 1..12),
     ) {
-        let memo = Memo::new(world(), 10_000);
+        let memo = Memo::new(world(), ROOM);
         let mut knobs = first;
         for (at, to) in turns {
             let view = house(&knobs);
@@ -232,7 +235,7 @@ proptest! {
 
 /// How many of the targets of the furnished house are rendered after the change.
 fn rendered_after(changes: &[(Kind, Value)]) -> usize {
-    let memo = Memo::new(world(), 10_000);
+    let memo = Memo::new(world(), ROOM);
     let before = furnished();
     looked_up(&before, &memo);
     let count = memo.rendered();
@@ -271,13 +274,13 @@ fn a_token_for_a_profile_depends_on_the_profile() {
     (machine["BootEnv"], machine["Stage"], machine["Profiles"]) = ("e".into(), "none".into(), json!(["p9"]));
     let before = with(&furnished(), &[(Kind::BootEnv, env), (Kind::Machine, machine)]);
     let after = with(&before, &[(Kind::Profile, json!({"Name": "p9"}))]);
-    let memo = Memo::new(world(), 10_000);
+    let memo = Memo::new(world(), ROOM);
     assert_ne!(looked_up(&before, &memo), looked_up(&after, &memo));
 }
 
 #[test]
 fn two_sides_of_a_change_are_remembered() {
-    let (memo, before) = (Memo::new(world(), 10_000), furnished());
+    let (memo, before) = (Memo::new(world(), ROOM), furnished());
     let after = with(&before, &[(Kind::Template, json!({"ID": "common.tmpl", "Contents": "other"}))]);
     looked_up(&before, &memo);
     looked_up(&after, &memo);
@@ -290,9 +293,9 @@ fn two_sides_of_a_change_are_remembered() {
 
 #[test]
 fn what_is_remembered_is_bounded() {
-    for most in [0, 1, 7, 50] {
+    for most in [0, 1, 300, 1_000, 5_000] {
         let memo = Memo::new(world(), most);
-        let fresh = looked_up(&furnished(), &Memo::new(world(), 10_000));
+        let fresh = looked_up(&furnished(), &Memo::new(world(), ROOM));
         for _ in 0..3 {
             assert_eq!(looked_up(&furnished(), &memo), fresh);
             assert!(memo.size() <= most, "{} of {most}", memo.size());
@@ -302,7 +305,7 @@ fn what_is_remembered_is_bounded() {
 
 #[test]
 fn machines_that_are_gone_make_room() {
-    let memo = Memo::new(world(), 300);
+    let memo = Memo::new(world(), 20_000);
     let view = furnished();
     for n in 0..100 {
         memo.begin();
@@ -319,5 +322,59 @@ fn machines_that_are_gone_make_room() {
     for target in Renderer::new().targets(&view, view.object::<Machine>(&id(1)).as_ref(), Scripts::Skip) {
         let _ = known.outcome(&target, &view, &memo);
     }
+    assert_eq!(memo.rendered(), count, "the last one is known");
+}
+
+/// A house whose machine has one file, which fails with a message of about this many bytes.
+fn failing(name: &str, bytes: usize) -> View {
+    let env = json!({"Name": "e", "OS": {"Name": "o"}, "Templates": [
+        {"Name": name, "Path": "{{.Machine.Path}}/x", "Contents": format!("{{{{template {:?} .}}}}", "z".repeat(bytes))}]});
+    let mut machine = machine();
+    (machine["BootEnv"], machine["Stage"], machine["Tasks"]) = ("e".into(), "none".into(), json!([]));
+    with(&furnished(), &[(Kind::BootEnv, env), (Kind::Machine, machine)])
+}
+
+#[test]
+fn messages_and_names_count_by_their_bytes() {
+    let size = |bytes| {
+        let memo = Memo::new(world(), ROOM);
+        looked_up(&failing("x", bytes), &memo);
+        memo.size()
+    };
+    let (short, long) = (size(10), size(900));
+    assert!(
+        long >= short + 2 * 890,
+        "{short} {long}: it is in the message, and in the name that was asked for"
+    );
+}
+
+#[test]
+fn what_nothing_is_known_of_takes_no_room() {
+    let memo = Memo::new(world(), ROOM);
+    memo.begin();
+    for n in 0..100 {
+        let known = memo.take(&n.to_string());
+        memo.keep(&n.to_string(), known);
+    }
+    assert_eq!(memo.size(), 0);
+    // Too long to be remembered, so its target is none.
+    let memo = Memo::new(world(), ROOM);
+    looked_up(&failing("x", 10), &memo);
+    let known = memo.size();
+    let other = Memo::new(world(), ROOM);
+    looked_up(&failing("x", 5_000), &other);
+    assert!(other.size() < known, "{} {known}", other.size());
+}
+
+/// A fleet whose templates are renamed again and again: the memo goes on learning, for it forgets targets that are gone.
+#[test]
+fn targets_that_are_gone_make_room() {
+    let memo = Memo::new(world(), 12_000);
+    for n in 0..200 {
+        looked_up(&failing(&format!("template {n}"), 500), &memo);
+        assert!(memo.size() <= 12_000);
+    }
+    let count = memo.rendered();
+    looked_up(&failing("template 199", 500), &memo);
     assert_eq!(memo.rendered(), count, "the last one is known");
 }
