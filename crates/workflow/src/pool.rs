@@ -90,8 +90,20 @@ pub enum Status {
     Ignored,
 }
 
-/// Why a machine that is expected in pool `from` cannot make a move.
-pub fn refusal(machine: &Machine, moved: Move, from: &str, status: Status) -> Option<String> {
+/// Where machines are expected, and what else counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The pool that they are in.
+    pub from: &'a str,
+    /// Whether their status counts.
+    pub status: Status,
+    /// Whether their lock counts: for people, not for the machine's own tokens (reference: api.md §6).
+    pub locks: bool,
+}
+
+/// Why a machine cannot make a move.
+pub fn refusal(machine: &Machine, moved: Move, expected: Expected<'_>) -> Option<String> {
+    let Expected { from, status, locks } = expected;
     let row = moved.row();
     let refuse = |why: String| Some(format!("Machine {} cannot be {}: {why}", machine.name, row.verb));
     if machine.pool != from {
@@ -100,7 +112,7 @@ pub fn refusal(machine: &Machine, moved: Move, from: &str, status: Status) -> Op
     if status == Status::Checked && machine.pool_status != row.from {
         return refuse(format!("its PoolStatus is {}, it must be {}", machine.pool_status, row.from));
     }
-    if machine.locked {
+    if locks && machine.locked {
         return refuse("it is locked".to_owned());
     }
     let allocated = moved == Move::Release;

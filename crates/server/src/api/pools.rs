@@ -12,12 +12,13 @@ use gantry_api::{Error, duration};
 use gantry_model::filter::Query as Filter;
 use gantry_model::parts::PoolAction;
 use gantry_model::{Error as Refused, Kind, Machine, Tx, View};
-use gantry_workflow::pool::{self, Move, Status};
+use gantry_workflow::pool::{self, Expected, Move, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::{Ask, body};
+use crate::auth::Subject;
 
 /// The longest that a caller may wait for the end of a move.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
@@ -220,9 +221,11 @@ async fn run(ask: &Ask, moved: Move, id: &str, from: String, keys: Vec<String>, 
     };
     let keys: Vec<String> = keys.into_iter().filter(may).collect();
     let status = if ask.query.flag("force") { Status::Ignored } else { Status::Checked };
+    let locks = matches!(ask.caller.subject, Subject::User(_));
     let pool = id.to_owned();
     let written = ask.write("update", Target::Object, move |tx| {
-        let chosen = choose(tx.view(), &keys, moved, &pool, (&from, status), (most, least))?;
+        let expected = Expected { from: &from, status, locks };
+        let chosen = choose(tx.view(), &keys, moved, &pool, expected, (most, least))?;
         chosen.iter().try_for_each(|machine| start(tx, machine, moved, &pool, &given))?;
         Ok(chosen.iter().map(|machine| machine.uuid.to_string()).collect::<Vec<_>>())
     });
@@ -241,7 +244,7 @@ fn choose(
     keys: &[String],
     moved: Move,
     pool: &str,
-    (from, status): (&str, Status),
+    expected: Expected<'_>,
     (most, least): (usize, usize),
 ) -> Result<Vec<Arc<Machine>>, Refused> {
     let (mut chosen, mut reasons) = (Vec::new(), Vec::new());
@@ -249,7 +252,7 @@ fn choose(
         if chosen.len() >= most {
             break;
         }
-        match pool::refusal(&machine, moved, from, status) {
+        match pool::refusal(&machine, moved, expected) {
             None => chosen.push(machine),
             Some(reason) => reasons.push(reason),
         }
@@ -257,7 +260,7 @@ fn choose(
     if chosen.len() >= least {
         return Ok(chosen);
     }
-    let verb = moved.verb();
+    let (verb, from) = (moved.verb(), expected.from);
     let (can, more) = (chosen.len(), reasons.len().saturating_sub(REASONS));
     let mut messages =
         vec![format!("{can} machines of pool {from} can be {verb}, {least} are needed: nothing was changed")];

@@ -3,7 +3,7 @@
 use gantry_model::kinds::machine::Machine;
 use gantry_model::parts::PoolAction;
 use gantry_model::{Kind, Now, Time, Tx, View};
-use gantry_workflow::pool::{self, Move, Status};
+use gantry_workflow::pool::{self, Expected, Move, Status};
 use serde_json::json;
 
 fn view() -> View {
@@ -113,7 +113,7 @@ fn the_caller_wins_over_the_pool() {
 #[test]
 fn what_keeps_a_machine_where_it_is() {
     let check = |machine: Machine, moved, status, want: Option<&str>| {
-        let got = pool::refusal(&machine, moved, "lab", status);
+        let got = pool::refusal(&machine, moved, Expected { from: "lab", status, locks: true });
         assert_eq!(got.as_deref(), want.map(|why| format!("Machine m1 cannot be {why}")).as_deref());
     };
     check(machine("lab", "Free", false), Move::Allocate, Status::Checked, None);
@@ -129,5 +129,7 @@ fn what_keeps_a_machine_where_it_is() {
         Some("released: it is not allocated"),
     );
     let locked = Machine { locked: true, ..machine("lab", "Free", false) };
+    let own = Expected { from: "lab", status: Status::Checked, locks: false };
+    assert_eq!(pool::refusal(&locked, Move::Allocate, own), None, "the machine's own token");
     check(locked, Move::Allocate, Status::Ignored, Some("allocated: it is locked"));
 }
