@@ -86,10 +86,6 @@ impl List {
     pub(crate) fn same(&self, other: &List) -> bool {
         Arc::ptr_eq(&self.data, &other.data) && self.start == other.start && self.len == other.len
     }
-
-    pub(crate) fn address(&self) -> usize {
-        self.items().as_ptr() as usize
-    }
 }
 
 impl std::ops::Deref for List {

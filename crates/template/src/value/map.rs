@@ -114,7 +114,7 @@ impl Map {
         self.address() == other.address()
     }
 
-    pub(crate) fn address(&self) -> usize {
+    fn address(&self) -> usize {
         match &self.cell {
             Cell::Frozen(entries) => Arc::as_ptr(entries) as usize,
             Cell::Live(cell) => Arc::as_ptr(cell) as usize,
