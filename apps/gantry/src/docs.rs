@@ -40,8 +40,8 @@ fn pages(program: Command) -> [(&'static str, String); 5] {
     let document = openapi::document(gantry_api::DRP_VERSION);
     // A value made of maps with text keys always serializes.
     let document = serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
-    // A test of the server keeps our own content from being wrong.
-    let content = gantry_server::content_manual().unwrap_or_default();
+    // A test of its crate keeps our own content from being wrong.
+    let content = gantry_pack::builtin::manual().unwrap_or_default();
     [
         ("core-content.md", format!("{GENERATED}{content}")),
         ("cli.md", format!("{GENERATED}{}", cli::page(program))),

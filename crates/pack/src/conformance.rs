@@ -289,12 +289,6 @@ fn problems(out: &mut String, outcomes: &[Outcome]) {
     }
 }
 
-/// The base of a fresh server: the built-in layer alone.
-#[must_use]
-pub fn fresh() -> View {
-    View::base()
-}
-
 /// The generation of a command-line word `TITLE=VERSION:FOLDER[,FOLDER…]`.
 ///
 /// # Errors

@@ -5,11 +5,13 @@
 //! - [`Pack::layer`] makes the model's [`Layer`](gantry_model::Layer) of it; whatever is wrong comes out at once, each
 //!   [`Fault`] with pack, file, object, line and field.
 //! - [`Pack::to_json`], [`Pack::to_yaml`], [`Pack::unbundle`], [`document`] write.
+//! - [`builtin`] has the packs that are in the program.
 //! - [`mod@check`] renders every template of a set of packs for every machine that could meet it.
 //!
 //! Left out: how packs are stored and appear in a running server, which is the `state` crate's; and the kinds of objects,
 //! which are the model's.
 
+pub mod builtin;
 pub mod check;
 pub mod coerce;
 pub mod conformance;

@@ -324,7 +324,7 @@ pub(crate) fn open_state(config: &Config, rules: Arc<dyn gantry_model::Rules>) -
         }
     };
     let mut layers = vec![Arc::new(gantry_model::builtin::layer())];
-    layers.extend(builtin::packs()?);
+    layers.extend(gantry_pack::builtin::layers()?);
     for folder in &config.content {
         let given = gantry_pack::Pack::read_all(folder)?;
         let given: Vec<_> = given.iter().map(gantry_pack::Pack::layer).collect::<Result<_, _>>()?;

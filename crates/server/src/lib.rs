@@ -31,5 +31,3 @@ mod services;
 pub mod tls;
 pub mod tokens;
 pub mod trace;
-
-pub use builtin::manual as content_manual;

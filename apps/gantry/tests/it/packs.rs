@@ -168,6 +168,72 @@ fn packs_are_bundled_converted_documented_and_checked_without_a_server() {
     assert!(ran.out.contains("range can't iterate over sample [parameter word (machine)]"), "{}", ran.out);
 }
 
+/// A pack as the guide has it, with objects that use what core brings.
+const ON_CORE: [(&str, &str); 4] = [
+    ("p/._Name.meta", "mypack"),
+    ("p/._Prerequisites.meta", "BasicStore: >=4.6.0, core"),
+    (
+        "p/tasks/greet.yaml",
+        "Name: greet\nTemplates:\n  - Name: greet.sh\n    Contents: |\n      #!/bin/bash\n      {{ template \"setup.tmpl\" . }}\n",
+    ),
+    ("p/stages/greet.yaml", "Name: greet\nBootEnv: sledgehammer\nTasks: [greet]\n"),
+];
+
+#[test]
+fn a_pack_is_checked_over_core_for_samples_and_for_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    write(folder.path(), &ON_CORE);
+    let check = |args: &[&str]| run(Path::new(GANTRY), &[&["content", "check"], args].concat(), &[]);
+    let ran = check(&[&at("p")]);
+    assert_eq!((ran.status, ran.out.contains(" 0 problems")), (0, true), "{}{}", ran.out, ran.err);
+    // The machine boots what asks for a token that only its own address gets.
+    let machine = json!([{
+        "Name": "m1", "Uuid": "00000000-0000-4000-8000-00000000000a", "BootEnv": "sledgehammer", "Stage": "greet",
+        "Tasks": ["greet"], "Arch": "amd64", "Address": "192.0.2.7", "HardwareAddrs": ["52:54:00:00:00:0a"],
+    }]);
+    fs::write(at("m.json"), machine.to_string()).unwrap();
+    let ran = check(&[&at("p"), "--machines", &at("m.json")]);
+    assert_eq!((ran.status, ran.out.contains(" 0 problems")), (0, true), "{}{}", ran.out, ran.err);
+    // What is wrong elsewhere is told, and does not count.
+    write(
+        folder.path(),
+        &[
+            ("w/._Name.meta", "other"),
+            ("w/tasks/bad.yaml", "Name: bad\nTemplates:\n  - Name: x\n    Contents: '{{ nofunction }}'\n"),
+        ],
+    );
+    let ran = check(&[&at("p"), "--with", &at("w")]);
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("note: other/tasks/bad.yaml"), "{}", ran.out);
+    assert_eq!(check(&[&at("w")]).status, 1);
+    let core = concat!(env!("CARGO_MANIFEST_DIR"), "/../../content/core");
+    let ran = check(&[core]);
+    assert_eq!(
+        (ran.status, ran.out.contains(" 0 problems")),
+        (0, true),
+        "core itself: {}{}",
+        ran.out,
+        ran.err
+    );
+}
+
+#[test]
+fn a_preview_for_a_machine_in_the_discovery_system_renders_and_fails_with_what_fails() {
+    let (server, folder) = (Serving::start(), tempfile::tempdir().unwrap());
+    write(folder.path(), &ON_CORE);
+    let pack = folder.path().join("p");
+    let pack = pack.to_str().unwrap();
+    let env = r#"{"Name": "disco", "OS": {"Name": "x"}, "Templates": [{"Name": "t", "Path": "{{.Machine.Path}}/t", "Contents": "{{.GenerateBootToken}}"}]}"#;
+    server.tell(&["bootenvs", "create", env]);
+    server.tell(&["machines", "create", r#"{"Name": "m1", "BootEnv": "disco", "Address": "192.0.2.7"}"#]);
+    let ran = server.ask(&["content", "preview", pack, "--tasks"]);
+    assert_eq!((ran.status, ran.out.contains(" 0 failed")), (0, true), "{}{}", ran.out, ran.err);
+    write(folder.path(), &[("p/bootenvs/d.yaml", &env.replace("{{.GenerateBootToken}}", "{{ fail `no` }}"))]);
+    let ran = server.ask(&["content", "preview", pack, "--replace-writable"]);
+    assert_eq!((ran.status, ran.out.contains(" 1 failed")), (1, true), "{}{}", ran.out, ran.err);
+}
+
 #[test]
 fn the_server_tells_what_is_wrong_with_the_lines_of_our_files() {
     let (base, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

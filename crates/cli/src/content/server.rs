@@ -28,7 +28,10 @@ pub(super) async fn preview(matches: &ArgMatches, session: &Session) -> Result<(
     let report = session.client.call(Method::POST, "/contents", &query, Some(&pack.to_value())).await;
     let report = report.map_err(|error| located(&pack, error))?;
     output::print(&shown(&report));
-    Ok(())
+    match report.get("Failed").and_then(Value::as_u64).unwrap_or_default() {
+        0 => Ok(()),
+        failed => Err(Error::Usage(format!("{failed} files do not render"))),
+    }
 }
 
 /// One object as a pack.

@@ -1,5 +1,0 @@
-//! The content packs of the house are built into the server; cargo does not see by itself that they have changed.
-
-fn main() {
-    println!("cargo::rerun-if-changed=../../content");
-}
