@@ -105,7 +105,9 @@ impl Error {
     /// Whether credentials were refused, as opposed to something that they do not allow.
     pub fn is_login(&self) -> bool {
         self.code == 403
-            && (*self == Self::access_denied() || self.model == "system" && self.r#type.is_empty())
+            && (*self == Self::access_denied()
+                || *self == Self::revoked_token()
+                || self.model == "system" && self.r#type.is_empty())
     }
 
     /// 500: a fault of the server. The text says what failed but carries no internals.
@@ -150,6 +152,7 @@ mod tests {
     #[test]
     fn refused_credentials_are_told_from_refused_rights() {
         assert!(Error::access_denied().is_login() && Error::invalid_token("expired").is_login());
+        assert!(Error::revoked_token().is_login());
         let wanted = Wanted::new("machines", "delete", "m");
         assert!(!Error::forbidden("/api/v3/machines/m", &wanted).is_login());
     }

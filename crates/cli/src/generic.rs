@@ -150,7 +150,10 @@ async fn job_of(typed: &Typed<'_>, machine: &str) -> Result<Value, Error> {
 }
 
 pub(crate) async fn update(typed: &Typed<'_>) -> Answer {
-    let change = input::value(typed.word(1)).await?;
+    let mut change = input::value(typed.word(1)).await?;
+    if let Some(Value::Object(params)) = change.get_mut("Params") {
+        typed.session.client.seal_all(&typed.path(), params).await?;
+    }
     warn::of_unknown_fields(&typed.noun, &change);
     let from = match &typed.session.reference {
         Some(reference) => reference.clone(),

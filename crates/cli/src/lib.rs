@@ -89,7 +89,9 @@ fn hint(error: &Error) -> Option<String> {
         gantry_client::Error::Unreachable { .. } => Some(START.to_owned()),
         gantry_client::Error::Unauthorized { .. } => Some(LOG_IN.to_owned()),
         gantry_client::Error::Refused(refused) if refused.is_login() => Some(LOG_IN.to_owned()),
-        gantry_client::Error::Refused(refused) => by_name(refused).or_else(|| by_filter(refused)),
+        gantry_client::Error::Refused(refused) => {
+            by_name(refused).or_else(|| by_filter(refused)).or_else(|| by_secret(refused))
+        }
         _ => None,
     }
 }
@@ -106,6 +108,15 @@ fn by_filter(refused: &gantry_api::Error) -> Option<String> {
     let unknown = refused.messages.iter().any(|message| message.starts_with("Filter not found"));
     unknown.then(|| {
         format!("`gantry {} indexes` shows what can be filtered by, besides parameters", refused.model)
+    })
+}
+
+/// A new object has no key yet that its secrets could be sealed for.
+fn by_secret(refused: &gantry_api::Error) -> Option<String> {
+    let plain = refused.messages.iter().any(|message| message.ends_with("of type models.SecureData"));
+    plain.then(|| {
+        let noun = refused.model.as_str();
+        format!("a secure value is sealed for its object: make that first, then `gantry {noun} set ID param NAME to VALUE`")
     })
 }
 

@@ -48,7 +48,10 @@ pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
     match act {
         Do::Params => match typed.optional(1) {
             Some(json) => {
-                let map = input::value(json).await?;
+                let mut map = input::value(json).await?;
+                if let Some(params) = map.as_object_mut() {
+                    typed.session.client.seal_all(&typed.path(), params).await?;
+                }
                 Ok(Some(typed.send(Method::POST, &all, Some(&map)).await?))
             }
             None => {
@@ -62,7 +65,7 @@ pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
         },
         Do::ParamGet => Ok(Some(typed.get(&one, &typed.query()).await?)),
         Do::ParamAdd | Do::ParamSet => {
-            let value = input::scalar(typed.word(2)).await?;
+            let value = sealed(typed, key, typed.word(2)).await?;
             let known = typed.get(&all, &[]).await?.get(key).cloned();
             if act == Do::ParamAdd && known.is_some() {
                 return Err(Error::Usage(format!(
@@ -93,6 +96,21 @@ pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
             }
         },
     }
+}
+
+/// The value that is typed for a parameter, sealed if the parameter is secure: then no error shows any of it.
+async fn sealed(typed: &Typed<'_>, name: &str, word: &str) -> Result<Value, Error> {
+    let client = &typed.session.client;
+    if !client.is_secure(name).await? {
+        return input::scalar(word).await;
+    }
+    let value = input::scalar(word).await.map_err(|error| match error {
+        Error::Usage(_) => {
+            Error::Usage(format!("the value of the secure parameter {name} is no JSON and no YAML"))
+        }
+        other => other,
+    })?;
+    Ok(client.seal(&typed.path(), value).await?)
 }
 
 /// One JSON argument, or pairs of name and value.

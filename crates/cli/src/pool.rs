@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use crate::run::Typed;
-use crate::{Error, generic, input};
+use crate::{Error, generic, input, output};
 
 /// Flags whose value is a list of words, a number, or text, and their names in the body.
 const LISTS: &[(&str, &str)] = &[
@@ -23,8 +23,28 @@ pub(crate) async fn moved(typed: &Typed<'_>, command: &str) -> Result<Option<Val
         query.extend(typed.flag("source-pool").map(|pool| ("source-pool", pool)));
     }
     let body = Value::Object(body(typed).await?);
+    known(typed, command).await?;
     let path = format!("{}/{command}", typed.path());
     Ok(Some(typed.session.client.call(Method::POST, &path, &query, Some(&body)).await?))
+}
+
+/// A pool is there when it was made or when machines are in it. Machines may be moved into one that is not there, as DRP
+/// allows; then it is worth a warning.
+async fn known(typed: &Typed<'_>, command: &str) -> Result<(), Error> {
+    let id = typed.word(0);
+    match typed.get(&format!("{}/status", typed.path()), &[]).await {
+        Err(Error::Client(error)) if error.code() == Some(404) && command == "addMachines" => {
+            output::say(&format!(
+                "warning: there was no pool {id}; `gantry pools create {id}` gives it a place of its own"
+            ));
+            Ok(())
+        }
+        Err(Error::Client(error)) if error.code() == Some(404) => Err(Error::Usage(format!(
+            "there is no pool {id}; `gantry pools active` shows those with machines"
+        ))),
+        // Whoever may not see it may yet be allowed to change it: the server decides.
+        _ => Ok(()),
+    }
 }
 
 async fn body(typed: &Typed<'_>) -> Result<Map<String, Value>, Error> {
@@ -52,6 +72,18 @@ async fn body(typed: &Typed<'_>) -> Result<Map<String, Value>, Error> {
     if !filters.is_empty() {
         let filters = filters.iter().map(|(name, value)| format!("{name}={value}"));
         body.insert("pool/filter".to_owned(), filters.collect());
+    }
+    let bounded =
+        ["pool/count", "pool/machine-list", "pool/all-machines"].iter().any(|name| body.contains_key(*name));
+    if !bounded && !body.contains_key("pool/filter") {
+        return Err(Error::Usage(
+            "say which machines: filters such as Name=m1, --machine-list, --count or --all-machines".into(),
+        ));
+    }
+    if !bounded {
+        // Filters alone mean all that pass them; that there is none is worth an error.
+        body.insert("pool/all-machines".to_owned(), true.into());
+        body.entry("pool/minimum").or_insert(1.into());
     }
     Ok(body)
 }

@@ -303,6 +303,13 @@ fn word_help(name: &str) -> &'static str {
     WORDS.iter().find(|(known, _)| *known == name).map_or("", |(_, help)| help)
 }
 
+/// The name in a word of the form `--name` or `--name=value`.
+fn option_name(word: &str) -> Option<&str> {
+    let name = word.strip_prefix("--")?.split('=').next()?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    (name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.chars().all(plain)).then_some(name)
+}
+
 impl Word {
     /// The word in a line of usage.
     fn usage(self) -> String {
@@ -316,6 +323,20 @@ impl Word {
 }
 
 impl Verb {
+    /// Refuses a word that looks like a mistyped option; text such as `-5` or `--- quiet` is none.
+    fn no_option(&self) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+        let flags = self.flags;
+        move |word: &str| {
+            let Some(name) = option_name(word) else { return Ok(word.to_owned()) };
+            let globals = crate::session::flags();
+            let known = flags.iter().map(|(flag, ..)| *flag);
+            let known = known.chain(globals.iter().filter_map(Arg::get_long));
+            let meant = crate::warn::similar(name, known).map(|meant| format!("; did you mean `--{meant}`?"));
+            let quoted = format!("; a text that begins so is written '\"{word}\"' where JSON is wanted");
+            Err(format!("there is no option `--{name}` here{}", meant.unwrap_or(quoted)))
+        }
+    }
+
     /// The row as a command below `under`, the words before it.
     pub(crate) fn command(&self, under: &str) -> Command {
         let words: String = self.words.iter().map(|word| format!(" {}", word.usage())).collect();
@@ -326,6 +347,10 @@ impl Verb {
             .override_usage(format!("gantry {under} {}{options}{words}", self.name));
         let command = self.words.iter().enumerate().fold(command, |command, (index, word)| {
             let arg = Arg::new(format!("w{index}")).index(index + 1).allow_hyphen_values(true);
+            let arg = match word {
+                Needed(_) | Optional(_) => arg.value_parser(self.no_option()),
+                Literal(_) | Rest(_) => arg,
+            };
             command.arg(match word {
                 Needed(name) => arg.required(true).value_name(*name).help(word_help(name)),
                 Literal(word) => arg
@@ -347,5 +372,27 @@ impl Verb {
                 Takes::Nothing => arg.action(ArgAction::SetTrue),
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_look_like_options_are_told_from_text() {
+        for (word, name) in [
+            ("--orign", Some("orign")),
+            ("--dry-run=yes", Some("dry-run")),
+            ("--- quiet", None),
+            ("---", None),
+            ("--", None),
+            ("-5", None),
+            ("-", None),
+            ("--a word", None),
+            ("x", None),
+        ] {
+            assert_eq!(option_name(word), name, "{word}");
+        }
     }
 }

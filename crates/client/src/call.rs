@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gantry_api::operation::BASE;
 use gantry_model::Object;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -121,7 +121,12 @@ impl Client {
         if status == 401 {
             return Err(Error::Unauthorized { url });
         }
+        let is_login = response.headers().contains_key(WWW_AUTHENTICATE);
         let bytes = response.bytes().await.unwrap_or_default();
+        if bytes.is_empty() && status == 403 && is_login {
+            // The answer to HEAD has no body.
+            return Err(Error::Refused(gantry_api::Error::access_denied()));
+        }
         Err(Error::Refused(serde_json::from_slice(&bytes).unwrap_or_else(|_| {
             let text = String::from_utf8_lossy(&bytes);
             gantry_api::Error::new(status, "", format!("status {status} {text}").trim().to_owned())

@@ -7,6 +7,7 @@
 mod call;
 mod error;
 mod events;
+mod seal;
 mod tls;
 mod wait;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gantry_boot::Renderer;
 use gantry_boot::rules::TemplateRules;
 use gantry_model::secret::Sealed;
-use gantry_model::{Kind, Machine, Param, Problems, Rules, Saving, View, go, schema};
+use gantry_model::{Kind, Machine, Param, Problems, Rules, Saving, View, schema};
 use gantry_workflow::change::{self, Defaults, Force};
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ impl Rules for Secrets {
 /// Judges a value of a secure parameter that an object is to carry; others are not judged here.
 ///
 /// # Errors
-/// `Key '<name>': invalid val '<value>': <why>`.
+/// `Key '<name>': invalid val: <why>`; the value is a secret, and in no error.
 pub(crate) fn secret(
     keys: &Keys,
     view: &View,
@@ -71,7 +71,7 @@ pub(crate) fn secret(
     let opened = Sealed::parse(value).and_then(|sealed| keys.pair(kind, key).open(&sealed));
     let judged =
         opened.and_then(|plain| schema::check_value(&param.schema, &plain).map_err(|why| format!(": {why}")));
-    judged.map_err(|why| format!("Key '{name}': invalid val '{}': {why}", go::print(value)))
+    judged.map_err(|why| format!("Key '{name}': invalid val: {why}"))
 }
 
 /// What `workflow` says about machines.

@@ -7,6 +7,7 @@ mod command;
 mod docs;
 mod drpcli;
 mod memory;
+mod mistakes;
 mod packs;
 mod program;
 mod serve;

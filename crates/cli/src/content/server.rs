@@ -102,18 +102,32 @@ pub(super) async fn upload(matches: &ArgMatches, session: &Session) -> Result<()
             .flatten()
             .any(|summary| summary.pointer("/meta/Name").and_then(Value::as_str) == Some(name))
     };
-    for layer in gantry_pack::in_order(layers) {
-        let Some(pack) = packs.iter().find(|pack| pack.name() == layer.name()) else { continue };
+    let ordered = gantry_pack::in_order(layers);
+    let ordered: Vec<&Pack> =
+        ordered.iter().filter_map(|layer| packs.iter().find(|pack| pack.name() == layer.name())).collect();
+    for (index, pack) in ordered.iter().enumerate() {
         let (method, path) = if has(pack.name()) {
             (Method::PUT, format!("/contents/{}", pack.name()))
         } else {
             (Method::POST, "/contents".to_owned())
         };
         let summary = session.client.call(method, &path, query, Some(&pack.to_value())).await;
-        let summary = summary.map_err(|error| located(pack, error))?;
+        let summary = summary.map_err(|error| located(pack, error)).inspect_err(|_| {
+            let (stored, missing) = ordered.split_at(index);
+            if ordered.len() > 1 {
+                output::say(&format!("stored: {}; not stored: {}", names(stored), names(missing)));
+            }
+        })?;
         output::print(&session.format.render(&summary));
     }
     Ok(())
+}
+
+fn names(packs: &[&Pack]) -> String {
+    match packs {
+        [] => "none".to_owned(),
+        packs => packs.iter().map(|pack| pack.name()).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// What the server refused, with files and lines of the pack where it named objects.

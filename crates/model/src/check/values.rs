@@ -49,12 +49,14 @@ pub(crate) fn param_values(cross: &Cross<'_>, values: &Map<String, Value>, probl
 /// Judges one value by the definition of its parameter.
 ///
 /// # Errors
-/// `Key '<name>': invalid val '<value>': <why>`.
+/// `Key '<name>': invalid val '<value>': <why>`; without the value where it is secret.
 pub fn param_value(view: &View, name: &str, value: &Value) -> Result<(), String> {
     let Some(param) = view.object::<Param>(name) else { return Ok(()) };
     let bad = |why: String| format!("Key '{name}': invalid val '{}': {why}", crate::go::print(value));
     if param.secure {
-        return secret::Sealed::parse(value).map(|_| ()).map_err(bad);
+        return secret::Sealed::parse(value)
+            .map(|_| ())
+            .map_err(|why| format!("Key '{name}': invalid val: {why}"));
     }
     schema::check_value(&param.schema, value).map_err(|why| bad(format!(": {why}")))
 }

@@ -149,7 +149,7 @@ fn machines() {
         (json!({"HardwareAddrs": ["zz"]}), vec![p("Invalid Hardware Address `zz`: address zz: invalid MAC address")]),
         (json!({"Stage": "needy"}), vec!["Missing required parameter must for stages needy".into()]),
         (json!({"Params": {"count": "x"}}), vec!["Key 'count': invalid val 'x': : (root): Invalid type. Expected: integer, given: string".into()]),
-        (json!({"Params": {"secret": "x"}}), vec!["Key 'secret': invalid val 'x': json: cannot unmarshal string into Go value of type models.SecureData".into()]),
+        (json!({"Params": {"secret": "x"}}), vec!["Key 'secret': invalid val: json: cannot unmarshal string into Go value of type models.SecureData".into()]),
     ];
     for (value, expected) in rows {
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();

@@ -57,6 +57,9 @@ pub(super) async fn password(mut ask: Ask) -> Answer {
     let password = given.get("Password").or_else(|| given.get("password")).and_then(Value::as_str);
     let password =
         password.ok_or_else(|| Error::malformed("PUT", "Password is missing; it must be a string"))?;
+    if password.is_empty() {
+        return Err(Error::new(422, "ValidationError", "the password is empty").about("users", &key));
+    }
     let hash = ask
         .api
         .passwords

@@ -41,6 +41,8 @@ async fn a_token_acts_until_its_user_s_password_changes() {
     let by_token = server.as_token(&token);
     assert_eq!(get(&by_token, "/machines").await.status, 200);
     assert_eq!(server.put("/users/bob/password", json!({ "Password": "new" })).await.status, 200);
+    let empty = server.put("/users/bob/password", json!({ "Password": "" })).await;
+    assert_eq!(empty.error(), "422 ValidationError: users/bob: the password is empty");
     assert_eq!(get(&by_token, "/machines").await.error(), "403 AUTH: Validation failed");
     assert_eq!(get(&bob, "/machines").await.status, 403, "the remembered password is forgotten, too");
     assert_eq!(get(&server.as_user("bob", "new"), "/machines").await.status, 200);

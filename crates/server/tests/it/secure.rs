@@ -56,7 +56,7 @@ async fn plain_and_damaged_values_are_refused() {
         let refused = server.post(&path, value).await;
         assert_eq!(refused.status, 409, "{}", refused.text());
         assert!(
-            refused.error().contains("Key 'pw': invalid val '") && refused.error().ends_with(why),
+            refused.error().contains("Key 'pw': invalid val: ") && refused.error().ends_with(why),
             "{}",
             refused.error()
         );
