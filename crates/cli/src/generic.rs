@@ -232,6 +232,12 @@ pub(crate) async fn token(typed: &Typed<'_>) -> Answer {
 }
 
 pub(crate) async fn upload_content(typed: &Typed<'_>) -> Answer {
+    if std::path::Path::new(typed.word(0)).is_dir() {
+        return Err(Error::Usage(format!(
+            "{0} is a folder, here a file is wanted\nhint: `gantry content upload {0}` takes folders",
+            typed.word(0)
+        )));
+    }
     let pack = input::value(typed.word(0)).await?;
     let name = pack.pointer("/meta/Name").and_then(Value::as_str);
     let name = name.ok_or_else(|| Error::Usage("the pack has no meta.Name".into()))?;

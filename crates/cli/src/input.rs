@@ -17,7 +17,13 @@ pub(crate) async fn value(argument: &str) -> Result<Value, Error> {
 /// a list.
 pub(crate) async fn scalar(argument: &str) -> Result<Value, Error> {
     if argument.trim_start().starts_with(['{', '[']) {
-        return value(argument).await;
+        let template = argument.trim_start().starts_with("{{");
+        return value(argument).await.map_err(|error| match error {
+            Error::Usage(text) if template => Error::Usage(format!(
+                "{text}\nhint: a text that begins with {{{{ is quoted: '\"{{{{ … }}}}\"'"
+            )),
+            other => other,
+        });
     }
     let text = text(argument).await?;
     Ok(parse(&text).unwrap_or(Value::String(text)))

@@ -89,9 +89,11 @@ fn hint(error: &Error) -> Option<String> {
         gantry_client::Error::Unreachable { .. } => Some(START.to_owned()),
         gantry_client::Error::Unauthorized { .. } => Some(LOG_IN.to_owned()),
         gantry_client::Error::Refused(refused) if refused.is_login() => Some(LOG_IN.to_owned()),
-        gantry_client::Error::Refused(refused) => {
-            by_name(refused).or_else(|| by_filter(refused)).or_else(|| by_secret(refused))
-        }
+        gantry_client::Error::Refused(refused) => by_name(refused)
+            .or_else(|| by_filter(refused))
+            .or_else(|| by_secret(refused))
+            .or_else(|| by_pack(refused))
+            .or_else(|| by_number(refused)),
         _ => None,
     }
 }
@@ -118,6 +120,24 @@ fn by_secret(refused: &gantry_api::Error) -> Option<String> {
         let noun = refused.model.as_str();
         format!("a secure value is sealed for its object: make that first, then `gantry {noun} set ID param NAME to VALUE`")
     })
+}
+
+/// Objects of packs cannot be changed; the refusal is only their key.
+fn by_pack(refused: &gantry_api::Error) -> Option<String> {
+    let (noun, key) = (refused.model.as_str(), refused.key.as_str());
+    let is_key =
+        |message: &String| !key.is_empty() && message.strip_prefix("readonly: ").unwrap_or(message) == key;
+    let read_only = matches!(refused.code, 400 | 404 | 409)
+        && matches!(refused.messages.as_slice(), [one] if is_key(one));
+    read_only.then(|| {
+        format!("it is read-only, because it comes from a content pack: `Bundle` in `gantry {noun} show {key}` names the pack")
+    })
+}
+
+/// Go's words for what is no number are DRP's.
+fn by_number(refused: &gantry_api::Error) -> Option<String> {
+    let no_number = refused.messages.iter().any(|message| message.contains("strconv.Atoi"));
+    no_number.then(|| "the value must be a whole number".to_owned())
 }
 
 const TLS: &str = "the API is spoken over TLS: begin the endpoint with https://";

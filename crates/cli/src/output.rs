@@ -79,6 +79,16 @@ impl Format {
         }
     }
 
+    /// The same form; its tables have these columns.
+    pub(crate) fn with_columns(&self, names: &[&str]) -> Self {
+        Self { fields: names.iter().map(|name| (*name).to_owned()).collect(), ..self.clone() }
+    }
+
+    /// Whether columns were asked for.
+    pub(crate) fn has_columns(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
     /// Whether people read it, rather than programs.
     pub(crate) fn is_table(&self) -> bool {
         matches!(self.shape, Shape::Text | Shape::Table)
@@ -146,19 +156,22 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Writes to standard output. A reader that went away (`| head`) is no failure.
+/// Writes to standard output. A reader that went away (`| head`) is no failure and ends the program: nobody listens any more.
 pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()));
+    let written =
+        out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(0);
+    }
 }
 
 /// Writes to standard error: what people should know beside the answer.
 pub(crate) fn say(text: &str) {
-    #[expect(clippy::print_stderr, reason = "this is where the command line talks to people")]
-    {
-        eprintln!("{text}");
-    }
+    use std::io::Write as _;
+    // Whoever closed standard error does not want to know.
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
 #[cfg(test)]

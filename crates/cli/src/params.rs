@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::run::Typed;
 use crate::verb::Do;
-use crate::{Error, input};
+use crate::{Error, input, output, warn};
 
 type Answer = Result<Option<Value>, Error>;
 
@@ -102,6 +102,7 @@ pub(crate) async fn params(act: Do, typed: &Typed<'_>) -> Answer {
 async fn sealed(typed: &Typed<'_>, name: &str, word: &str) -> Result<Value, Error> {
     let client = &typed.session.client;
     if !client.is_secure(name).await? {
+        of_unknown(typed, name).await?;
         return input::scalar(word).await;
     }
     let value = input::scalar(word).await.map_err(|error| match error {
@@ -111,6 +112,19 @@ async fn sealed(typed: &Typed<'_>, name: &str, word: &str) -> Result<Value, Erro
         other => other,
     })?;
     Ok(client.seal(&typed.path(), value).await?)
+}
+
+/// Parameters need no definition; one whose name is nearly that of a defined one is a mistake.
+async fn of_unknown(typed: &Typed<'_>, name: &str) -> Result<(), Error> {
+    if typed.session.client.exists(&format!("/params/{name}")).await.unwrap_or(true) {
+        return Ok(());
+    }
+    let all = typed.get("/params", &[]).await?;
+    let names = all.as_array().into_iter().flatten().filter_map(|param| param.get("Name")?.as_str());
+    if let Some(meant) = warn::similar(name, names) {
+        output::say(&format!("warning: no parameter `{name}` is defined; did you mean `{meant}`?"));
+    }
+    Ok(())
 }
 
 /// One JSON argument, or pairs of name and value.
@@ -147,7 +161,15 @@ pub(crate) async fn prefs(typed: &Typed<'_>) -> Answer {
     };
     let body: Map<String, Value> =
         given.into_iter().map(|(name, value)| (name, text(value).into())).collect();
-    Ok(Some(typed.send(Method::POST, "/prefs", Some(&body.into())).await?))
+    let sent = typed.send(Method::POST, "/prefs", Some(&body.into())).await;
+    if let Err(Error::Client(error)) = &sent
+        && let Some(unknown) = error.to_string().split("Unknown Preference ").nth(1)
+        && let Ok(Value::Object(known)) = typed.get("/prefs", &[]).await
+        && let Some(meant) = warn::similar(unknown.trim(), known.keys().map(String::as_str))
+    {
+        return Err(Error::Usage(format!("{error}; did you mean `{meant}`?")));
+    }
+    Ok(Some(sent?))
 }
 
 #[cfg(test)]

@@ -219,7 +219,7 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::LogsGet => show("/logs").await,
         Do::LogsWatch => watch::logs(typed).await,
         Do::ObjectsList => show("/objects").await,
-        Do::ContentList => show("/contents").await,
+        Do::ContentList => content::server::list(typed).await,
         Do::ContentShow => Ok(Some(typed.get(&typed.path(), &[]).await?)),
         Do::ContentExists => generic::exists(typed).await,
         Do::ContentUpload => generic::upload_content(typed).await,

@@ -30,7 +30,7 @@ fn filter(word: &str) -> Result<String, Error> {
     let whole = match word.matches('.').count() {
         0 => format!("{word}.*.*"),
         1 => format!("{word}.*"),
-        _ => return Ok(word.to_owned()),
+        _ => word.to_owned(),
     };
     let types = || Kind::ALL.iter().map(|kind| kind.prefix()).chain(OTHER_TYPES.iter().copied());
     let asked = word.split('.').next().unwrap_or(word).split(',');
@@ -41,6 +41,13 @@ fn filter(word: &str) -> Result<String, Error> {
     let mut known: Vec<_> = types().collect();
     known.sort_unstable();
     let meant = warn::similar(unknown, types()).map(|meant| format!("; did you mean `{meant}`?"));
+    if word.matches('.').count() > 1 {
+        output::say(&format!(
+            "warning: `{unknown}` is no type of events: only what somebody posts will come{}",
+            meant.unwrap_or_default()
+        ));
+        return Ok(whole);
+    }
     Err(Error::Usage(format!(
         "`{unknown}` is no type of events{}\nknown are {}\nhint: `{unknown}.*.*` watches for events that somebody posts",
         meant.unwrap_or_default(),

@@ -98,3 +98,35 @@ fn whoever_is_not_let_in_is_told_how_whatever_was_asked() {
         assert!(refused.err.contains("hint: say who you are with -U name"), "{words:?}: {}", refused.err);
     }
 }
+
+#[test]
+fn what_is_nearly_right_is_told_with_what_would_be() {
+    let server = Serving::start();
+    server.tell(&["machines", "create", "node1"]);
+    server.tell(&["params", "create", r#"{"Name": "my/port", "Schema": {"type": "integer"}}"#]);
+    for (words, status, want) in [
+        (&["machines", "set", "Name:node1", "param", "my/prot", "to", "3"][..], 0, "did you mean `my/port`?"),
+        (
+            &["machines", "set", "Name:node1", "param", "my/port", "to", "{{ .X }}"],
+            1,
+            "is quoted: '\"{{ … }}\"'",
+        ),
+        (&["prefs", "set", "unknownBotEnv", "discovery"], 1, "did you mean `unknownBootEnv`?"),
+        (&["prefs", "set", "knownTokenTimeout", "abc"], 1, "must be a whole number"),
+        (&["machines", "list", "limit=abc"], 1, "must be a whole number"),
+        (
+            &["stages", "update", "discover", "Description: x"],
+            1,
+            "read-only, because it comes from a content pack",
+        ),
+        (&["contents", "upload", "/"], 1, "`gantry content upload /` takes folders"),
+        (&["serve", "--log-level", "loud"], 1, "--log-level is `loud`; it must be trace, debug"),
+    ] {
+        let told = server.ask(words);
+        assert_eq!(told.status, status, "{words:?}: {}", told.err);
+        assert!(told.err.contains(want), "{words:?}: {}", told.err);
+    }
+    let packs = server.tell(&["contents", "list", "-F", "text"]);
+    let head: Vec<&str> = packs.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(head, ["Name", "Version", "Type", "Warnings"]);
+}

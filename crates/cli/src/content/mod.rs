@@ -5,7 +5,7 @@
 
 mod check;
 pub(crate) mod live;
-mod server;
+pub(crate) mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{given, read, read_each, text, words};
+use crate::run::Typed;
 use crate::session::Session;
 use crate::{Error, input, output};
 
@@ -82,6 +83,26 @@ fn shown(report: &Value) -> String {
         number(report, "ChangedMachines"),
     ));
     lines.join("\n")
+}
+
+/// What a table of packs shows.
+const COLUMNS: &[&str] = &["Name", "Version", "Type", "Warnings"];
+
+/// All packs and layers. Their names and versions lie in `meta`, so tables get rows of their own.
+pub(crate) async fn list(typed: &Typed<'_>) -> Result<Option<Value>, Error> {
+    let found = typed.get("/contents", &[]).await?;
+    let format = &typed.session.format;
+    if !format.is_table() || format.has_columns() {
+        return Ok(Some(found));
+    }
+    let rows = found.as_array().into_iter().flatten().map(|pack| {
+        let meta = |name: &str| pack.pointer(&format!("/meta/{name}")).cloned().unwrap_or_default();
+        json!({
+            "Name": meta("Name"), "Version": meta("Version"), "Type": meta("Type"), "Warnings": pack.get("Warnings"),
+        })
+    });
+    output::print(&format.with_columns(COLUMNS).render(&rows.collect()));
+    Ok(None)
 }
 
 /// Packs in the order of their prerequisites, each posted, or put when it is there.

@@ -61,7 +61,7 @@ impl Given<'_> {
             ha_id: self.text("ha-id"),
             ui_url: self.text("ui-url"),
             preferences: self.preferences(),
-            log_level: self.text("log-level"),
+            log_level: self.level(),
             base_root: base,
         }
     }
@@ -104,6 +104,15 @@ impl Given<'_> {
             binl: port("binl-port"),
             metrics: port("metrics-port"),
         }
+    }
+
+    fn level(&self) -> String {
+        const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "fatal", "panic", "audit"];
+        let level = self.text("log-level");
+        if !LEVELS.contains(&level.as_str()) {
+            self.problem(format!("--log-level is `{level}`; it must be trace, debug, info, warn or error"));
+        }
+        level
     }
 
     fn curve(&self) -> Curve {
