@@ -135,7 +135,26 @@ pub(crate) async fn create(typed: &Typed<'_>) -> Answer {
         other => other,
     };
     warn::of_unknown_fields(&typed.noun, &body);
-    Ok(Some(typed.send(Method::POST, &format!("/{}", typed.noun), Some(&body)).await?))
+    match typed.send(Method::POST, &format!("/{}", typed.noun), Some(&body)).await {
+        Ok(made) => Ok(Some(made)),
+        Err(error) => Err(taken(typed, &body, error).await),
+    }
+}
+
+/// Which object has the value already that must be there once only.
+async fn taken(typed: &Typed<'_>, body: &Value, error: Error) -> Error {
+    let text = error.to_string();
+    let index = text.split("violates unique index ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let value = index.and_then(|index| Some((index, body.get(index)?.as_str()?)));
+    let (Some((index, value)), Some(kind)) = (value, Kind::from_prefix(&typed.noun)) else { return error };
+    let path = format!("/{}/{index}:{value}", typed.noun);
+    let Ok(other) = typed.get(&path, &[]).await else { return error };
+    match other.get(kind.spec().key_field).and_then(Value::as_str) {
+        Some(key) => {
+            Error::Usage(format!("{text}\nhint: {}/{key} has the {index} {value} already", typed.noun))
+        }
+        None => error,
+    }
 }
 
 /// A job is asked for by its machine's key or name.

@@ -119,6 +119,7 @@ fn what_is_nearly_right_is_told_with_what_would_be() {
             1,
             "read-only, because it comes from a content pack",
         ),
+        (&["machines", "create", "node1"], 1, "has the Name node1 already"),
         (&["contents", "upload", "/"], 1, "`gantry content upload /` takes folders"),
         (&["serve", "--log-level", "loud"], 1, "--log-level is `loud`; it must be trace, debug"),
     ] {
