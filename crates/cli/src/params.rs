@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::run::Typed;
 use crate::verb::Do;
-use crate::{Error, input, output, warn};
+use crate::{Error, input, output};
 
 type Answer = Result<Option<Value>, Error>;
 
@@ -121,7 +121,7 @@ async fn of_unknown(typed: &Typed<'_>, name: &str) -> Result<(), Error> {
     }
     let all = typed.get("/params", &[]).await?;
     let names = all.as_array().into_iter().flatten().filter_map(|param| param.get("Name")?.as_str());
-    if let Some(meant) = warn::similar(name, names) {
+    if let Some(meant) = gantry_pack::similar(name, names) {
         output::say(&format!("warning: no parameter `{name}` is defined; did you mean `{meant}`?"));
     }
     Ok(())
@@ -165,7 +165,7 @@ pub(crate) async fn prefs(typed: &Typed<'_>) -> Answer {
     if let Err(Error::Client(error)) = &sent
         && let Some(unknown) = error.to_string().split("Unknown Preference ").nth(1)
         && let Ok(Value::Object(known)) = typed.get("/prefs", &[]).await
-        && let Some(meant) = warn::similar(unknown.trim(), known.keys().map(String::as_str))
+        && let Some(meant) = gantry_pack::similar(unknown.trim(), known.keys().map(String::as_str))
     {
         return Err(Error::Usage(format!("{error}; did you mean `{meant}`?")));
     }

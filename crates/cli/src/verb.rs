@@ -331,7 +331,7 @@ impl Verb {
             let globals = crate::session::flags();
             let known = flags.iter().map(|(flag, ..)| *flag);
             let known = known.chain(globals.iter().filter_map(Arg::get_long));
-            let meant = crate::warn::similar(name, known).map(|meant| format!("; did you mean `--{meant}`?"));
+            let meant = gantry_pack::similar(name, known).map(|meant| format!("; did you mean `--{meant}`?"));
             let quoted = format!("; a text that begins so is written '\"{word}\"' where JSON is wanted");
             Err(format!("there is no option `--{name}` here{}", meant.unwrap_or(quoted)))
         }

@@ -29,17 +29,11 @@ fn unknown<'a>(noun: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> 
     let missing = names.filter(|name| !fields().any(|field| field.eq_ignore_ascii_case(name)));
     missing
         .map(|name| {
-            let meant = similar(name, fields()).map(|meant| format!("; did you mean `{meant}`?"));
+            let meant =
+                gantry_pack::similar(name, fields()).map(|meant| format!("; did you mean `{meant}`?"));
             format!("warning: {noun} have no field `{name}`, it is ignored{}", meant.unwrap_or_default())
         })
         .collect()
-}
-
-/// The known word that differs from `word` in two letters at most.
-pub(crate) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |known: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &known.to_lowercase());
-    let near = known.map(|known| (distance(known), known)).filter(|(distance, _)| *distance <= 2);
-    near.min().map(|(_, known)| known)
 }
 
 /// An object that was stored and cannot be used as it is.
@@ -72,7 +66,11 @@ mod tests {
     #[test]
     fn a_mistyped_field_is_recognised() {
         let check = |word: &str, want: Option<&str>| {
-            assert_eq!(similar(word, ["Name", "Description", "Stage"].into_iter()), want, "{word}");
+            assert_eq!(
+                gantry_pack::similar(word, ["Name", "Description", "Stage"].into_iter()),
+                want,
+                "{word}"
+            );
         };
         check("Descripton", Some("Description"));
         check("nmae", Some("Name"));

@@ -4,7 +4,7 @@ use gantry_model::Kind;
 use serde_json::Value;
 
 use crate::run::Typed;
-use crate::{Error, output, warn};
+use crate::{Error, output};
 
 type Answer = Result<Option<Value>, Error>;
 
@@ -40,7 +40,7 @@ fn filter(word: &str) -> Result<String, Error> {
     };
     let mut known: Vec<_> = types().collect();
     known.sort_unstable();
-    let meant = warn::similar(unknown, types()).map(|meant| format!("; did you mean `{meant}`?"));
+    let meant = gantry_pack::similar(unknown, types()).map(|meant| format!("; did you mean `{meant}`?"));
     if word.matches('.').count() > 1 {
         output::say(&format!(
             "warning: `{unknown}` is no type of events: only what somebody posts will come{}",

@@ -11,7 +11,7 @@ use gantry_model::Kind;
 use serde_json::{Map, Value, json};
 
 use crate::pack::{Pack, Source, fields};
-use crate::{Error, Fault, coerce, yaml};
+use crate::{Error, Fault, coerce, lint, yaml};
 
 /// Whether a folder is a pack, told by whether it has a file of a name.
 pub fn is_pack(has: impl Fn(&str) -> bool) -> bool {
@@ -63,6 +63,12 @@ pub(crate) fn files(pack: &Path) -> Result<Vec<(String, Vec<u8>)>, Error> {
         }
     }
     Ok(found)
+}
+
+/// Names of the folders that are passed over though they hold what may be meant as objects.
+pub(crate) fn strays(pack: &Path) -> Result<Vec<String>, Error> {
+    let strays = entries(pack)?.into_iter().filter(|entry| lint::is_stray(entry));
+    Ok(strays.filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned())).collect())
 }
 
 /// Makes a pack of files, by path below the pack's folder, with `given` metadata where no file has it.

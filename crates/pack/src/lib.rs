@@ -6,7 +6,7 @@
 //!   [`Fault`] with pack, file, object, line and field.
 //! - [`Pack::to_json`], [`Pack::to_yaml`], [`Pack::unbundle`], [`document`] write.
 //! - [`builtin`] has the packs that are in the program.
-//! - [`mod@check`] renders every template of a set of packs for every machine that could meet it.
+//! - [`lint`] finds what a server stores and nobody can use; [`mod@check`] renders every template of a set of packs for every machine that could meet it.
 //!
 //! Left out: how packs are stored and appear in a running server, which is the `state` crate's; and the kinds of objects,
 //! which are the model's.
@@ -18,6 +18,7 @@ pub mod conformance;
 mod document;
 mod fault;
 mod folder;
+mod lint;
 mod order;
 mod pack;
 pub mod yaml;
@@ -26,6 +27,7 @@ pub use document::document;
 pub use fault::{Fault, listed};
 pub use folder::is_pack;
 pub use gantry_boot::yaml::to_yaml;
+pub use lint::{lint, similar};
 pub use order::in_order;
 pub use pack::{Pack, Source};
 

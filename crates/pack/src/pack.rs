@@ -18,6 +18,8 @@ pub struct Pack {
     pub meta: Map<String, Value>,
     /// The objects by prefix and key.
     pub sections: BTreeMap<String, Map<String, Value>>,
+    /// Folders that name no kind and hold what may be meant as objects.
+    pub(crate) strays: Vec<String>,
     pub(crate) sources: BTreeMap<(String, String), Source>,
 }
 
@@ -72,7 +74,8 @@ impl Pack {
     pub fn read_with(path: &Path, given: &Map<String, Value>) -> Result<Self, Error> {
         let shown = path.display().to_string();
         if path.is_dir() {
-            return Ok(folder::bundle(&shown, folder::files(path)?, given)?.with_defaults());
+            let pack = folder::bundle(&shown, folder::files(path)?, given)?;
+            return Ok(Self { strays: folder::strays(path)?, ..pack }.with_defaults());
         }
         let bytes = fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
         let (value, _) = folder::read(&shown, &bytes).map_err(|fault| {

@@ -234,6 +234,70 @@ fn a_preview_for_a_machine_in_the_discovery_system_renders_and_fails_with_what_f
     assert_eq!((ran.status, ran.out.contains(" 1 failed")), (1, true), "{}{}", ran.out, ran.err);
 }
 
+/// What a server stores, and nobody can use.
+const BROKEN: [(&str, &str); 9] = [
+    ("._Name.meta", "bad"),
+    (
+        "stages/s.yaml",
+        "Name: ss\nBootEnv: nosuch\nTasks:\n  - nosuchtask\n  - renamed\nProfiles: [noprofile]\nTaskz: 3\n",
+    ),
+    ("tasks/t.yaml", "Name: renamed2\nTemplates:\n  - {Name: x, Contents: y, Contentz: y}\n"),
+    ("params/p.yaml", "Name: pp\nSchema: {type: strin}\n"),
+    ("workflows/w.yaml", "Name: ww\nStages: [ss, nostage]\n"),
+    ("task/lost.yaml", "Name: lost\n"),
+    ("tools/helper.sh", "true\n"),
+    ("._Prerequisits.meta", "core"),
+    ("bootenvs/discovery.yaml", "Name: discovery\nOS: {Name: x}\nOnlyUnknown: true\n"),
+];
+
+#[test]
+fn what_is_stored_and_cannot_be_used_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    write(folder.path(), &BROKEN);
+    let ran = run(Path::new(GANTRY), &["content", "check", at], &[]);
+    for line in [
+        "bad/stages/s.yaml:2: stages/ss: BootEnv: bootenvs nosuch does not exist",
+        "bad/stages/s.yaml:4: stages/ss: Tasks/0: tasks nosuchtask does not exist",
+        "bad/stages/s.yaml:5: stages/ss: Tasks/1: tasks renamed does not exist; did you mean `renamed2`?",
+        "stages/ss: Profiles/0: profiles noprofile does not exist",
+        "bad/stages/s.yaml:7: stages/ss: Taskz: Stage has no such field, it is ignored; did you mean `Tasks`?",
+        "tasks/renamed2: Templates/0/Contentz: TemplateInfo has no such field, it is ignored; did you mean `Contents`?",
+        "bad/params/p.yaml:2: params/pp: Schema: has a primitive type that is NOT VALID -- given: /strin/",
+        "bad/workflows/w.yaml:2: workflows/ww: Stages/1: stages nostage does not exist",
+        "bad/task/: names no kind of object, it is passed over; did you mean `tasks`?",
+        "meta: Prerequisits: ContentMeta has no such field, it is ignored; did you mean `Prerequisites`?",
+        "note: bad takes the place of core's bootenvs/discovery",
+    ] {
+        assert!(ran.out.contains(line), "{line}\nis not in\n{}", ran.out);
+    }
+    assert_eq!((ran.status, ran.out.contains(" 10 problems")), (1, true), "{}", ran.out);
+}
+
+#[test]
+fn an_upload_takes_it_and_warns_of_the_packs_own_objects() {
+    let (server, folder, clean) =
+        (Serving::start(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(folder.path(), &BROKEN);
+    write(clean.path(), &[("._Name.meta", "clean"), ("tasks/t.yaml", "Name: tidy\n")]);
+    let preview = server.ask(&["content", "preview", folder.path().to_str().unwrap()]);
+    assert!(preview.out.contains("note: takes the place of core's bootenvs/discovery"), "{}", preview.out);
+    let warnings = |folder: &TempDir| {
+        let answer = server.tell(&["content", "upload", folder.path().to_str().unwrap()]);
+        serde_json::from_str::<Value>(&answer).unwrap()["Warnings"].to_string()
+    };
+    let told = warnings(&folder);
+    for warning in [
+        "takes the place of core's bootenvs/discovery",
+        "stages/ss: Task nosuchtask (at 0) does not exist",
+        "workflows/ww: Stage nostage does not exist",
+        "params/pp: has a primitive type",
+    ] {
+        assert!(told.contains(warning), "{warning}: {told}");
+    }
+    assert_eq!(warnings(&clean), "[]");
+}
+
 #[test]
 fn the_server_tells_what_is_wrong_with_the_lines_of_our_files() {
     let (base, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

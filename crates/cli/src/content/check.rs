@@ -110,6 +110,13 @@ fn load(packs: &[Pack], found: &mut Findings) -> Result<(View, Vec<Arc<Layer>>),
         rules.check_layer(&view, layer, &mut faults);
         found.faults(located(layer, gantry_model::Error::layer(layer.name(), faults)));
     }
+    for pack in packs {
+        found.faults(gantry_pack::lint(&view, pack));
+    }
+    for layer in checked(&layers, &found.names).cloned().collect::<Vec<_>>() {
+        let replaced = view.replaced(&layer).into_iter();
+        found.notes.extend(replaced.map(|sentence| format!("{} {sentence}", layer.name())));
+    }
     Ok((view, layers))
 }
 

@@ -74,6 +74,8 @@ fn shown(report: &Value) -> String {
             number(&finding, "Machines"),
         ));
     }
+    let warnings = list("Warnings");
+    lines.extend(warnings.iter().filter_map(Value::as_str).map(|warning| format!("note: {warning}")));
     lines.push(format!(
         "{} machines looked at, {} files rendered, {} failed; {} files of {} machines would change",
         number(report, "Machines"),

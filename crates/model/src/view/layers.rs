@@ -54,19 +54,37 @@ impl View {
         Ok(self.relayered(layers, name, revision))
     }
 
-    /// Soft references to nothing, over all layers and the store: what a pack's summary lists.
+    /// What a pack's summary lists: whose objects its own take the place of, and soft references of its objects to nothing.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let kinds = [Kind::Param, Kind::Stage, Kind::Workflow, Kind::Profile, Kind::Machine];
-        let unavailable =
-            kinds.into_iter().flat_map(|kind| self.table(kind).unavailable().map(move |key| (kind, key)));
+    pub fn warnings(&self, layer: &Layer) -> Vec<String> {
+        const KINDS: [Kind; 5] = [Kind::Param, Kind::Stage, Kind::Workflow, Kind::Profile, Kind::Machine];
+        let own = |record: &&Arc<Record>| record.bundle() == layer.name();
+        let unavailable = KINDS.into_iter().flat_map(|kind| {
+            self.table(kind).unavailable().filter_map(move |key| self.record(kind, key)).filter(own)
+        });
         let mut warnings: Vec<String> = unavailable
-            .filter_map(|(kind, key)| self.record(kind, key))
-            .flat_map(|record| record.derived().errors().iter().map(|error| unprefixed(record, error)))
+            .flat_map(|record| record.derived().errors().iter().map(|error| named(record, error)))
             .collect();
         warnings.sort();
         warnings.dedup();
+        warnings.splice(0..0, self.replaced(layer));
         warnings
+    }
+
+    /// Which objects of overwritable layers, the built-in ones, the layer's take the place of: one sentence for each of them.
+    #[must_use]
+    pub fn replaced(&self, layer: &Layer) -> Vec<String> {
+        const SHOWN: usize = 20;
+        let others = self.layers.iter().filter(|other| other.overwritable() && !layer.overwritable());
+        let sentence = |other: &Arc<Layer>| {
+            let both = layer.keys().filter(|(kind, key)| other.get(*kind, key).is_some());
+            let both: Vec<String> = both.map(|(kind, key)| format!("{}/{key}", kind.prefix())).collect();
+            let more = both.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let shown = both[..both.len().min(SHOWN)].join(", ");
+            (!both.is_empty()).then(|| format!("takes the place of {}'s {shown}{more}", other.name()))
+        };
+        others.filter(|other| other.name() != layer.name()).filter_map(sentence).collect()
     }
 
     /// The object that counts when the store has none: of a pack, else of an overwritable layer.
@@ -184,6 +202,8 @@ fn hiding(layer: &Layer, kind: Kind, key: &Key, other: &str) -> LayerFault {
     LayerFault::of(kind.prefix(), key, message)
 }
 
-fn unprefixed(record: &Record, error: &str) -> String {
-    error.strip_prefix(&format!("{}: ", record.key())).unwrap_or(error).to_owned()
+/// `stages/x: …`, whether the error names the object already or not.
+fn named(record: &Record, error: &str) -> String {
+    let error = error.strip_prefix(&format!("{}: ", record.key())).unwrap_or(error);
+    format!("{}/{}: {error}", record.kind().prefix(), record.key())
 }

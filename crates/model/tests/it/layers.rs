@@ -95,6 +95,25 @@ fn what_does_not_load_is_refused_whole() {
 }
 
 #[test]
+fn warnings_are_of_the_packs_own_objects_and_name_them() {
+    let one = layer("one", json!({"stages": {"s1": {"Name": "s1", "Tasks": ["gone"]}}}));
+    let two = layer(
+        "two",
+        json!({"stages": {"local": {"Name": "local"}, "s2": {"Name": "s2", "BootEnv": "nope"}}}),
+    );
+    let view = put(&put(&base(), one).unwrap(), two).unwrap();
+    let warnings = |name: &str| {
+        let layer = view.layers().iter().find(|layer| layer.name() == name).unwrap();
+        view.warnings(layer)
+    };
+    assert_eq!(warnings("one"), ["stages/s1: Task gone (at 0) does not exist"]);
+    assert_eq!(
+        warnings("two"),
+        ["takes the place of BasicStore's stages/local", "stages/s2: BootEnv nope does not exist"]
+    );
+}
+
+#[test]
 fn machines_notice_when_a_pack_goes_and_comes() {
     let pack = || {
         layer("pack", json!({"profiles": {"p1-prof": {"Name": "p1-prof"}}, "tasks": {"t1": {"Name": "t1"}}}))
@@ -106,7 +125,8 @@ fn machines_notice_when_a_pack_goes_and_comes() {
         json!({"Name": "mm", "Uuid": id(1), "Profiles": ["p1-prof"], "Tasks": ["t1"]}),
     );
     let (view, changes) = tx.view().remove_layer("pack", 20).unwrap();
-    assert_eq!(view.warnings(), ["Profile p1-prof (at 0) does not exist", "Task t1 (at 0) does not exist"]);
+    let machine = view.record(Kind::Machine, &id(1)).unwrap();
+    assert_eq!(machine.derived().errors().len(), 2, "{:?}", machine.derived().errors());
     assert_eq!(changes.last().unwrap().kind, Kind::Machine);
     let view = put(&view, pack()).unwrap();
     assert!(view.record(Kind::Machine, &id(1)).unwrap().derived().available());

@@ -29,7 +29,7 @@ fn summary(view: &View, layer: &Layer) -> Value {
     let mut meta = json!(layer.meta());
     // Clients expect no tags in summaries.
     meta["Tags"] = "".into();
-    json!({ "meta": meta, "Counts": layer.counts(), "Warnings": view.warnings() })
+    json!({ "meta": meta, "Counts": layer.counts(), "Warnings": view.warnings(layer) })
 }
 
 fn backing_meta() -> Value {

@@ -1,6 +1,6 @@
 //! Whatever is written by whom in which order: the View that was followed is the View that is loaded.
 
-use gantry_model::{Error, Kind, Tx};
+use gantry_model::{Error, Kind, Tx, View};
 use gantry_state::State;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -108,6 +108,7 @@ proptest! {
         }
         let loaded = open(&store);
         prop_assert_eq!(dump(&states[1].view()), dump(&loaded.view()));
-        prop_assert_eq!(states[1].view().warnings(), loaded.view().warnings());
+        let warnings = |view: &View| view.layers().iter().map(|layer| view.warnings(layer)).collect::<Vec<_>>();
+        prop_assert_eq!(warnings(&states[1].view()), warnings(&loaded.view()));
     }
 }

@@ -33,7 +33,9 @@ pub(super) async fn run(ask: &Ask, layer: Arc<Layer>, clash: Clash) -> Answer {
         let machines: Vec<Arc<Record>> =
             after.records(Kind::Machine).filter(|record| wanted(record, &names)).cloned().collect();
         let sides = Sides { before: (&before, &core.renderer), after: (&after, &renderer) };
-        Ok(preview(sides, &machines, scripts, Limits::default(), &core.memo).to_value())
+        let mut report = preview(sides, &machines, scripts, Limits::default(), &core.memo).to_value();
+        report["Warnings"] = after.warnings(&layer).into();
+        Ok(report)
     };
     let report = blocking(work).await?.map_err(|error| ask.refuse(error, Target::Object))?;
     answer::ok(&report)
