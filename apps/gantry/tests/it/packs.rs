@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{GANTRY, Ran, Serving, run};
+use crate::program::{GANTRY, Ran, Serving, Started, run, serve};
 
 /// A server whose store outlives it.
 struct Durable {
@@ -20,17 +19,8 @@ struct Durable {
 
 impl Durable {
     fn start(base: &Path) -> Self {
-        let mut command = Command::new(GANTRY);
-        command.env_clear().arg("serve").arg("--base-root").arg(base);
-        command.args(["--listen", "127.0.0.1", "--disable-dhcp", "--cert-type", "P256"]);
-        for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
-            command.args([port, "0"]);
-        }
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let port = ready.split_whitespace().find_map(|word| word.strip_prefix("api=")).unwrap_or_default();
-        Self { endpoint: format!("https://127.0.0.1:{port}"), child }
+        let Started { child, endpoint, .. } = serve(Path::new(GANTRY), &["serve"], base);
+        Self { endpoint, child }
     }
 
     fn command(&self, args: &[&str]) -> Command {

@@ -53,17 +53,8 @@ impl Serving {
     }
 
     fn start_in(base: TempDir, program: &Path, first: &[&str]) -> Self {
-        let mut command = Command::new(program);
-        command.env_clear().args(first).arg("--base-root").arg(base.path());
-        command.args(["--listen", "127.0.0.1", "--disable-dhcp", "--cert-type", "P256"]);
-        for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
-            command.args([port, "0"]);
-        }
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let port = ready.split_whitespace().find_map(|word| word.strip_prefix("api=")).unwrap_or_default();
-        Self { endpoint: format!("https://127.0.0.1:{port}"), child, ready, base: Some(base) }
+        let Started { child, ready, endpoint } = serve(program, first, base.path());
+        Self { endpoint, child, ready, base: Some(base) }
     }
 
     /// `gantry recover` on the server's store.
@@ -102,6 +93,30 @@ impl Serving {
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
         self.child.wait().unwrap()
     }
+}
+
+/// A server that has said that it is ready; whoever has it ends it.
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    /// The line that it said.
+    pub(crate) ready: String,
+    pub(crate) endpoint: String,
+}
+
+/// Starts a server on free ports of loopback, with its state in `base`.
+pub(crate) fn serve(program: &Path, first: &[&str], base: &Path) -> Started {
+    let mut command = Command::new(program);
+    command.env_clear().args(first).arg("--base-root").arg(base);
+    command.args(["--listen", "127.0.0.1", "--disable-dhcp", "--cert-type", "P256"]);
+    for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
+        command.args([port, "0"]);
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let port = ready.split_whitespace().find_map(|word| word.strip_prefix("api=")).unwrap_or_default();
+    let endpoint = format!("https://127.0.0.1:{port}");
+    Started { child, ready, endpoint }
 }
 
 impl Drop for Serving {

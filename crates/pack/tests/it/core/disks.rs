@@ -49,6 +49,12 @@ fn fill(bench: &Bench, name: &str) {
     file.write_all_at(b"EFI PART", SIZE - 512).unwrap();
 }
 
+/// Data between the ends, where samples are taken.
+fn fill_between(bench: &Bench, name: &str) {
+    let file = File::options().write(true).open(place(bench, name)).unwrap();
+    file.write_all_at(&[1; 4 << 20], 18 * MIB).unwrap();
+}
+
 /// The offset of the first byte that is not as it should be.
 fn first_other(bench: &Bench, name: &str, wanted: u8) -> Option<usize> {
     let mut bytes = Vec::new();
@@ -204,13 +210,7 @@ fn a_discard_that_did_nothing_is_noticed() {
     let lying = || bench(&[("a", "virtio")]).program("blkdiscard", "#!/bin/sh\nexit 0\n");
     let bench = lying();
     fill(&bench, "a");
-    // Between the ends, where samples are taken.
-    File::options()
-        .write(true)
-        .open(place(&bench, "a"))
-        .unwrap()
-        .write_all_at(&[1; 4 << 20], 18 * MIB)
-        .unwrap();
+    fill_between(&bench, "a");
     let ran = erase(&bench, &json!({"disk-erase/method": "discard"}));
     assert_eq!(ran.code, 1, "{}", ran.log);
     assert!(
@@ -222,12 +222,7 @@ fn a_discard_that_did_nothing_is_noticed() {
 
     let bench = lying();
     fill(&bench, "a");
-    File::options()
-        .write(true)
-        .open(place(&bench, "a"))
-        .unwrap()
-        .write_all_at(&[1; 4 << 20], 18 * MIB)
-        .unwrap();
+    fill_between(&bench, "a");
     let ran = erase(&bench, &json!({}));
     assert_eq!((ran.code, first_other(&bench, "a", 0)), (0, None), "{}", ran.log);
 }
