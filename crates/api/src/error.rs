@@ -5,6 +5,7 @@
 //! What this leaves out: the HTTP answer itself (headers, compression), which belongs to the server.
 
 use std::fmt;
+use std::time::Duration;
 
 use gantry_model::LayerFault;
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,14 @@ impl Error {
     /// 403: wrong user name or password.
     pub fn access_denied() -> Self {
         Self::new(403, "", "Access Denied").about("users", "")
+    }
+
+    /// 429: the password was not looked at, because too many were wrong of late. Ours; DRP lets everybody guess on.
+    pub fn too_many_guesses(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let message =
+            format!("too many wrong passwords for this user from this address; try again in {seconds} s");
+        Self::new(429, "", message).about("users", "")
     }
 
     /// 403: the token cannot be used; the token itself is never echoed.

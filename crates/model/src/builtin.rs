@@ -7,6 +7,9 @@ use crate::{Bytes, Error, Layer, Profile, Tx, User, View};
 /// The version of the API that packs may ask for.
 pub const VERSION: &str = "v4.8.0";
 
+/// The user of a fresh store, who may do everything.
+pub const FIRST_USER: &str = "rocketskates";
+
 impl View {
     /// A View with the built-in objects and nothing else.
     ///
@@ -78,7 +81,7 @@ pub fn first_objects(tx: &mut Tx, password_hash: &[u8]) -> Result<(), Error> {
     if tx.view().count(crate::Kind::User) == 0 {
         let secret = tx.now().secret(16);
         tx.save(&User {
-            name: "rocketskates".to_owned(),
+            name: FIRST_USER.to_owned(),
             roles: vec!["superuser".to_owned()],
             password_hash: Bytes(password_hash.to_vec()),
             secret,

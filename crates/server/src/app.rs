@@ -22,7 +22,7 @@ use crate::config::{Config, Ports};
 use crate::core::{Core, Facts};
 use crate::files::{Announce, Tree};
 use crate::listen::{self, Handler};
-use crate::log::Log;
+use crate::log::{Level, Log};
 use crate::metrics::{Metrics, Page};
 use crate::net::files::Files;
 use crate::net::{FileSource, Protocol, Reports};
@@ -35,6 +35,10 @@ pub(crate) const STORE: &str = "gantry.db";
 const CATALOGUE_LOOK: Duration = Duration::from_secs(30);
 /// How often the boot trace goes to disk; a crash loses no more than that.
 const TRACE_FLUSH: Duration = Duration::from_secs(1);
+
+/// Said at every start until it is mended.
+const FIRST_PASSWORD_STANDS: &str = "the user rocketskates still has the password that everybody knows; \
+    give it another: gantry users password rocketskates NEW";
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +133,7 @@ impl App {
         app.keep_catalogue();
         app.tasks.spawn(seal::keep(app.core.clone()));
         app.keep_trace();
+        app.warn_of_first_password();
         app.tasks.close();
         Ok(app)
     }
@@ -178,11 +183,9 @@ impl App {
         reports: &Reports,
     ) {
         let files = |protocol| Files::new(tree.clone(), reports.clone(), protocol);
-        let secure = files(Protocol::Https);
-        let shared = self.core.config.services.files.then(|| secure.clone());
-        self.serve(listeners.api, Some(tls), &Api { core: self.core.clone(), files: shared });
+        self.serve(listeners.api, Some(tls), &Api(self.core.clone()));
         self.serve(listeners.files, None, &files(Protocol::Http));
-        self.serve(listeners.secure_files, Some(files_tls), &secure);
+        self.serve(listeners.secure_files, Some(files_tls), &files(Protocol::Https));
         self.serve(listeners.metrics, None, &Page(self.core.metrics.clone()));
     }
 
@@ -207,6 +210,17 @@ impl App {
                     _ = tick.tick() => core.refresh_catalogue().await,
                     () = core.stop.cancelled() => return,
                 }
+            }
+        });
+    }
+
+    /// Beside the start, not in its way: the check takes as long as a login.
+    fn warn_of_first_password(&self) {
+        let core = self.core.clone();
+        self.tasks.spawn_blocking(move || {
+            if builtin::has_first_password(&core.state.view()) {
+                tracing::warn!("{FIRST_PASSWORD_STANDS}");
+                core.log.add(Level::Warn, Level::Warn, "frontend", "", FIRST_PASSWORD_STANDS.to_owned());
             }
         });
     }

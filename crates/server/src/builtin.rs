@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gantry_model::{Error, Kind, Tx, View, builtin};
+use gantry_model::{Error, Kind, Tx, User, View, builtin};
 
 use crate::auth::password;
 
@@ -17,6 +17,12 @@ pub(crate) fn is_fresh(view: &View) -> bool {
 /// The hash of the first user's password. Slow by design.
 pub(crate) fn first_hash() -> Option<Vec<u8>> {
     password::hash(FIRST_PASSWORD)
+}
+
+/// Whether the first user still has the password that every reader of the documents knows. Slow by design.
+pub(crate) fn has_first_password(view: &View) -> bool {
+    let user = view.object::<User>(builtin::FIRST_USER);
+    user.is_some_and(|user| password::verify(FIRST_PASSWORD, &user.password_hash.0))
 }
 
 /// Fills a fresh store: the model's first objects, then the preferences that the operator gave at the command line.
@@ -45,5 +51,15 @@ mod tests {
         first_objects(&mut tx, &given, b"hash").unwrap();
         assert_eq!(tx.view().preference("defaultStage"), "local");
         assert_eq!(tx.view().preference("baseTokenSecret").len(), 32);
+    }
+
+    #[test]
+    fn the_first_password_is_known_again_until_it_is_changed() {
+        for (hash, stands) in [(first_hash(), true), (password::hash("another"), false)] {
+            let mut tx = Tx::new(View::base(), crate::clock::dice());
+            first_objects(&mut tx, &BTreeMap::new(), &hash.unwrap()).unwrap();
+            assert_eq!(has_first_password(tx.view()), stands);
+        }
+        assert!(!has_first_password(&View::base()), "nobody is there");
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! The list of operations is `gantry_api::operation::OPERATIONS`; [`handle`] has one arm per operation. The way of a request:
 //! route, credentials, claim, handler. Handlers get an [`Ask`] and give an [`answer::Answer`]; they never write error texts
-//! that another handler needs, too (those are constructors of `gantry_api::Error`). A path that is no operation may be a file: the
-//! port also serves what the port of files over HTTPS does.
+//! that another handler needs, too (those are constructors of `gantry_api::Error`).
 
 mod answer;
 mod body;
@@ -48,19 +47,13 @@ use crate::core::Core;
 use crate::incident::{self, Incident};
 use crate::listen::{Handler, Peer};
 use crate::log::Level;
-use crate::net::files::Files;
 
 /// Longer paths and queries are refused before anything looks at them.
 const LONGEST_URI: usize = 16 * 1024;
 
 /// The API as a listener's handler.
-#[derive(Clone)]
-pub struct Api {
-    /// What all handlers share.
-    pub core: Arc<Core>,
-    /// The file tree, for paths that are none of the API's: what answers on the port of files over HTTPS. None when that is closed.
-    pub files: Option<Files>,
-}
+#[derive(Clone, Debug)]
+pub struct Api(pub Arc<Core>);
 
 /// A request whose operation and caller are known.
 pub(crate) struct Ask {
@@ -87,8 +80,8 @@ impl Handler for Api {
     async fn answer(self, peer: Peer, request: Request<Body>) -> Response<Body> {
         let origin = request.headers().contains_key(header::ORIGIN);
         let head = request.method() == http::Method::HEAD;
-        let (op, mut reply) = Box::pin(reply(self.core.clone(), self.files, peer, request)).await;
-        self.core.metrics.request(op, reply.status());
+        let (op, mut reply) = Box::pin(reply(self.0.clone(), peer, request)).await;
+        self.0.metrics.request(op, reply.status());
         if origin {
             allow_origin(reply.headers_mut());
         }
@@ -99,18 +92,13 @@ impl Handler for Api {
     }
 
     fn broken(&self, incident: &Incident) -> Response<Body> {
-        self.core.metrics.incidents.inc();
-        self.core.metrics.request(None, StatusCode::INTERNAL_SERVER_ERROR);
+        self.0.metrics.incidents.inc();
+        self.0.metrics.request(None, StatusCode::INTERNAL_SERVER_ERROR);
         answer::refused(&Error::internal("", incident))
     }
 }
 
-async fn reply(
-    api: Arc<Core>,
-    files: Option<Files>,
-    peer: Peer,
-    request: Request<Body>,
-) -> (Option<Op>, Response<Body>) {
+async fn reply(api: Arc<Core>, peer: Peer, request: Request<Body>) -> (Option<Op>, Response<Body>) {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let whole = parts.uri.path_and_query().map_or(path, |whole| whole.as_str()).to_owned();
@@ -124,17 +112,12 @@ async fn reply(
         return (None, answer::refused(&Error::no_route(parts.method.as_str(), &whole)));
     };
     let Some(route) = route::find(method, path).filter(|_| !trailing_slash(path)) else {
-        let found = match elsewhere(&api, method, path, &whole) {
-            None if method == Method::Get => file(files, peer, &parts).await,
-            found => found,
-        };
-        let missing = || answer::refused(&Error::no_route(parts.method.as_str(), &whole));
-        return (None, found.unwrap_or_else(missing));
+        return (None, elsewhere(&api, method, path, &whole, parts.method.as_str()));
     };
     let op = route.operation.op;
     let view = api.state.view();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let caller = match auth::identify(&parts.headers, &query, &view, &api.passwords).await {
+    let caller = match auth::identify(&parts.headers, &query, peer.remote.ip(), &view, &api.passwords).await {
         Ok(caller) => caller,
         Err(refused) => {
             return (Some(op), refuse_login(&api, &refused, peer));
@@ -327,39 +310,24 @@ fn trailing_slash(path: &str) -> bool {
     path.ends_with('/') && !blob
 }
 
-/// What the port has beside operations and files (reference: api.md §1.1).
-fn elsewhere(api: &Core, method: Method, path: &str, whole: &str) -> Option<Response<Body>> {
+/// Everything that is no operation (reference: api.md §1.1, §4.6).
+fn elsewhere(api: &Core, method: Method, path: &str, whole: &str, word: &str) -> Response<Body> {
     let trimmed = path.trim_end_matches('/');
     match path {
         "/swagger.json" | "/api/v3/openapi.json" if method == Method::Get => {
-            let document = answer::ok(&openapi::document(gantry_api::DRP_VERSION));
-            return Some(document.unwrap_or_else(|error| answer::refused(&error)));
+            return answer::ok(&openapi::document(gantry_api::DRP_VERSION))
+                .unwrap_or_else(|error| answer::refused(&error));
         }
-        "/" if method == Method::Get => return Some(redirect("/ui/")),
+        "/" if method == Method::Get => return redirect("/ui/"),
         "/ui" | "/ui/" if method == Method::Get && !api.config.ui_url.is_empty() => {
-            return Some(redirect(&api.config.ui_url));
+            return redirect(&api.config.ui_url);
         }
         _ => {}
     }
-    let forgiven = path.ends_with('/') && route::find(method, trimmed).is_some();
-    forgiven.then(|| redirect(&whole.replacen(path, trimmed, 1)))
-}
-
-/// A file, as the port of files over HTTPS serves it: to anybody, rendered for the address that asks. Agents and scripts that
-/// know only the address of the API fetch their files here (reference: network.md §2.3, §3.3).
-async fn file(files: Option<Files>, peer: Peer, asked: &http::request::Parts) -> Option<Response<Body>> {
-    let path = asked.uri.path();
-    if path == BASE || path.starts_with("/api/") {
-        return None;
+    if path.ends_with('/') && route::find(method, trimmed).is_some() {
+        return redirect(&whole.replacen(path, trimmed, 1));
     }
-    let mut request = Request::new(Body::empty());
-    *request.method_mut() = asked.method.clone();
-    *request.uri_mut() = asked.uri.clone();
-    *request.headers_mut() = asked.headers.clone();
-    let found = files?.answer(peer, request).await;
-    // What is not there, or cannot be, is refused in the words of the API.
-    let refused = matches!(found.status(), StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST);
-    (!refused).then_some(found)
+    answer::refused(&Error::no_route(word, whole))
 }
 
 fn redirect(to: &str) -> Response<Body> {
@@ -381,6 +349,9 @@ fn refuse_login(api: &Core, refused: &auth::Refused, peer: Peer) -> Response<Bod
     if body.model == "system" {
         let scheme = HeaderValue::from_static("dr-provision");
         reply.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    if let auth::Why::TooManyGuesses(wait) = refused.why {
+        answer::header(&mut reply, header::RETRY_AFTER, &(wait.as_secs() + 1).to_string());
     }
     reply
 }

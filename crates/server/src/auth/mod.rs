@@ -1,7 +1,11 @@
 //! Who is asking: from credentials to a [`Caller`] with claims (reference: api.md §15).
 
+mod brake;
 pub mod password;
 pub mod token;
+
+use std::net::IpAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +16,7 @@ use gantry_model::{User, View};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-pub use password::Passwords;
+pub use password::{Passwords, Verdict};
 pub use token::{Subject, Token};
 
 use crate::clock;
@@ -37,7 +41,7 @@ pub struct Refused {
     pub why: Why,
     /// The user name that was given, or whom the token spoke for; empty when that is not known. Never a password or token.
     pub who: String,
-    /// The answer's body with status 403, or none: 401 with an empty body.
+    /// The answer's body, with status 403 or 429, or none: 401 with an empty body.
     pub body: Option<Box<Error>>,
 }
 
@@ -50,6 +54,8 @@ pub enum Why {
     UnknownUser,
     /// The password is another.
     WrongPassword,
+    /// Too many wrong passwords for this user came from the address of late; the next one is looked at after this time.
+    TooManyGuesses(Duration),
     /// The token was not made here, or was altered.
     ForeignToken,
     /// The token's time is over.
@@ -65,6 +71,7 @@ impl Why {
             Self::Missing => "missing",
             Self::UnknownUser => "unknown_user",
             Self::WrongPassword => "wrong_password",
+            Self::TooManyGuesses(_) => "too_many_guesses",
             Self::ForeignToken => "foreign_token",
             Self::ExpiredToken => "expired_token",
             Self::RevokedToken => "revoked_token",
@@ -77,6 +84,7 @@ impl Why {
             Self::Missing => "no credentials",
             Self::UnknownUser => "no such user",
             Self::WrongPassword => "wrong password",
+            Self::TooManyGuesses(_) => "too many wrong passwords",
             Self::ForeignToken => "the token was not made here, or was altered",
             Self::ExpiredToken => "the token has expired",
             Self::RevokedToken => "the token was revoked",
@@ -131,19 +139,20 @@ enum Credentials {
     Token(String),
 }
 
-/// Finds out who sent a request.
+/// Finds out who sent a request, from the address `from`.
 ///
 /// # Errors
 /// See [`Refused`].
 pub async fn identify(
     headers: &HeaderMap,
     query: &Query,
+    from: IpAddr,
     view: &View,
     passwords: &Passwords,
 ) -> Result<Caller, Refused> {
     match credentials(headers, query).ok_or_else(Refused::missing)? {
         Credentials::Token(text) => of_token(&text, view),
-        Credentials::Password(user, password) => of_password(&user, &password, view, passwords).await,
+        Credentials::Password(user, password) => of_password(&user, &password, from, view, passwords).await,
     }
 }
 
@@ -189,6 +198,7 @@ fn of_token(text: &str, view: &View) -> Result<Caller, Refused> {
 async fn of_password(
     name: &str,
     password: &str,
+    from: IpAddr,
     view: &View,
     passwords: &Passwords,
 ) -> Result<Caller, Refused> {
@@ -197,11 +207,15 @@ async fn of_password(
         b"$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let user = view.object::<User>(name);
     let stored = user.as_ref().map_or(NOBODY, |user| user.password_hash.0.as_slice());
-    // An empty password opens nothing, whatever hash was stored.
-    let fits = passwords.verify(name, password, stored).await && !password.is_empty();
-    if !fits || user.is_none() {
-        let why = if user.is_some() { Why::WrongPassword } else { Why::UnknownUser };
-        return Err(Refused::wrong(why, name, Error::access_denied()));
+    match passwords.verify(from, name, password, stored).await {
+        Verdict::Right if user.is_some() => {}
+        Verdict::Later(wait) => {
+            return Err(Refused::wrong(Why::TooManyGuesses(wait), name, Error::too_many_guesses(wait)));
+        }
+        Verdict::Right | Verdict::Wrong => {
+            let why = if user.is_some() { Why::WrongPassword } else { Why::UnknownUser };
+            return Err(Refused::wrong(why, name, Error::access_denied()));
+        }
     }
     Ok(Caller {
         principal: format!("user:{name}"),

@@ -3,11 +3,14 @@
 //! New hashes are Argon2id in PHC form; users imported from DRP keep their scrypt hash (`N$r$p$salt$key`, hexadecimal) and it
 //! is verified as such. A hash is slow by design, so verified credentials are remembered: under a digest keyed with a random
 //! key of this process, over user name, password and stored hash. The password itself is not kept, and a changed hash makes
-//! the memory miss by itself. Guesses are never remembered and run a few at a time, so guessing cannot eat all processors.
+//! the memory miss by itself. Guesses are never remembered and run a few at a time, so guessing cannot eat all processors, and who
+//! guesses on is slowed down ([`Brake`]).
 
 use std::collections::{HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -15,6 +18,7 @@ use ring::hmac;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
+use super::brake::Brake;
 use crate::{clock, incident};
 
 /// Memory of one hash in KiB, its passes and lanes: the second choice of RFC 9106 §4 scaled to 19 MiB, as OWASP advises.
@@ -31,6 +35,7 @@ const SCRYPT_LIMITS: (u8, u32, u32) = (17, 16, 4);
 pub struct Passwords {
     key: hmac::Key,
     known: Mutex<Known>,
+    brake: Mutex<Brake>,
     slots: Arc<Semaphore>,
     slow: AtomicU64,
 }
@@ -46,28 +51,46 @@ impl Default for Passwords {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &clock::random::<32>()),
             known: Mutex::default(),
+            brake: Mutex::default(),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             slow: AtomicU64::new(0),
         }
     }
 }
 
+/// What was found of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the one.
+    Right,
+    /// It is another.
+    Wrong,
+    /// Not looked at: too many were wrong of late. The next one is, after this time.
+    Later(Duration),
+}
+
 impl Passwords {
-    /// Whether `password` is the one behind `stored`, the text of the user's PasswordHash.
-    pub async fn verify(&self, user: &str, password: &str, stored: &[u8]) -> bool {
+    /// Whether `password`, sent from an address, is the one behind `stored`, the text of the user's PasswordHash.
+    pub async fn verify(&self, from: IpAddr, user: &str, password: &str, stored: &[u8]) -> Verdict {
         let digest = self.digest(user, password, stored);
         if self.known().digests.contains(&digest) {
-            return true;
+            return Verdict::Right;
         }
-        let Ok(_slot) = self.slots.acquire().await else { return false };
+        let Ok(_slot) = self.slots.acquire().await else { return Verdict::Wrong };
+        // Asked with the slot in hand: of many guesses at once no more than the slots are ahead of the brake.
+        if let Some(wait) = self.brake().wait(from, user, Instant::now()) {
+            return Verdict::Later(wait);
+        }
         self.slow.fetch_add(1, Ordering::Relaxed);
-        let (password, stored) = (password.to_owned(), stored.to_owned());
-        let checked = tokio::task::spawn_blocking(move || verify(&password, &stored)).await;
-        let right = incident::done(checked).unwrap_or(false);
-        if right {
+        let (word, stored) = (password.to_owned(), stored.to_owned());
+        let checked = tokio::task::spawn_blocking(move || verify(&word, &stored)).await;
+        // An empty password opens nothing, whatever hash was stored.
+        if incident::done(checked).unwrap_or(false) && !password.is_empty() {
             self.known().remember(digest);
+            return Verdict::Right;
         }
-        right
+        self.brake().wrong(from, user, Instant::now());
+        Verdict::Wrong
     }
 
     /// How many times a slow check was made.
@@ -93,8 +116,12 @@ impl Passwords {
         digest
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn brake(&self) -> MutexGuard<'_, Brake> {
+        self.brake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,7 +159,8 @@ pub fn is_hash(stored: &[u8]) -> bool {
     Scrypt::parse(stored).is_some()
 }
 
-fn verify(password: &str, stored: &[u8]) -> bool {
+/// Whether `password` is the one behind `stored`. Slow by design; for requests there is [`Passwords::verify`].
+pub(crate) fn verify(password: &str, stored: &[u8]) -> bool {
     let Ok(stored) = std::str::from_utf8(stored) else { return false };
     if stored.starts_with('$') {
         return PasswordHash::new(stored)
@@ -196,10 +224,12 @@ mod tests {
     async fn a_right_password_is_slow_once_and_a_wrong_one_is_never_right() {
         let passwords = Passwords::default();
         let stored = hash("secret").unwrap();
-        assert!(!passwords.verify("bob", "Secret", &stored).await);
-        assert!(passwords.verify("bob", "secret", &stored).await);
+        let here = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(passwords.verify(here, "bob", "Secret", &stored).await, Verdict::Wrong);
+        assert_eq!(passwords.verify(here, "bob", "secret", &stored).await, Verdict::Right);
         assert!(passwords.known().digests.contains(&passwords.digest("bob", "secret", &stored)));
-        assert!(!passwords.verify("bob", "secret", &hash("other").unwrap()).await);
+        assert_eq!(passwords.verify(here, "bob", "secret", &hash("other").unwrap()).await, Verdict::Wrong);
+        assert_eq!(passwords.verify(here, "bob", "", &hash("").unwrap()).await, Verdict::Wrong);
     }
 
     #[test]

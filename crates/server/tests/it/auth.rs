@@ -178,6 +178,34 @@ async fn a_password_on_every_request_is_checked_slowly_only_once() {
     assert_eq!(slow(), 6);
 }
 
+/// Twenty wrong ones in a row, and then not even the right one is looked at for a while; whoever is not guessing notices nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_slowed_down() {
+    let server = Server::start().await;
+    server.create("users", json!({ "Name": "ann", "Roles": ["superuser"] })).await;
+    server.put("/users/ann/password", json!({ "Password": "pw" })).await;
+    let minted = token(&server, "/users/rocketskates/token").await;
+    for n in 0..20 {
+        assert_eq!(get(&server.as_user("rocketskates", &n.to_string()), "/info").await.status, 403);
+    }
+    let checks = server.core().passwords.slow_checks();
+    for _ in 0..3 {
+        let late = get(&server.as_user("rocketskates", "20"), "/info").await;
+        assert_eq!(late.status, 429, "{}", late.text());
+        assert!(
+            late.error().contains("too many wrong passwords for this user from this address; try again in")
+        );
+        let wait: u64 = late.header("retry-after").parse().unwrap();
+        assert!((1..=6).contains(&wait), "{wait}");
+    }
+    assert_eq!(server.core().passwords.slow_checks(), checks);
+    assert_eq!(server.get("/info").await.status, 200, "a password that was right before");
+    assert_eq!(get(&server.as_token(&minted), "/info").await.status, 200);
+    assert_eq!(get(&server.as_user("ann", "pw"), "/info").await.status, 200);
+    let page = server.plain(&server.metrics).await.text();
+    assert!(page.contains("gantry_api_refused_logins_total{reason=\"too_many_guesses\"} 3\n"), "{page}");
+}
+
 /// Who is refused, from where and why is in the log; what they tried is not, and a flood adds lines to nothing that grows.
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_logins_are_told_without_their_secrets() {
