@@ -34,7 +34,7 @@ pub enum Error {
         message: String,
     },
     /// Nothing of that name is in the lab.
-    #[error("there is no {kind} named {name:?} in the lab (there are: {known})")]
+    #[error("there is no {kind} named {name:?} ({})", known_text(known))]
     Unknown {
         /// Machine, port, process or lab.
         kind: &'static str,
@@ -75,6 +75,10 @@ pub enum Error {
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn known_text(known: &str) -> String {
+    if known.is_empty() { "there is none at all".into() } else { format!("there are: {known}") }
+}
 
 fn tail_text(tail: &str) -> String {
     if tail.is_empty() { String::new() } else { format!("; last seen:\n{tail}") }

@@ -19,13 +19,23 @@ pub struct Misfit {
     pub message: String,
 }
 
+impl Misfit {
+    /// The message with the field, which Go's decoder names for types and leaves out for texts that cannot be read.
+    fn told(self) -> String {
+        match self.message.starts_with("json: ") || self.field.is_empty() {
+            true => self.message,
+            false => format!("{}: {}", self.field, self.message),
+        }
+    }
+}
+
 /// The canonical form of an object of `kind`.
 ///
 /// # Errors
 /// What Go's decoder would say about the first value that does not fit, with the path of the field.
 pub fn object(kind: Kind, value: Value) -> Result<Map<String, Value>, String> {
     let (object, misfits) = lenient(kind, value);
-    misfits.into_iter().next().map_or(Ok(object), |misfit| Err(misfit.message))
+    misfits.into_iter().next().map_or(Ok(object), |misfit| Err(misfit.told()))
 }
 
 /// The canonical form with zero values in the place of those that do not fit, and all of these.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use gantry_boot::Renderer;
 use gantry_boot::rules::TemplateRules;
+use gantry_model::parts::DhcpOption;
 use gantry_model::secret::Sealed;
 use gantry_model::{Kind, Machine, Param, Problems, Rules, Saving, View, schema};
+use gantry_netboot::dhcp::option;
+use gantry_template::Set;
 use gantry_workflow::change::{self, Defaults, Force};
 use serde_json::Value;
 
@@ -19,6 +22,7 @@ pub(crate) fn all(renderer: &Arc<Renderer>, keys: &Keys) -> Arc<dyn Rules> {
         Arc::new(TemplateRules(renderer.clone())),
         Arc::new(Secrets(keys.clone())),
         Arc::new(Hashes),
+        Arc::new(DhcpOptions),
     ];
     Arc::new(rules)
 }
@@ -31,6 +35,36 @@ impl Rules for Hashes {
     fn is_password_hash(&self, hash: &[u8]) -> bool {
         password::is_hash(hash)
     }
+}
+
+/// Which option values DHCP can send. Digital Rebar takes them all and leaves out of each answer what it cannot pack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DhcpOptions;
+
+impl Rules for DhcpOptions {
+    fn check(&self, saving: &Saving<'_>, object: &Value, problems: &mut Problems) {
+        if !matches!(saving.kind, Kind::Subnet | Kind::Reservation) {
+            return;
+        }
+        let options = |of: &Value| of.get("Options").and_then(Value::as_array).cloned().unwrap_or_default();
+        let before = saving.before.map(|before| options(&before.value())).unwrap_or_default();
+        for new in options(object).into_iter().filter(|new| !before.contains(new)) {
+            let sendable = serde_json::from_value(new).map_err(|error| error.to_string());
+            if let Err(message) = sendable.and_then(|option| dhcp_option(&option)) {
+                problems.add(format!("Options: {message}"));
+            }
+        }
+    }
+}
+
+fn dhcp_option(given: &DhcpOption) -> Result<(), String> {
+    let sendable = u8::try_from(given.code).ok().filter(|code| !matches!(code, 0 | 255));
+    let code = sendable.ok_or_else(|| format!("option {}: codes are 1 to 254", given.code))?;
+    if given.value.contains("{{") {
+        let parsed = Set::new().parse(&format!("option {code}"), &given.value);
+        return parsed.map_err(|error| error.message);
+    }
+    option::from_text(code, &given.value).map(drop).map_err(|error| error.to_string())
 }
 
 /// What is sealed must have been sealed for the object that carries it, and suit its parameter (reference: api.md §8).

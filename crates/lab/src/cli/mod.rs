@@ -188,6 +188,7 @@ fn console(machine: &Machine, matches: &ArgMatches) -> Result<()> {
 
 /// Runs a program with this process's standard streams, folder and environment; its exit code is ours, 128 and the signal if one ended it (as a shell says).
 fn exec(matches: &ArgMatches) -> Result<ExitCode> {
+    let lab = lab(matches)?;
     let mut words = matches.get_many::<String>("program").into_iter().flatten().cloned();
     let program = words.next().unwrap_or_default();
     let folder = std::env::current_dir().doing(|| "find the current folder")?;
@@ -209,7 +210,7 @@ fn exec(matches: &ArgMatches) -> Result<ExitCode> {
         };
         program = program.listener("api", TcpListener::bind(address).doing(doing)?);
     }
-    let process = lab(matches)?.spawn(&program)?;
+    let process = lab.spawn(&program)?;
     loop {
         match process.wait(Duration::from_secs(3600))? {
             Some(Exit { code: Some(code), .. }) => return Ok(ExitCode::from(code as u8)),

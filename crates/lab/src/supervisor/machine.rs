@@ -166,6 +166,10 @@ impl Machine {
     }
 
     pub(crate) fn set_link(&self, nic: usize, up: bool) -> Result<()> {
+        if nic >= self.spec.nics.len() {
+            let right = format!("{} has {} cards, and the first is 0", self.spec.name, self.spec.nics.len());
+            return Err(Error::Invalid { field: "nic", value: nic.to_string(), right });
+        }
         self.monitor(|running| {
             running.qmp.execute("set_link", &json!({ "name": format!("nic{nic}"), "up": up }))
         })?;

@@ -111,7 +111,7 @@ fn unknown_ports_and_taken_names_are_refused() {
     let (switch, _) = start(1).unwrap();
     let _a = plug(&switch, "a");
     let error = switch.impair("x", Way::To, Impairment::default()).unwrap_err();
-    assert_eq!(error.to_string(), "there is no port named \"x\" in the lab (there are: a)");
+    assert_eq!(error.to_string(), "there is no port named \"x\" (there are: a)");
     assert!(switch.add_port("a", Vlan::default(), None).is_err());
     assert!(switch.set_vlan("a", Vlan::Access(0)).is_err());
     switch.remove_port("a").unwrap();

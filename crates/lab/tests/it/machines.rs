@@ -89,7 +89,11 @@ fn the_firmware_of_a_uefi_machine_asks_for_an_address() {
     machine.wait_serial("Start PXE over IPv4", LONG).unwrap();
     assert_eq!(wait_until(|| discovers(lab.folder()).into_iter().next()).port, "uefi.0");
     machine.set_link(0, false).unwrap();
-    assert!(machine.set_link(9, false).is_err());
+    let refused = machine.set_link(9, false).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("nic: \"9\" is not right: ") && refused.ends_with(" cards, and the first is 0"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -178,10 +178,11 @@ fn check_times(subnet: &Subnet, problems: &mut Problems) {
 }
 
 fn check_range(subnet: &Subnet, network: Network, problems: &mut Problems) {
-    let (Some(start), Some(end)) = (subnet.active_start.v4(), subnet.active_end.v4()) else {
-        problems.add("IP Address is nil");
-        return;
-    };
+    let ends = [("ActiveStart", subnet.active_start.v4()), ("ActiveEnd", subnet.active_end.v4())];
+    for (what, _) in ends.iter().filter(|(_, address)| address.is_none()) {
+        problems.add(format!("{what}: IP Address is nil"));
+    }
+    let [(_, Some(start)), (_, Some(end))] = ends else { return };
     for (what, address) in [("ActiveStart", start), ("ActiveEnd", end)] {
         if !network.contains(address) {
             problems.add(format!("{what} {address} not in subnet range {network}"));

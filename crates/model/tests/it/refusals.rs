@@ -214,7 +214,7 @@ fn subnets() {
         &["nn: Unmanaged and Proxy cannot both be true"],
     );
     refuses(Kind::Subnet, with(json!({"Subnet": "x"})), &["nn: Invalid subnet x: invalid CIDR address: x"]);
-    refuses(Kind::Subnet, with(json!({"ActiveStart": ""})), &["nn: IP Address is nil"]);
+    refuses(Kind::Subnet, with(json!({"ActiveStart": ""})), &["nn: ActiveStart: IP Address is nil"]);
     refuses(
         Kind::Subnet,
         with(json!({"ActiveStart": "10.2.0.1"})),
@@ -273,7 +273,7 @@ fn reservations() {
         &["0A000009: Reservation Token cannot be empty!", "0A000009: Reservation Strategy cannot be empty!"],
     );
     refuses(Kind::Reservation, json!({"Token": "x"}), &["reservations: Empty key not allowed"]);
-    refuses(Kind::Reservation, json!({"Addr": "10.0.0"}), &["invalid IP address: 10.0.0"]);
+    refuses(Kind::Reservation, json!({"Addr": "10.0.0"}), &["Addr: invalid IP address: 10.0.0"]);
 }
 
 #[test]

@@ -84,8 +84,8 @@ fn values_of_the_wrong_type_are_refused_in_the_words_of_go() {
             json!({"OS": {"Name": true}}),
             "json: cannot unmarshal bool into Go struct field OsInfo.OS.Name of type string",
         ),
-        (Kind::Machine, json!({"Uuid": "x"}), "invalid UUID: x"),
-        (Kind::Lease, json!({"Addr": "1.2.3"}), "invalid IP address: 1.2.3"),
+        (Kind::Machine, json!({"Uuid": "x"}), "Uuid: invalid UUID: x"),
+        (Kind::Lease, json!({"Addr": "1.2.3"}), "Addr: invalid IP address: 1.2.3"),
         (Kind::Machine, json!([]), "json: cannot unmarshal array into Go value of type models.Machine"),
     ];
     for (kind, value, message) in table {

@@ -307,3 +307,28 @@ async fn the_server_as_a_whole_has_actions_too() {
     let run = server.post("/system/actions/x", json!({})).await;
     assert_eq!(run.error(), "400 INVOKE: system/global: Action x on system: Not Found");
 }
+
+/// A value that its option cannot carry is refused when it is written, not left out of every answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn dhcp_options_are_judged_before_they_are_stored() {
+    let server = Server::start().await;
+    let subnet = |options: Value| json!({ "Name": "lab", "Subnet": "10.1.0.0/24", "ActiveStart": "10.1.0.10", "ActiveEnd": "10.1.0.20", "Options": options });
+    for (code, value, why) in [
+        (
+            6,
+            "dns.example",
+            "option 6: `dns.example` is no value for it: want IPv4 addresses separated by commas",
+        ),
+        (26, "70000", "option 26: `70000` is no value for it: want a number up to 65535"),
+        (255, "1", "option 255: codes are 1 to 254"),
+        (15, "{{if}}", "template: option 15:1: missing value for if"),
+    ] {
+        let refused = server.post("/subnets", subnet(json!([{ "Code": code, "Value": value }]))).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        assert!(refused.text().contains(&format!("Options: {why}")), "{}", refused.text());
+    }
+    let good = json!([{ "Code": 6, "Value": "10.1.0.1, 10.1.0.2" }, { "Code": 15, "Value": "{{index . \"12\"}}.example" }]);
+    server.create("subnets", subnet(good)).await;
+    let worse = json!([{ "op": "add", "path": "/Options/-", "value": { "Code": 3, "Value": "router" } }]);
+    assert_eq!(server.patch("/subnets/lab", worse).await.status, 422);
+}
