@@ -121,6 +121,8 @@ pub struct Index {
     pub regex: bool,
     /// Held ready in the View. The others are found by scanning.
     pub kept: bool,
+    /// Held, and looked up, in lower case.
+    pub folded: bool,
     /// The values are keys of that kind.
     pub refers: Option<Kind>,
     /// Shown by `/indexes` and usable as a filter.
@@ -137,6 +139,7 @@ impl Index {
             unordered: false,
             regex: false,
             kept: false,
+            folded: false,
             refers: None,
             listed: true,
         }
@@ -183,6 +186,14 @@ impl Index {
     /// Held in the View.
     #[must_use]
     pub const fn kept(mut self) -> Self {
+        self.kept = true;
+        self
+    }
+
+    /// Held in the View in lower case: who looks for a value gives it so, and finds it however it was written.
+    #[must_use]
+    pub const fn folded(mut self) -> Self {
+        self.folded = true;
         self.kept = true;
         self
     }

@@ -34,6 +34,11 @@ wire! {
     }
 }
 
+impl Reservation {
+    /// The index that finds reservations by their token in lower case.
+    pub const OWNER: &'static str = "Owner";
+}
+
 impl Behaviour for Reservation {
     const KEY: &'static str = "Addr";
     const INDEXES: &'static [Index] = &[
@@ -41,6 +46,8 @@ impl Behaviour for Reservation {
         Index::of("NextServer", IndexType::Address("Invalid Address: ")),
         Index::text("Strategy"),
         Index::text("Token").kept(),
+        // The token keeps the case in which it was written, and a MAC means the same in either.
+        Index::text(Self::OWNER).at(&["Token"]).folded().internal(),
         Index::text("Description"),
         Index::text("Documentation"),
         Index::text("Subnet").refers(Kind::Subnet).internal(),

@@ -1,5 +1,6 @@
 //! Index values: taking them out of an object, and the ordered sets of (value, key) that hold them.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -18,8 +19,9 @@ pub(crate) fn facts(spec: &Spec, value: &Value) -> Box<[Fact]> {
         let number = u8::try_from(number).expect("no kind has 256 indexes");
         let start = facts.len();
         each_text(index, value, &mut |text| {
-            if !text.is_empty() && !facts[start..].iter().any(|(_, seen): &Fact| &**seen == text) {
-                facts.push((number, Arc::from(text)));
+            let text = if index.folded { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
+            if !text.is_empty() && !facts[start..].iter().any(|(_, seen): &Fact| **seen == *text) {
+                facts.push((number, Arc::from(&*text)));
             }
         });
     }

@@ -122,18 +122,15 @@ impl Ask<'_> {
     }
 
     fn reservations(&self) -> impl Iterator<Item = Reserved> {
-        let upper = self.token.as_str().to_ascii_uppercase();
-        let tokens = [self.token.as_str().to_owned(), upper];
-        tokens.into_iter().flat_map(|t| self.by_token::<Reservation>(Kind::Reservation, &t)).filter_map(
-            |object| {
-                let address = object.addr.v4()?;
-                (object.strategy == MAC).then_some(Reserved { address, object })
-            },
-        )
+        let found = self.by_token::<Reservation>(Kind::Reservation, Reservation::OWNER).into_iter();
+        found.filter_map(|object| {
+            let address = object.addr.v4()?;
+            (object.strategy == MAC).then_some(Reserved { address, object })
+        })
     }
 
-    fn by_token<T: gantry_model::Object>(&self, kind: Kind, token: &str) -> Vec<Arc<T>> {
-        let keys = self.view().find(kind, "Token", token);
+    fn by_token<T: gantry_model::Object>(&self, kind: Kind, index: &str) -> Vec<Arc<T>> {
+        let keys = self.view().find(kind, index, self.token.as_str());
         keys.into_iter().filter_map(|key| self.view().object::<T>(key.as_str())).collect()
     }
 
@@ -148,7 +145,7 @@ impl Ask<'_> {
 
     /// This client's leases, whatever their state.
     pub(super) fn leases(&self) -> Vec<Arc<Lease>> {
-        let mut leases: Vec<Arc<Lease>> = self.by_token(Kind::Lease, self.token.as_str());
+        let mut leases: Vec<Arc<Lease>> = self.by_token(Kind::Lease, "Token");
         leases.retain(|l| owns(l, &self.token));
         leases
     }
@@ -197,7 +194,9 @@ pub(super) fn merge_options(reservation: Option<&Reservation>, net: Option<&Net>
         }
     }
     if let Some(net) = net.filter(|n| n.is_point_to_point()) {
-        merged.retain(|o| o.code != 3);
+        // The link is a /31 between client and router, whatever network it was cut from (RFC 3021): it has no broadcast address.
+        merged.retain(|o| ![1, 3, 28].contains(&o.code));
+        merged.push(DhcpOption { code: 1, value: "255.255.255.254".to_owned() });
         merged.push(DhcpOption { code: 3, value: net.via.to_string() });
     }
     merged.sort_by_key(|o| o.code);

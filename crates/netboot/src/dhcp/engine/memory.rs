@@ -55,6 +55,13 @@ pub struct Hold {
     pub why: Why,
 }
 
+impl Hold {
+    /// Nobody gets the address until then.
+    pub(super) fn shunned(until: Time) -> Self {
+        Self { token: Token::new(""), until, why: Why::Shunned }
+    }
+}
+
 /// One change of the memory, as the engine asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remember {

@@ -210,11 +210,10 @@ impl<'a> Engine<'a> {
 
     fn conflict(&self, address: Ipv4Addr, pending: &Pending) -> Outcome {
         let until = self.now.plus_seconds(INVALID_SECONDS);
-        let shunned = Hold { token: Token::new(""), until, why: Why::Shunned };
         Outcome {
             saves: vec![Save::Shun(address, until)],
             durability: Durability::AfterAnswer,
-            remember: vec![Remember::Hold(address, shunned)],
+            remember: vec![Remember::Hold(address, Hold::shunned(until))],
             effects: vec![Effect::Again(Box::new(pending.clone()))],
             ..Outcome::silent(Reason::AddressInUse(address))
         }
@@ -251,8 +250,11 @@ impl<'a> Engine<'a> {
 
 impl Ask<'_> {
     fn discover(&self) -> Outcome {
-        if self.is_proxied() {
-            return self.proxy_offer();
+        if let Some(net) = self.place.net.as_ref().filter(|net| net.subnet.proxy) {
+            return match net.subnet.enabled {
+                true => self.proxy_offer(),
+                false => Outcome::silent(Reason::NoLease(NoLease::SubnetDisabled)),
+            };
         }
         let reservation = self.reservation();
         if let Some(reservation) = &reservation

@@ -68,11 +68,11 @@ impl Ask<'_> {
         let choice = self.choose_boot(terms, lease_options.get(&code::BOOT_FILE), &mut outcome.notes);
         let mut packet = self.reply_header(terms);
         self.push_head(&mut packet.options, kind, terms);
-        self.push_lease_options(&mut packet.options, &lease_options, choice.is_ok());
+        self.push_lease_options(&mut packet.options, &lease_options, boots(&choice));
         if let Ok(choice) = &choice {
             self.push_boot(&mut packet, choice, &lease_options);
         }
-        self.set_server_name(&mut packet, terms, choice.as_ref().ok());
+        self.set_server_name(&mut packet, terms, boots(&choice));
         if !proxy
             && !terms.skip_boot
             && self.packet.requests(code::IPXE)
@@ -167,9 +167,9 @@ impl Ask<'_> {
         }
     }
 
-    fn set_server_name(&self, packet: &mut Packet, terms: &Terms, choice: Option<&Choice>) {
+    fn set_server_name(&self, packet: &mut Packet, terms: &Terms, netboot: bool) {
         let http = self.client.boot == Boot::Http;
-        if choice.is_some() && !http && self.packet.requests(code::TFTP_SERVER) {
+        if netboot && !http && self.packet.requests(code::TFTP_SERVER) {
             packet.sname = self.next_server(terms).to_string().into_bytes();
         }
     }
@@ -318,6 +318,12 @@ impl Ask<'_> {
 fn same_network((own, prefix): &(Ipv4Addr, u8), address: Ipv4Addr) -> bool {
     let mask = u32::MAX.checked_shl(32 - u32::from(*prefix).min(32)).unwrap_or(0);
     (u32::from(*own) ^ u32::from(address)) & mask == 0
+}
+
+/// May the client boot from the network? For one that is no firmware we have no file, but it may have one in mind, as U-Boot does:
+/// it is told the server and the root path (network.md §1.11).
+pub(super) fn boots(choice: &Result<Choice, Withheld>) -> bool {
+    matches!(choice, Ok(_) | Err(Withheld::NoFirmware))
 }
 
 /// Relays listen on port 67 (RFC 2131 §4.1). Some tools ask as a relay from a port of their own and listen there, as DRP answers:

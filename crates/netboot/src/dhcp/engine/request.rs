@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 
 use gantry_model::parts::DhcpOption;
-use gantry_model::{Lease, Time};
+use gantry_model::{Lease, Subnet, Time};
 
 use super::facts::{Place, Reserved, Standing, is_usable, lease_at, owns, reservation_at};
-use super::reply::Terms;
+use super::reply::{Terms, boots};
 use super::{
-    Ask, Durability, INVALID_SECONDS, MAC, NakReason, NoLease, Note, Outcome, Reason, Remember, Save,
+    Ask, Durability, Hold, INVALID_SECONDS, MAC, NakReason, NoLease, Note, Outcome, Reason, Remember, Save,
 };
 use crate::dhcp::option::{code, to_text};
 use crate::dhcp::packet::Message;
@@ -62,17 +62,19 @@ impl Ask<'_> {
     }
 
     fn request_granted(&self, wanted: Ipv4Addr, own: Option<&Lease>, mine: Option<&Reserved>) -> Outcome {
-        let mine_already = own.filter(|l| owns(l, &self.token));
-        if let (Some(was), Some(is)) = (mine_already.and_then(|l| l.via.v4()), self.place.via())
-            && was != is
-        {
-            return self.refuse(NakReason::Moved, Vec::new());
-        }
         if mine.is_none() && !self.place.net.as_ref().is_some_and(|net| net.covers(wanted)) {
-            return self
-                .refuse(NakReason::NothingCovers, own.map(|_| Save::NoLease(wanted)).into_iter().collect());
+            return self.refuse_stray(wanted, own);
         }
         self.acknowledge(wanted, own)
+    }
+
+    /// An address that does not belong here. DRP goes by the lease's Via, and so refuses clients whose relay or server changed
+    /// its address: what counts is the network.
+    fn refuse_stray(&self, wanted: Ipv4Addr, own: Option<&Lease>) -> Outcome {
+        if Subnet::containing(self.view(), wanted.into()).is_some() {
+            return self.refuse(NakReason::Moved, Vec::new());
+        }
+        self.refuse(NakReason::NothingCovers, own.map(|_| Save::NoLease(wanted)).into_iter().collect())
     }
 
     fn acknowledge(&self, address: Ipv4Addr, own: Option<&Lease>) -> Outcome {
@@ -82,7 +84,7 @@ impl Ask<'_> {
         outcome.remember.push(Remember::Forget(address));
         outcome.remember.extend(self.remember_loader(&choice));
         self.save_lease(&mut outcome, &terms, own);
-        if choice.is_ok() {
+        if boots(&choice) {
             self.save_machine(&mut outcome, address);
         }
         outcome
@@ -153,21 +155,25 @@ impl Ask<'_> {
         Outcome { remember, ..Outcome::silent(Reason::OtherServer(server)) }
     }
 
-    /// A client that renews talks to us directly, past its relay: its network is that of its address, not that of the
-    /// interface (RFC 2131 §4.3.2, RENEWING).
+    /// A client that renews talks to us directly, past its relay (RFC 2131 §4.3.2, RENEWING).
     fn find_renewing_client(&mut self) {
-        let ciaddr = self.packet.ciaddr;
         let named =
             self.packet.options.has(code::REQUESTED_ADDRESS) || self.packet.options.has(code::SERVER_ID);
+        if !named && lease_at(self.view(), self.packet.ciaddr).is_some_and(|l| owns(&l, &self.token)) {
+            self.go_to_ciaddr();
+        }
+    }
+
+    /// Who has an address and asks past its relay is on the network of that address, not on that of the interface.
+    fn go_to_ciaddr(&mut self) {
+        let ciaddr = self.packet.ciaddr;
         let here = self.place.net.as_ref().is_some_and(|net| net.covers(ciaddr));
-        if named || here || !is_usable(ciaddr) || !self.packet.giaddr.is_unspecified() {
+        if here || !is_usable(ciaddr) || !self.packet.giaddr.is_unspecified() {
             return;
         }
-        let Some(lease) = lease_at(self.view(), ciaddr).filter(|l| owns(l, &self.token)) else { return };
-        let place = Place::find(self.view(), &[lease.via.v4().unwrap_or(ciaddr)]);
-        if place.net.is_some() {
-            self.place = place;
-        }
+        let lease = lease_at(self.view(), ciaddr).filter(|l| owns(l, &self.token));
+        let via = lease.and_then(|l| l.via.v4()).unwrap_or(ciaddr);
+        self.place = Place::find(self.view(), &[via, ciaddr]);
     }
 
     fn invalidate(&self, lease: Option<&Lease>) -> Vec<Save> {
@@ -197,27 +203,32 @@ impl Ask<'_> {
         let Some(address) = self.wanted else { return Outcome::silent(Reason::UnknownLease) };
         let lease = lease_at(self.view(), address);
         let held = self.engine.memory.held(address, self.engine.now);
-        let own = lease.as_ref().map(|l| owns(l, &self.token)).or(held.map(|h| h.token == self.token));
-        match own {
-            None => return Outcome::silent(Reason::UnknownLease),
-            Some(false) => return Outcome::silent(Reason::Spoofed(address)),
-            Some(true) => {}
+        let own = lease.as_ref().filter(|l| owns(l, &self.token));
+        if own.is_none() && held.is_none_or(|h| h.token != self.token) {
+            let known = lease.is_some() || held.is_some();
+            return Outcome::silent(if known { Reason::Spoofed(address) } else { Reason::UnknownLease });
         }
         let until = self.engine.now.plus_seconds(INVALID_SECONDS);
+        // An offer is known to the memory alone, which has forgotten it when this is written: a shun stands by itself.
+        let save = match own {
+            Some(_) => Save::Lease(Box::new(super::facts::invalid_lease(address, until))),
+            None => Save::Shun(address, until),
+        };
         Outcome {
-            saves: vec![Save::Lease(Box::new(super::facts::invalid_lease(address, until)))],
+            saves: vec![save],
             durability: Durability::AfterAnswer,
-            remember: vec![Remember::Forget(address)],
+            remember: vec![Remember::Hold(address, Hold::shunned(until))],
             ..Outcome::silent(Reason::Declined(address))
         }
     }
 
     /// RFC 2131 §3.4: a client that has its address gets the options and no lease. DRP leaves these unanswered.
-    pub(super) fn inform(&self) -> Outcome {
+    pub(super) fn inform(mut self) -> Outcome {
         let class = self.packet.options.get(code::VENDOR_CLASS).unwrap_or_default();
         if class.starts_with(b"AAPLBSDPC") {
             return Outcome::silent(Reason::NotHandled);
         }
+        self.go_to_ciaddr();
         if self.is_proxied() {
             return Outcome::silent(Reason::ProxySubnet);
         }

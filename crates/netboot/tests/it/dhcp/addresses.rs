@@ -245,3 +245,19 @@ fn a_flood_of_invented_clients_ends_in_silence() {
     world.memory.sweep(world.time());
     assert!(world.say("dis mac=1").starts_with("ofr"), "{:?}", world.last);
 }
+
+#[test]
+fn a_point_to_point_link_has_a_mask_of_its_own() {
+    let mut world = World::lab();
+    world.settings.probe = false;
+    world.subnet(&json!({"Pickers": ["point2point"]}));
+    check(
+        &mut world,
+        "dis mac=1 gi=10.0.0.10 prl=1,3,28
+         > ofr to 10.0.0.10:67 yi=10.0.0.11 si=10.0.0.1 | 54=10.0.0.1 51=60 1=255.255.255.254 3=10.0.0.10 58=30 59=45
+         req mac=1 50=10.0.0.11 54=10.0.0.1 gi=10.0.0.10 prl=1,3,28
+         > ack to 10.0.0.10:67 yi=10.0.0.11 si=10.0.0.1 | 54=10.0.0.1 51=60 1=255.255.255.254 3=10.0.0.10 58=30 59=45
+         dis mac=2 gi=10.0.0.99
+         > - NoLease(Exhausted)",
+    );
+}

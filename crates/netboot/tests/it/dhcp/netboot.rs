@@ -233,3 +233,23 @@ fn root_path_only_with_netboot() {
     assert!(world.say("dis mac=1 pxe prl=17,67").contains("17=nfs:/root"));
     assert!(!world.say("dis mac=1 prl=17").contains("17="));
 }
+
+#[test]
+fn a_loader_of_its_own_is_told_the_server_and_the_root_but_no_file() {
+    let mut world = World::lab();
+    world.settings.probe = false;
+    world.subnet(&json!({"Options": [{"Code": 17, "Value": "nfs:/root"}]}));
+    world.machine("boots", 2, "sledgehammer");
+    world.machine("at-home", 3, "local");
+    check(
+        &mut world,
+        "dis mac=1 60=U-Boot prl=17,66,67
+         > ofr to 255.255.255.255:68 yi=10.0.0.10 si=10.0.0.1 sname=10.0.0.1 | 54=10.0.0.1 51=60 17=nfs:/root 58=30 59=45
+         dis mac=2 prl=17,66,67
+         > ofr to 255.255.255.255:68 yi=10.0.0.11 si=10.0.0.1 sname=10.0.0.1 | 54=10.0.0.1 51=60 17=nfs:/root 58=30 59=45
+         dis mac=3 prl=17,66,67
+         > ofr to 255.255.255.255:68 yi=10.0.0.12 si=10.0.0.1 | 54=10.0.0.1 51=60 58=30 59=45",
+    );
+    assert!(world.say("req mac=2 50=10.0.0.11 54=10.0.0.1 prl=67").starts_with("ack"));
+    assert_eq!(world.address_of("boots"), "10.0.0.11");
+}

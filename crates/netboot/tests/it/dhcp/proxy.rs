@@ -73,3 +73,13 @@ fn the_boot_server_answers_whoever_asks_it() {
     world.machine("at-home", 2, "local");
     assert_eq!(world.say("req mac=2 binl pxe ci=10.0.0.6 prl=67"), "- NoPxe(BootEnv)");
 }
+
+#[test]
+fn a_disabled_subnet_is_silent() {
+    let mut world = lab();
+    world.subnet(&json!({"Proxy": true, "Enabled": false}));
+    for line in ["dis mac=1 pxe prl=66,67", "dis mac=1 pxe prl=66,67 binl"] {
+        let said = world.say(line);
+        assert!(said.starts_with("- No"), "{line}: {said}");
+    }
+}

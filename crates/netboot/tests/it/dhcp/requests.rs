@@ -116,6 +116,49 @@ fn a_client_that_moved_networks_starts_over() {
 }
 
 #[test]
+fn another_way_into_the_same_network_is_no_move() {
+    let mut world = leased();
+    let check = |world: &mut World, line: &str| {
+        let said = world.say(line);
+        assert!(said.starts_with("ack") && said.contains("yi=10.0.0.10"), "{line}: {said}");
+    };
+    // A second relay that forwards the same broadcast, and is left alone when the first one dies.
+    for relay in ["10.0.0.2", "10.0.0.3", "10.0.0.2"] {
+        check(&mut world, &format!("req mac=1 50=10.0.0.10 54=10.0.0.1 gi={relay}"));
+    }
+    assert_eq!(world.lease("10.0.0.10").unwrap().via.to_string(), "10.0.0.2");
+    // The server's own address changed.
+    world.interface("eth0", "10.0.0.7", 24);
+    check(&mut world, "req mac=1 ci=10.0.0.10");
+    assert!(world.say("dis mac=1").contains("yi=10.0.0.10"));
+    check(&mut world, "req mac=1 50=10.0.0.10 54=10.0.0.7");
+}
+
+#[test]
+fn an_unscoped_reservation_follows_its_owner_into_another_network() {
+    let mut world = leased();
+    world.reserve("10.0.0.40", 2, &json!({}));
+    assert!(world.say("req mac=2 50=10.0.0.40").starts_with("ack"));
+    world.interface("eth1", "10.1.0.1", 24);
+    world.subnet(&json!({"Name": "two", "Subnet": "10.1.0.0/24", "ActiveStart": "10.1.0.10", "ActiveEnd": "10.1.0.12"}));
+    assert!(world.say("dis mac=2 eth=eth1").contains("yi=10.0.0.40"));
+    assert!(world.say("req mac=2 50=10.0.0.40 54=10.1.0.1 eth=eth1").starts_with("ack"));
+    assert_eq!(world.lease("10.0.0.40").unwrap().via.to_string(), "10.1.0.1");
+}
+
+#[test]
+fn a_reservation_is_found_however_its_token_is_written() {
+    for token in ["52:54:00:AB:cd:ef", "52:54:00:AB:CD:EF", "52:54:00:ab:cd:ef"] {
+        let mut world = World::lab();
+        world.reserve("10.0.0.40", 1, &json!({"Token": token}));
+        let (arrival, mut packet) = world.arrival_and_packet("dis");
+        packet.chaddr = "52:54:00:ab:cd:ef".parse().unwrap();
+        world.judge(&arrival, &packet);
+        assert_eq!(world.last[0].answers[0].packet.yiaddr.to_string(), "10.0.0.40", "{token}");
+    }
+}
+
+#[test]
 fn a_lease_whose_subnet_is_gone_is_deleted() {
     let mut world = leased();
     world.subnet(&json!({"Name": "other", "Subnet": "10.3.0.0/24", "ActiveStart": "10.3.0.2", "ActiveEnd": "10.3.0.3"}));
@@ -145,6 +188,36 @@ fn decline_needs_the_owner_and_takes_the_address_out() {
     assert!(world.say("dis mac=1").contains("yi=10.0.0.11"));
     assert_eq!(world.say("dec mac=1 50=10.0.0.77"), "- UnknownLease");
     assert_eq!(world.say("dec mac=1"), "- UnknownLease");
+}
+
+#[test]
+fn an_address_that_was_only_offered_can_be_declined() {
+    let mut world = World::lab();
+    world.settings.probe = false;
+    assert!(world.say("dis mac=1").contains("yi=10.0.0.10"));
+    assert_eq!(world.say("dec mac=2 50=10.0.0.10"), "- Spoofed(10.0.0.10)");
+    assert_eq!(world.say("dec mac=1 50=10.0.0.10"), "- Declined(10.0.0.10)");
+    assert_eq!(world.lease("10.0.0.10").unwrap().state, "INVALID");
+    for mac in [1, 2] {
+        let said = world.say(&format!("dis mac={mac}"));
+        assert!(!said.contains("yi=10.0.0.10"), "{said}");
+    }
+}
+
+#[test]
+fn inform_past_a_relay_gets_the_options_of_the_clients_network() {
+    let mut world = leased();
+    world.subnet(
+        &json!({"Name": "far", "Subnet": "10.7.0.0/24", "ActiveStart": "10.7.0.10", "ActiveEnd": "10.7.0.12",
+        "Options": [{"Code": 3, "Value": "10.7.0.254"}]}),
+    );
+    check(
+        &mut world,
+        "inf mac=1 ci=10.7.0.99 prl=3,28
+         > ack to 10.7.0.99:68 si=10.0.0.1 | 54=10.0.0.1 3=10.7.0.254 28=10.7.0.255
+         inf mac=1 ci=10.8.0.99 prl=3,28
+         > - NoLease(NoSubnet)",
+    );
 }
 
 #[test]
