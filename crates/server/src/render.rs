@@ -1,20 +1,22 @@
 //! Where `boot` renders for the shell: files of boot environments, files and scripts of jobs, values of DHCP options.
 
-use std::collections::BTreeMap;
+mod options;
+
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gantry_api::Error;
 use gantry_boot::{File, JobAction, Server};
-use gantry_model::{Job, Kind, Machine, View, params};
-use gantry_template::{Limits, Set};
+use gantry_model::{Job, Kind, Machine, View};
 use serde_json::Value;
 
 use crate::core::Core;
 use crate::listen::Peer;
 use crate::net::{Found, Wanted};
 use crate::{clock, tokens};
+
+pub(crate) use self::options::Options;
 
 /// Templates read lines of small files: the configuration of a loader, say.
 const READABLE: u64 = 16 << 20;
@@ -150,34 +152,4 @@ pub(crate) fn job_actions(
         let r#type = if matches!(error, gantry_boot::Error::Render(_)) { "" } else { "ValidationError" };
         Error { messages: error.messages(), ..Error::new(422, r#type, "") }
     })
-}
-
-/// What the DHCP engine needs of templates and parameters.
-pub(crate) struct Options(pub(crate) Arc<Core>);
-
-impl gantry_netboot::dhcp::engine::Host for Options {
-    fn render(&self, template: &str, options: &BTreeMap<u8, String>) -> Result<String, String> {
-        if !template.contains("{{") {
-            return Ok(template.to_owned());
-        }
-        let data: serde_json::Map<String, Value> =
-            options.iter().map(|(code, text)| (code.to_string(), text.clone().into())).collect();
-        let mut set = Set::new();
-        set.parse("option", template).map_err(|error| error.message)?;
-        let world = World::new(&self.0, &self.0.state.view());
-        let mut bytes = Vec::new();
-        let data = gantry_template::Value::from(Value::Object(data));
-        set.render("option", &data, &Limits::default(), &*world, &mut bytes)
-            .map_err(|error| error.message)?;
-        String::from_utf8(bytes).map_err(|_| "the rendered value is no UTF-8 text".into())
-    }
-
-    fn param(&self, view: &View, machine: Option<&Machine>, name: &str) -> Option<Value> {
-        let layers = match machine {
-            Some(machine) => params::layers(view, machine),
-            None => params::global_layers(view),
-        };
-        let (value, _) = params::lookup(view, &layers, name)?;
-        Some(value)
-    }
 }

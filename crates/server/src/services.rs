@@ -74,7 +74,7 @@ pub(crate) fn start(
             prober: usable("address probes", Prober::open()),
         };
         let durable = Arc::new(Leases(core.clone()));
-        let host = Arc::new(render::Options(core.clone()));
+        let host = Arc::new(render::Options::new(core.clone()));
         let dhcp = Dhcp::new(durable, host, settings(core), reports.clone(), clock::now);
         tasks.spawn(dhcp.run(sockets, stop.clone()));
     }

@@ -81,7 +81,10 @@ impl Server {
         for port in ["--api-port", "--static-port", "--static-secure-port", "--metrics-port", "--tftp-port"] {
             args.extend([port, "0"]);
         }
-        args.extend(["--disable-dhcp", "--drp-id", "Fred"]);
+        args.extend(["--drp-id", "Fred"]);
+        if !flags.contains(&"--dhcp-port") {
+            args.push("--disable-dhcp");
+        }
         args.extend(flags);
         let matches = config::command("serve").try_get_matches_from(args).unwrap();
         let app = App::start(config::read(&matches, |_| None).unwrap(), inherited).await.unwrap();

@@ -5,6 +5,7 @@
 mod auth;
 mod blobs;
 mod contents;
+mod dhcp;
 mod events;
 mod generic;
 mod harness;

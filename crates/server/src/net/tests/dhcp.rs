@@ -204,6 +204,23 @@ async fn a_release_is_written_after_all() {
 }
 
 #[tokio::test]
+async fn an_offered_address_that_is_declined_is_written_off() {
+    let server = Server::start();
+    let client = Client::new().await;
+    client.send(&Client::packet(Message::Discover, 1), server.address).await;
+    let offer = client.receive().await;
+    let mut decline = Client::packet(Message::Decline, 1);
+    decline.options.push(50, offer.yiaddr.octets());
+    client.send(&decline, server.address).await;
+    while server.objects.leases() != [("10.9.0.10".into(), "INVALID".into())] {
+        tokio::task::yield_now().await;
+    }
+    client.send(&Client::packet(Message::Discover, 1), server.address).await;
+    assert_eq!(client.receive().await.yiaddr, Ipv4Addr::new(10, 9, 0, 11));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn garbage_is_counted_and_harmless() {
     let server = Server::start();
     let client = Client::new().await;
