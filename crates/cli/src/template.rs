@@ -7,11 +7,10 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use gantry_template::{Host, Limits, MissingKey, Set, Value};
+use gantry_template::{Limits, MissingKey, Set, System, Value};
 
 use crate::{Error, fail, input};
 
@@ -69,7 +68,7 @@ fn render(matches: &ArgMatches) -> Result<(), Error> {
         None => Value::Nil,
     };
     let mut out = Vec::new();
-    let rendered = set.render(&main, &data, &Limits::default(), &Here, &mut out);
+    let rendered = set.render(&main, &data, &Limits::default(), &System, &mut out);
     let written = io::stdout().write_all(&out);
     written.map_err(|source| Error::File { file: "standard output".into(), source })?;
     rendered.map_err(|error| Error::Usage(error.message))
@@ -98,18 +97,4 @@ fn text(file: &Path) -> Result<String, Error> {
         fs::read_to_string(file)
     };
     read.map_err(|source| Error::File { file: file.display().to_string(), source })
-}
-
-/// The world as this process sees it.
-struct Here;
-
-impl Host for Here {
-    fn random(&self, buffer: &mut [u8]) {
-        let filled = fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(buffer));
-        filled.expect("a running system has random bytes");
-    }
-
-    fn now(&self) -> Duration {
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-    }
 }

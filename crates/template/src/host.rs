@@ -2,8 +2,11 @@
 //! zone, names, files and the deadline come from here, so a render is a function of its inputs and
 //! its host.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What the world looks like to a template.
 pub trait Host: Send + Sync {
@@ -40,6 +43,27 @@ pub trait Host: Send + Sync {
     /// Whether the render has run out of time. Asked every thousand steps.
     fn expired(&self) -> bool {
         false
+    }
+}
+
+/// The world as this process sees it, without files and without a deadline. Local time is UTC.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct System;
+
+impl Host for System {
+    fn random(&self, buffer: &mut [u8]) {
+        let filled = File::open("/dev/urandom").and_then(|mut source| source.read_exact(buffer));
+        filled.expect("a running system has random bytes");
+    }
+
+    fn now(&self) -> Duration {
+        // A clock before 1970 is as good as none.
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn resolve(&self, name: &str) -> Vec<String> {
+        let found = (name, 0).to_socket_addrs();
+        found.map(|all| all.map(|address| address.ip().to_string()).collect()).unwrap_or_default()
     }
 }
 

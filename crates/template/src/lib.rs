@@ -36,7 +36,7 @@ mod value;
 pub use error::{Error, ErrorKind, Fail};
 pub use exec::Scope;
 pub use funcs::{Group, Row, functions, groups};
-pub use host::{Host, NoHost};
+pub use host::{Host, NoHost, System};
 pub use limits::Limits;
 pub use object::{Body, Func, Object, Signature};
 pub use set::{MissingKey, Set};

@@ -32,12 +32,43 @@ pub(crate) struct Budget {
     steps: u64,
     produced: usize,
     pub(crate) depth: usize,
-    stack_base: usize,
+    pub(crate) stack: Stack,
+}
+
+/// How far the machine stack may grow. Values nest as deep as templates make them, and one may contain itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stack {
+    base: usize,
+    limit: usize,
+}
+
+impl Stack {
+    /// At most `limit` bytes more than now.
+    pub(crate) fn here(limit: usize) -> Self {
+        Self { base: stack_pointer(), limit }
+    }
+
+    /// Whether there is room for more.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.base.abs_diff(stack_pointer()) <= self.limit
+    }
+
+    /// Checked at every recursion.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Fail> {
+        if self.has_room() { Ok(()) } else { Err(self.exceeded()) }
+    }
+
+    #[cold]
+    pub(crate) fn exceeded(&self) -> Fail {
+        Fail::limit(format!("exceeded the limit of {} bytes of stack", self.limit))
+    }
 }
 
 impl Budget {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, steps: 0, produced: 0, depth: 0, stack_base: stack_pointer() }
+        Self { limits, steps: 0, produced: 0, depth: 0, stack: Stack::here(limits.stack) }
     }
 
     /// Counts steps of work; asks the host about its deadline now and then.
@@ -69,15 +100,6 @@ impl Budget {
     /// How many more bytes may be produced.
     pub(crate) fn room(&self) -> usize {
         self.limits.produced.saturating_sub(self.produced)
-    }
-
-    /// Checks the machine stack, at every recursion.
-    #[inline]
-    pub(crate) fn stack(&self) -> Result<(), Fail> {
-        if self.stack_base.abs_diff(stack_pointer()) > self.limits.stack {
-            return Err(Fail::limit(format!("exceeded the limit of {} bytes of stack", self.limits.stack)));
-        }
-        Ok(())
     }
 }
 

@@ -143,7 +143,7 @@ impl<'a> Exec<'a, '_> {
     }
 
     fn guard(&self) -> Done<()> {
-        match self.scope.budget.stack() {
+        match self.scope.budget.stack.check() {
             Ok(()) => Ok(()),
             Err(fail) => self.fail(&fail),
         }
@@ -197,7 +197,8 @@ impl<'a> Exec<'a, '_> {
             return self.error(format!("can't print {stmt} of type {}", func.type_name()));
         }
         let room = self.out_end.saturating_sub(self.out.len());
-        if let Err(fail) = fmt::action(self.out, &value.value, room) {
+        let bounds = fmt::Bounds { room, stack: self.scope.budget.stack };
+        if let Err(fail) = fmt::action(self.out, &value.value, bounds) {
             return self.fail(&fail);
         }
         self.check_output()

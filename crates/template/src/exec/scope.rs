@@ -1,6 +1,7 @@
 //! [`Scope`]: what a function or method may see of the render that calls it.
 
 use crate::error::Fail;
+use crate::fmt::Bounds;
 use crate::funcs::{self, Run};
 use crate::host::Host;
 use crate::limits::Budget;
@@ -84,12 +85,22 @@ impl Scope<'_> {
         self.budget.room()
     }
 
+    /// Checked at every recursion into values, which nest as deep as templates make them.
+    pub(crate) fn check_stack(&self) -> Result<(), Fail> {
+        self.budget.stack.check()
+    }
+
+    /// How far printing may go.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { room: self.room(), stack: self.budget.stack }
+    }
+
     fn nested(&mut self, set: &Set, name: &str, data: &Value) -> Result<Str, Fail> {
         let limit = self.budget.limits.depth;
         if self.budget.depth >= limit {
             return Err(Fail::limit(format!("exceeded maximum template depth ({limit})")));
         }
-        self.budget.stack()?;
+        self.budget.stack.check()?;
         self.budget.depth += 1;
         let mut out = Vec::new();
         let template = set.lookup(name)?;

@@ -7,12 +7,19 @@ pub(crate) mod quote;
 mod values;
 
 use crate::error::Fail;
+use crate::limits::Stack;
 use crate::value::{Kind, Value};
 use flags::Flags;
 pub(crate) use float::append as append_float;
 
-/// How deep values may nest to be printed. A map can contain itself; Go would overflow its stack.
-const DEPTH: usize = 200;
+/// How far printing may go.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Bytes that may be written.
+    pub(crate) room: usize,
+    /// How deep values may nest. A map can contain itself; Go would overflow its stack.
+    pub(crate) stack: Stack,
+}
 
 /// A formatter writing to a buffer. Going past its bounds is noted and reported at the end.
 pub(crate) struct Printer<'b> {
@@ -24,13 +31,13 @@ pub(crate) struct Printer<'b> {
     good_index: bool,
     /// The length that the buffer must not pass.
     end: usize,
-    failed: Option<&'static str>,
+    stack: Stack,
+    failed: Option<Fail>,
 }
 
 impl<'b> Printer<'b> {
-    /// A printer that may append at most `room` bytes.
-    fn new(out: &'b mut Vec<u8>, room: usize) -> Self {
-        let end = out.len().saturating_add(room);
+    fn new(out: &'b mut Vec<u8>, bounds: Bounds) -> Self {
+        let end = out.len().saturating_add(bounds.room);
         Self {
             out,
             flags: Flags::default(),
@@ -38,13 +45,14 @@ impl<'b> Printer<'b> {
             reordered: false,
             good_index: true,
             end,
+            stack: bounds.stack,
             failed: None,
         }
     }
 
     fn finish(self) -> Result<(), Fail> {
         match self.failed {
-            Some(message) => Err(Fail::limit(message)),
+            Some(fail) => Err(fail),
             None if self.out.len() > self.end => Err(Fail::limit(TOO_LONG)),
             None => Ok(()),
         }
@@ -52,32 +60,31 @@ impl<'b> Printer<'b> {
 }
 
 const TOO_LONG: &str = "exceeded the size limit while printing";
-const TOO_DEEP: &str = "exceeded the depth limit while printing";
 
 /// Writes a value as an action does: pointers are followed, no value is `<no value>`.
 #[inline]
-pub(crate) fn action(out: &mut Vec<u8>, value: &Value, room: usize) -> Result<(), Fail> {
+pub(crate) fn action(out: &mut Vec<u8>, value: &Value, bounds: Bounds) -> Result<(), Fail> {
     match value {
         Value::Str(s) => out.extend_from_slice(s),
         Value::Int(n) | Value::Int64(n) => append_int(out, *n),
         Value::Bool(b) => out.extend_from_slice(if *b { b"true" } else { b"false" }),
         Value::Float(x) => append_float(out, *x, b'g', None),
         Value::Nil => out.extend_from_slice(b"<no value>"),
-        _ => return action_slow(out, value, room),
+        _ => return action_slow(out, value, bounds),
     }
     Ok(())
 }
 
-fn action_slow(out: &mut Vec<u8>, value: &Value, room: usize) -> Result<(), Fail> {
-    let mut printer = Printer::new(out, room);
+fn action_slow(out: &mut Vec<u8>, value: &Value, bounds: Bounds) -> Result<(), Fail> {
+    let mut printer = Printer::new(out, bounds);
     printer.top(value, 'v', true);
     printer.finish()
 }
 
 /// `fmt.Sprint`: spaces only between operands that are both no strings. With `follow`, pointers print
 /// as what they point to, as the escaping functions do.
-pub(crate) fn print(out: &mut Vec<u8>, args: &[Value], room: usize, follow: bool) -> Result<(), Fail> {
-    let mut printer = Printer::new(out, room);
+pub(crate) fn print(out: &mut Vec<u8>, args: &[Value], bounds: Bounds, follow: bool) -> Result<(), Fail> {
+    let mut printer = Printer::new(out, bounds);
     let mut after_string = true;
     for (i, arg) in args.iter().enumerate() {
         // "<no value>" is a string by the time Go prints it.
@@ -96,8 +103,8 @@ pub(crate) fn print(out: &mut Vec<u8>, args: &[Value], room: usize, follow: bool
 }
 
 /// `fmt.Sprintln`: always spaces, and a line feed at the end.
-pub(crate) fn println(out: &mut Vec<u8>, args: &[Value], room: usize) -> Result<(), Fail> {
-    let mut printer = Printer::new(out, room);
+pub(crate) fn println(out: &mut Vec<u8>, args: &[Value], bounds: Bounds) -> Result<(), Fail> {
+    let mut printer = Printer::new(out, bounds);
     for (i, arg) in args.iter().enumerate() {
         if i > 0 {
             printer.out.push(b' ');
@@ -109,16 +116,16 @@ pub(crate) fn println(out: &mut Vec<u8>, args: &[Value], room: usize) -> Result<
 }
 
 /// `fmt.Sprintf`
-pub(crate) fn printf(out: &mut Vec<u8>, format: &[u8], args: &[Value], room: usize) -> Result<(), Fail> {
-    let mut printer = Printer::new(out, room);
+pub(crate) fn printf(out: &mut Vec<u8>, format: &[u8], args: &[Value], bounds: Bounds) -> Result<(), Fail> {
+    let mut printer = Printer::new(out, bounds);
     printer.format(format, args);
     printer.finish()
 }
 
 /// `fmt.Sprintf("%v", value)`
-pub(crate) fn value(value: &Value, room: usize) -> Result<Vec<u8>, Fail> {
+pub(crate) fn value(value: &Value, bounds: Bounds) -> Result<Vec<u8>, Fail> {
     let mut out = Vec::new();
-    let mut printer = Printer::new(&mut out, room);
+    let mut printer = Printer::new(&mut out, bounds);
     printer.top(value, 'v', false);
     printer.finish()?;
     Ok(out)
@@ -136,8 +143,9 @@ pub(crate) fn pointee_for_message(value: &Value) -> String {
 
 fn message(value: &Value, verb: char, follow: bool) -> String {
     const ROOM: usize = 4096;
+    let bounds = Bounds { room: ROOM, stack: Stack::here(256 << 10) };
     let mut out = Vec::new();
-    Printer::new(&mut out, ROOM).top(value, verb, follow);
+    Printer::new(&mut out, bounds).top(value, verb, follow);
     out.truncate(ROOM);
     crate::rune::lossy(&out).into_owned()
 }

@@ -1,6 +1,7 @@
 //! Values under a verb: the middle of Go's `fmt`, where a value meets the verb it may not suit.
 
-use super::{DEPTH, Printer, TOO_DEEP, TOO_LONG};
+use super::{Printer, TOO_LONG};
+use crate::error::Fail;
 use crate::object::Object;
 use crate::value::{Elem, List, Map, Type, Uint, Value};
 
@@ -28,12 +29,12 @@ impl Printer<'_> {
         if self.failed.is_some() {
             return;
         }
-        if depth > DEPTH {
-            self.failed = Some(TOO_DEEP);
+        if let Err(fail) = self.stack.check() {
+            self.failed = Some(fail);
             return;
         }
         if self.out.len() > self.end {
-            self.failed = Some(TOO_LONG);
+            self.failed = Some(Fail::limit(TOO_LONG));
             return;
         }
         if verb == 'w' && !self.erroring && matches!(value, Value::List(_) | Value::Map(_) | Value::Object(_))

@@ -47,7 +47,7 @@ pub(super) fn text(scope: &Scope<'_>, value: &Value) -> Result<Str, Fail> {
         Value::List(list) if list.elem() == Elem::Uint8 => {
             Ok(list.iter().map(|v| int(v) as u8).collect::<Vec<u8>>().into())
         }
-        _ => Ok(fmt::value(value, scope.room())?.into()),
+        _ => Ok(fmt::value(value, scope.bounds())?.into()),
     }
 }
 

@@ -189,20 +189,20 @@ fn slice(_: &mut Scope<'_>, args: &[Value]) -> Result {
 
 fn print(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     let mut out = Vec::new();
-    fmt::print(&mut out, args, scope.room(), false)?;
+    fmt::print(&mut out, args, scope.bounds(), false)?;
     Ok(out.into())
 }
 
 fn println(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     let mut out = Vec::new();
-    fmt::println(&mut out, args, scope.room())?;
+    fmt::println(&mut out, args, scope.bounds())?;
     Ok(out.into())
 }
 
 fn printf(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     let Value::Str(format) = &args[0] else { return Ok(Value::Nil) };
     let mut out = Vec::with_capacity(format.len() + 16);
-    fmt::printf(&mut out, format, &args[1..], scope.room())?;
+    fmt::printf(&mut out, format, &args[1..], scope.bounds())?;
     Ok(out.into())
 }
 
@@ -212,7 +212,7 @@ fn text(scope: &Scope<'_>, args: &[Value]) -> std::result::Result<Vec<u8>, Fail>
         return Ok(s.to_vec());
     }
     let mut out = Vec::new();
-    fmt::print(&mut out, args, scope.room(), true)?;
+    fmt::print(&mut out, args, scope.bounds(), true)?;
     Ok(out)
 }
 

@@ -6,19 +6,14 @@ use crate::exec::Scope;
 use crate::value::{List, Map, Value};
 use std::sync::Arc;
 
-/// How deep values may nest. A map can contain itself.
-const DEPTH: usize = 200;
-
 /// `reflect.DeepEqual`
 pub(super) fn deep_equal(scope: &mut Scope<'_>, a: &Value, b: &Value) -> Result<bool, Fail> {
-    equal(scope, a, b, 0)
+    equal(scope, a, b)
 }
 
-fn equal(scope: &mut Scope<'_>, a: &Value, b: &Value, depth: usize) -> Result<bool, Fail> {
+fn equal(scope: &mut Scope<'_>, a: &Value, b: &Value) -> Result<bool, Fail> {
     scope.work(1)?;
-    if depth > DEPTH {
-        return Err(Fail::limit("exceeded the depth limit while comparing"));
-    }
+    scope.check_stack()?;
     Ok(match (a, b) {
         (Value::Nil, Value::Nil) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
@@ -28,8 +23,8 @@ fn equal(scope: &mut Scope<'_>, a: &Value, b: &Value, depth: usize) -> Result<bo
         (Value::Complex(a, b), Value::Complex(c, d)) => a == c && b == d,
         (Value::Str(a), Value::Str(b)) => a == b,
         (Value::NilPtr(a), Value::NilPtr(b)) => a == b,
-        (Value::List(a), Value::List(b)) => equal_lists(scope, a, b, depth)?,
-        (Value::Map(a), Value::Map(b)) => equal_maps(scope, a, b, depth)?,
+        (Value::List(a), Value::List(b)) => equal_lists(scope, a, b)?,
+        (Value::Map(a), Value::Map(b)) => equal_maps(scope, a, b)?,
         (Value::Object(a), Value::Object(b)) if Arc::ptr_eq(a, b) => true,
         (Value::Object(a), Value::Object(b)) if a.type_name() == b.type_name() => {
             if let Some(same) = a.equals(b.as_ref()) {
@@ -38,7 +33,7 @@ fn equal(scope: &mut Scope<'_>, a: &Value, b: &Value, depth: usize) -> Result<bo
             let (a, b) = (a.fields(), b.fields());
             let mut same = a.len() == b.len();
             for ((_, a), (_, b)) in a.iter().zip(&b) {
-                same = same && equal(scope, a, b, depth + 1)?;
+                same = same && equal(scope, a, b)?;
             }
             same
         }
@@ -46,7 +41,7 @@ fn equal(scope: &mut Scope<'_>, a: &Value, b: &Value, depth: usize) -> Result<bo
     })
 }
 
-fn equal_lists(scope: &mut Scope<'_>, a: &List, b: &List, depth: usize) -> Result<bool, Fail> {
+fn equal_lists(scope: &mut Scope<'_>, a: &List, b: &List) -> Result<bool, Fail> {
     if a.elem() != b.elem() || a.is_nil() != b.is_nil() || a.len() != b.len() {
         return Ok(false);
     }
@@ -54,14 +49,14 @@ fn equal_lists(scope: &mut Scope<'_>, a: &List, b: &List, depth: usize) -> Resul
         return Ok(true);
     }
     for (a, b) in a.iter().zip(b.iter()) {
-        if !equal(scope, a, b, depth + 1)? {
+        if !equal(scope, a, b)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn equal_maps(scope: &mut Scope<'_>, a: &Map, b: &Map, depth: usize) -> Result<bool, Fail> {
+fn equal_maps(scope: &mut Scope<'_>, a: &Map, b: &Map) -> Result<bool, Fail> {
     if a.elem() != b.elem() || a.is_nil() != b.is_nil() {
         return Ok(false);
     }
@@ -73,7 +68,7 @@ fn equal_maps(scope: &mut Scope<'_>, a: &Map, b: &Map, depth: usize) -> Result<b
         return Ok(false);
     }
     for ((ka, a), (kb, b)) in a.iter().zip(b.iter()) {
-        if ka != kb || !equal(scope, a, b, depth + 1)? {
+        if ka != kb || !equal(scope, a, b)? {
             return Ok(false);
         }
     }
@@ -85,21 +80,19 @@ pub(super) fn deep_copy(scope: &mut Scope<'_>, value: &Value) -> Result<Value, F
     if value.is_nil() {
         return Err(Fail::text("reflect: call of reflect.Value.Type on zero Value"));
     }
-    copy(scope, value, 0)
+    copy(scope, value)
 }
 
-fn copy(scope: &mut Scope<'_>, value: &Value, depth: usize) -> Result<Value, Fail> {
+fn copy(scope: &mut Scope<'_>, value: &Value) -> Result<Value, Fail> {
     scope.work(1)?;
-    if depth > DEPTH {
-        return Err(Fail::limit("exceeded the depth limit while copying"));
-    }
+    scope.check_stack()?;
     Ok(match value {
         Value::List(list) if list.is_nil() => value.clone(),
         Value::List(list) => {
             scope.produce(list.len() * size_of::<Value>())?;
             let mut items = Vec::with_capacity(list.len());
             for item in list.iter() {
-                items.push(copy(scope, item, depth + 1)?);
+                items.push(copy(scope, item)?);
             }
             List::with_capacity(list.elem(), items, list.capacity()).into()
         }
@@ -108,7 +101,7 @@ fn copy(scope: &mut Scope<'_>, value: &Value, depth: usize) -> Result<Value, Fai
             let mut entries = crate::value::Entries::clone(&map.entries());
             scope.produce(entries.len() * 2 * size_of::<Value>())?;
             for item in entries.values_mut() {
-                *item = copy(scope, item, depth + 1)?;
+                *item = copy(scope, item)?;
             }
             Map::of(map.elem(), entries).into()
         }

@@ -203,24 +203,15 @@ fn merge_overwrite(scope: &mut Scope<'_>, args: &[Value]) -> Result {
 fn merge_all(scope: &mut Scope<'_>, args: &[Value], overwrite: bool) -> Result {
     let mut into = map(&args[0])?.clone();
     for from in &args[1..] {
-        into = merged(scope, &into, map(from)?, overwrite, 0)?;
+        into = merged(scope, &into, map(from)?, overwrite)?;
     }
     Ok(into.into())
 }
 
 /// Merges `from` into `into` as the library mergo 0.3.8 does it, and gives the result: `into` itself,
 /// or a copy when it is frozen.
-fn merged(
-    scope: &mut Scope<'_>,
-    into: &Map,
-    from: &Map,
-    overwrite: bool,
-    depth: usize,
-) -> std::result::Result<Map, Fail> {
-    const DEPTH: usize = 200;
-    if depth > DEPTH {
-        return Err(Fail::limit("exceeded the depth limit while merging"));
-    }
+fn merged(scope: &mut Scope<'_>, into: &Map, from: &Map, overwrite: bool) -> std::result::Result<Map, Fail> {
+    scope.check_stack()?;
     let mut into = match into.is_nil() && !from.is_nil() {
         true => Map::of(into.elem(), Entries::new()),
         false => into.clone(),
@@ -233,7 +224,7 @@ fn merged(
         let mut old = into.get(key);
         if let (Some(Value::Map(inner)), Value::Map(new)) = (&old, new) {
             let was_frozen = inner.is_frozen();
-            let result = merged(scope, inner, new, overwrite, depth + 1)?;
+            let result = merged(scope, inner, new, overwrite)?;
             if was_frozen {
                 into = into.change(|entries| drop(entries.insert(key.clone(), result.clone().into())));
             }

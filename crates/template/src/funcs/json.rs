@@ -7,6 +7,7 @@ use crate::exec::Scope;
 use crate::object::{Object, Signature};
 use crate::value::{Elem, List, Map, Value};
 use crate::{fmt, rune};
+use std::collections::HashSet;
 
 const ONE: Signature = Signature::exact(&[ANY]);
 
@@ -65,17 +66,19 @@ fn lenient(encoded: Bytes) -> Result {
     }
 }
 
-/// How deep values may nest. A map can contain itself.
-const DEPTH: usize = 200;
+/// The level from which on Go looks whether a value contains itself.
+const CYCLES_AFTER: usize = 1000;
 
 struct Encoder {
     out: Vec<u8>,
     html: bool,
-    room: usize,
+    bounds: fmt::Bounds,
+    /// The lists and maps that are open, below the level where that is noted: where they lie and how long they are.
+    open: HashSet<(usize, usize)>,
 }
 
 fn encode(scope: &mut Scope<'_>, value: &Value, html: bool) -> Bytes {
-    let mut encoder = Encoder { out: Vec::new(), html, room: scope.room() };
+    let mut encoder = Encoder { out: Vec::new(), html, bounds: scope.bounds(), open: HashSet::new() };
     encoder.value(value, 0)?;
     Ok(encoder.out)
 }
@@ -87,10 +90,8 @@ fn pretty(scope: &mut Scope<'_>, value: &Value) -> Bytes {
 
 impl Encoder {
     fn value(&mut self, value: &Value, depth: usize) -> std::result::Result<(), Fail> {
-        if depth > DEPTH {
-            return Err(Fail::limit("exceeded the depth limit while encoding JSON"));
-        }
-        if self.out.len() > self.room {
+        self.bounds.stack.check()?;
+        if self.out.len() > self.bounds.room {
             return Err(Fail::limit("exceeded the size limit while encoding JSON"));
         }
         match value {
@@ -100,14 +101,36 @@ impl Encoder {
             Value::Uint(_, n) => fmt::append_uint(&mut self.out, *n),
             Value::Float(x) => return self.float(*x),
             Value::Str(s) => self.string(s),
-            Value::List(list) => return self.list(list, depth),
-            Value::Map(map) => return self.map(map, depth),
+            Value::List(list) => return self.guarded(value, list.place(), depth, |it| it.list(list, depth)),
+            Value::Map(map) => {
+                return self.guarded(value, (map.address(), 0), depth, |it| it.map(map, depth));
+            }
             Value::Object(object) => return self.object(object.as_ref(), depth),
             Value::Complex(..) | Value::Func(_) => {
                 return Err(Fail::text(format!("json: unsupported type: {}", value.type_name())));
             }
         }
         Ok(())
+    }
+
+    /// Encodes a list or map in which it may be itself.
+    fn guarded(
+        &mut self,
+        value: &Value,
+        place: (usize, usize),
+        depth: usize,
+        encode: impl FnOnce(&mut Self) -> std::result::Result<(), Fail>,
+    ) -> std::result::Result<(), Fail> {
+        if depth < CYCLES_AFTER {
+            return encode(self);
+        }
+        if !self.open.insert(place) {
+            let name = value.type_name();
+            return Err(Fail::text(format!("json: unsupported value: encountered a cycle via {name}")));
+        }
+        let encoded = encode(self);
+        self.open.remove(&place);
+        encoded
     }
 
     fn float(&mut self, x: f64) -> std::result::Result<(), Fail> {

@@ -119,7 +119,7 @@ fn atoi(_: &mut Scope<'_>, args: &[Value]) -> Result {
 
 fn to_decimal(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     let mut text = Vec::new();
-    fmt::print(&mut text, &args[..1], scope.room(), false)?;
+    fmt::print(&mut text, &args[..1], scope.bounds(), false)?;
     let number = parse_clamped(&text, 8).filter(|&(_, fits)| fits);
     Ok(Value::Int64(number.map_or(0, |(n, _)| n)))
 }

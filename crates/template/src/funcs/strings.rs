@@ -246,13 +246,13 @@ fn quote(scope: &mut Scope<'_>, args: &[Value]) -> Result {
 }
 
 fn squote(scope: &mut Scope<'_>, args: &[Value]) -> Result {
-    let room = scope.room();
-    joined(args.iter().filter(|v| !v.is_nil()).map(|v| Ok([b"'", &*fmt::value(v, room)?, b"'"].concat())))
+    let bounds = scope.bounds();
+    joined(args.iter().filter(|v| !v.is_nil()).map(|v| Ok([b"'", &*fmt::value(v, bounds)?, b"'"].concat())))
 }
 
 fn cat(scope: &mut Scope<'_>, args: &[Value]) -> Result {
-    let room = scope.room();
-    joined(args.iter().filter(|v| !v.is_nil()).map(|v| fmt::value(v, room)))
+    let bounds = scope.bounds();
+    joined(args.iter().filter(|v| !v.is_nil()).map(|v| fmt::value(v, bounds)))
 }
 
 fn indented(scope: &mut Scope<'_>, spaces: i64, s: &[u8]) -> std::result::Result<Vec<u8>, Fail> {

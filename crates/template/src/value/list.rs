@@ -1,7 +1,7 @@
 //! [`List`]: a Go slice. Besides its elements it knows its element type, whether it is nil, and its
 //! capacity: Sprig's `slice` can reach past the length of a list, into its spare capacity.
 
-use super::{Elem, Value};
+use super::{Elem, Value, release};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,10 +10,19 @@ use std::sync::Arc;
 pub struct List {
     elem: Elem,
     nil: bool,
-    data: Arc<[Value]>,
+    data: Items,
     start: usize,
     len: usize,
     cap: usize,
+}
+
+#[derive(Clone)]
+struct Items(Arc<[Value]>);
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        release::list(&mut self.0);
+    }
 }
 
 impl List {
@@ -41,7 +50,7 @@ impl List {
     /// A slice with spare capacity, which `slice` may reach into.
     pub fn with_capacity(elem: Elem, items: Vec<Value>, cap: usize) -> Self {
         let len = items.len();
-        Self { elem, nil: false, data: items.into(), start: 0, len, cap: cap.max(len) }
+        Self { elem, nil: false, data: Items(items.into()), start: 0, len, cap: cap.max(len) }
     }
 
     /// The element type.
@@ -61,7 +70,7 @@ impl List {
 
     /// The elements.
     pub fn items(&self) -> &[Value] {
-        &self.data[self.start..self.start + self.len]
+        &self.data.0[self.start..self.start + self.len]
     }
 
     /// Go's `list[from:to]`; `None` when the bounds are not `0 <= from <= to <= capacity`.
@@ -70,10 +79,10 @@ impl List {
             return None;
         }
         let mut part = self.clone();
-        if self.start + to > self.data.len() {
-            let mut grown = self.data[self.start..].to_vec();
+        if self.start + to > self.data.0.len() {
+            let mut grown = self.data.0[self.start..].to_vec();
             grown.resize(self.cap, Value::zero(self.elem.to_type()));
-            part.data = grown.into();
+            part.data = Items(grown.into());
             part.start = 0;
         }
         part.start += from;
@@ -82,9 +91,18 @@ impl List {
         Some(part)
     }
 
+    pub(super) fn data_mut(&mut self) -> &mut Arc<[Value]> {
+        &mut self.data.0
+    }
+
     /// Whether both are windows on the same elements.
     pub(crate) fn same(&self, other: &List) -> bool {
-        Arc::ptr_eq(&self.data, &other.data) && self.start == other.start && self.len == other.len
+        self.place() == other.place()
+    }
+
+    /// Where the list lies, and its length.
+    pub(crate) fn place(&self) -> (usize, usize) {
+        (self.items().as_ptr() as usize, self.len)
     }
 }
 

@@ -2,7 +2,7 @@
 //! who holds it sees that, so a map is a shared cell. Maps that outlive one render are *frozen*: a
 //! template that sets a key in one gets a changed copy, and the original stays as it was.
 
-use super::{Elem, Str, Value};
+use super::{Elem, Str, Value, release};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,9 +19,15 @@ pub struct Map {
 }
 
 #[derive(Clone)]
-enum Cell {
+pub(super) enum Cell {
     Frozen(Arc<Entries>),
     Live(Arc<RwLock<Arc<Entries>>>),
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        release::map(self);
+    }
 }
 
 impl Map {
@@ -114,7 +120,12 @@ impl Map {
         self.address() == other.address()
     }
 
-    fn address(&self) -> usize {
+    pub(super) fn cell_mut(&mut self) -> &mut Cell {
+        &mut self.cell
+    }
+
+    /// Where the map lies.
+    pub(crate) fn address(&self) -> usize {
         match &self.cell {
             Cell::Frozen(entries) => Arc::as_ptr(entries) as usize,
             Cell::Live(cell) => Arc::as_ptr(cell) as usize,

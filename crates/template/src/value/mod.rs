@@ -5,6 +5,7 @@
 mod json;
 mod list;
 mod map;
+mod release;
 mod str;
 mod types;
 

@@ -1,6 +1,7 @@
 //! Limits: whatever a template says, its render ends with a clear error.
 
 use gantry_template::{Error, ErrorKind, Host, Limits, NoHost, Set, Value};
+use std::thread;
 use std::time::Duration;
 
 fn render_with(limits: &Limits, host: &dyn Host, text: &str) -> Result<usize, Error> {
@@ -67,12 +68,45 @@ fn huge_values_are_refused_before_they_are_made() {
 
 #[test]
 fn a_map_that_contains_itself_prints_an_error() {
-    for show in
-        ["{{$d}}", "{{toJson $d}}", "{{deepCopy $d}}", "{{deepEqual $d (dict \"d\" $d)}}{{printf \"%s\" $d}}"]
-    {
+    for show in ["{{$d}}", "{{deepCopy $d}}", "{{deepEqual $d (dict \"d\" $d)}}{{printf \"%s\" $d}}"] {
         let text = format!("{{{{$d := dict}}}}{{{{$_ := set $d \"d\" $d}}}}{show}");
         let error = render_with(&Limits::default(), &NoHost::default(), &text).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Limit, "{show}: {error}");
+    }
+}
+
+#[test]
+fn a_map_that_contains_itself_has_no_json() {
+    let show = "{{$d := dict}}{{$_ := set $d \"d\" (list $d)}}<{{toJson $d}}>{{mustToJson $d}}";
+    let render = move || {
+        let limits = Limits { stack: 15 << 20, ..Limits::default() };
+        render_with(&limits, &NoHost::default(), show).unwrap_err()
+    };
+    let error = thread::Builder::new().stack_size(16 << 20).spawn(render).unwrap().join().unwrap();
+    let want =
+        "error calling mustToJson: json: unsupported value: encountered a cycle via map[string]interface {}";
+    assert!(error.message.ends_with(want), "{error}");
+    assert_eq!(error.kind, ErrorKind::Exec);
+}
+
+#[test]
+fn values_nest_as_deep_as_the_stack_allows() {
+    let deep = |levels: usize, show: &str| {
+        let text = format!("{{{{$x := 1}}}}{{{{range {levels}}}}}{{{{$x = list $x}}}}{{{{end}}}}{show}");
+        render_with(&Limits::default(), &NoHost::default(), &text)
+    };
+    for show in ["{{$x}}", "{{toJson $x}}", "{{deepCopy $x | len}}", "{{deepEqual $x (list $x)}}"] {
+        assert!(deep(300, show).is_ok(), "{show}");
+        let error = deep(100_000, show).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Limit, "{show}: {error}");
+    }
+}
+
+#[test]
+fn what_nests_hundreds_of_thousands_deep_is_let_go_of() {
+    for grow in ["$x = list $x", "$x = dict \"a\" $x", "$x = list (dict \"a\" $x)"] {
+        let text = format!("{{{{$x := 1}}}}{{{{range 300000}}}}{{{{{grow}}}}}{{{{end}}}}done");
+        assert_eq!(render_with(&Limits::default(), &NoHost::default(), &text), Ok(4), "{grow}");
     }
 }
 

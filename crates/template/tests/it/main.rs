@@ -6,6 +6,7 @@ mod goldens;
 mod hostile;
 mod limits;
 mod objects;
+mod protocol;
 mod random;
 mod reference;
 mod sets;
