@@ -35,6 +35,8 @@ pub(crate) const STORE: &str = "gantry.db";
 const CATALOGUE_LOOK: Duration = Duration::from_secs(30);
 /// How often the boot trace goes to disk; a crash loses no more than that.
 const TRACE_FLUSH: Duration = Duration::from_secs(1);
+/// How often boot traces that are too old, or too many, are removed.
+const TRACE_TIDY: Duration = Duration::from_secs(3600);
 
 /// Said at every start until it is mended.
 const FIRST_PASSWORD_STANDS: &str = "the user rocketskates still has the password that everybody knows; \
@@ -228,15 +230,17 @@ impl App {
     fn keep_trace(&self) {
         let (trace, stop) = (self.core.trace.clone(), self.core.stop.clone());
         self.tasks.spawn(async move {
-            let mut tick = tokio::time::interval(TRACE_FLUSH);
+            let (mut flush, mut tidy) =
+                (tokio::time::interval(TRACE_FLUSH), tokio::time::interval(TRACE_TIDY));
             loop {
-                tokio::select! {
-                    _ = tick.tick() => {}
+                let work = tokio::select! {
+                    _ = flush.tick() => flush_trace,
+                    _ = tidy.tick() => tidy_trace,
                     () = stop.cancelled() => return,
-                }
+                };
                 let trace = trace.clone();
-                // The flush itself reports what fails.
-                let _ = tokio::task::spawn_blocking(move || flush_trace(&trace)).await;
+                // They report themselves what fails.
+                let _ = tokio::task::spawn_blocking(move || work(&trace)).await;
             }
         });
     }
@@ -245,6 +249,12 @@ impl App {
 fn flush_trace(trace: &Trace) {
     if let Err(error) = trace.flush() {
         tracing::error!(%error, "the boot trace could not be written");
+    }
+}
+
+fn tidy_trace(trace: &Trace) {
+    if let Err(error) = trace.tidy() {
+        tracing::error!(%error, "old boot traces could not be removed");
     }
 }
 

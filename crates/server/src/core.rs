@@ -21,7 +21,7 @@ use crate::config::{Config, Ports};
 use crate::digests::Digests;
 use crate::log::{Level, Log};
 use crate::metrics::Metrics;
-use crate::trace::{Note, Trace, TraceSink as _};
+use crate::trace::{Note, Trace, TraceSink as _, Wanted};
 
 /// One server, as its handlers see it.
 pub struct Core {
@@ -245,7 +245,18 @@ impl Core {
     }
 
     /// After an object was deleted.
-    pub(crate) fn deleted(self: &Arc<Self>, kind: Kind, key: &str) {
+    pub(crate) fn deleted(self: &Arc<Self>, before: &View, kind: Kind, key: &str) {
+        if let Some(machine) = machine(before, kind, key) {
+            let (trace, macs) = (self.trace.clone(), machine.hardware_addrs.clone());
+            let wanted = Wanted { machine: machine.uuid.to_string(), macs, ..Wanted::default() };
+            let forget = move || {
+                if let Err(error) = trace.forget(&wanted) {
+                    tracing::warn!(%error, machine = wanted.machine, "the boot trace of a deleted machine stays");
+                }
+            };
+            // Nobody waits for the files to be gone; the runtime finishes blocking work before it ends.
+            drop(tokio::task::spawn_blocking(forget));
+        }
         if kind == Kind::Job {
             let (core, key) = (self.clone(), key.to_owned());
             // Nobody waits for the file to be gone; the runtime finishes blocking work before it ends.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::answer::{self, Answer};
 use super::{Ask, body, users};
 use crate::auth::Token;
-use crate::trace::Wanted;
+use crate::trace::{Entry, Reader, Wanted};
 use crate::{clock, tokens};
 
 /// A machine is recognised from this score on.
@@ -133,7 +133,8 @@ pub(super) async fn trace(ask: Ask) -> Answer {
         Err(error) => Wanted { since, ..stranger(&ask.route.key).ok_or(error)? },
     };
     let deadline = tokio::time::Instant::now() + wait;
-    let mut entries = read(&ask, &wanted).await?;
+    let mut reader = Reader::new(&wanted);
+    let mut entries = read(&ask, &mut reader).await?;
     let mut newest = ask.api.trace.newest();
     while entries.is_empty() {
         let changed = ask.api.trace.changed_since(newest);
@@ -145,7 +146,7 @@ pub(super) async fn trace(ask: Ask) -> Answer {
             break;
         }
         newest = ask.api.trace.newest();
-        entries = read(&ask, &wanted).await?;
+        entries = read(&ask, &mut reader).await?;
     }
     if since == 0 && ask.query.get("boot") != Some("all") {
         let last = entries.last().map_or(0, |entry| entry.boot);
@@ -163,9 +164,15 @@ fn stranger(key: &str) -> Option<Wanted> {
     mac().or_else(address)
 }
 
-async fn read(ask: &Ask, wanted: &Wanted) -> Result<Vec<crate::trace::Entry>, Error> {
-    let (trace, wanted) = (ask.api.trace.clone(), wanted.clone());
-    super::blocking(move || trace.read(&wanted)).await
+async fn read(ask: &Ask, reader: &mut Reader) -> Result<Vec<Entry>, Error> {
+    let (trace, mut reading) = (ask.api.trace.clone(), reader.clone());
+    let (read, entries) = super::blocking(move || {
+        let entries = trace.read(&mut reading);
+        (reading, entries)
+    })
+    .await?;
+    *reader = read;
+    Ok(entries)
 }
 
 fn number(ask: &Ask, name: &str) -> Result<Option<u64>, Error> {

@@ -268,7 +268,7 @@ pub(super) async fn delete(ask: Ask) -> Answer {
     let kind = ask.kind()?;
     let key = ask.route.key.clone();
     let written = ask.write("delete", Target::Object, move |tx| tx.delete(kind, &key)).await?;
-    ask.api.deleted(kind, written.value.key());
+    ask.api.deleted(&ask.view, kind, written.value.key());
     Ok(reply(&written.value, &Shown::default(), &ask.api.secure, StatusCode::OK))
 }
 

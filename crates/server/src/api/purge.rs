@@ -50,7 +50,7 @@ async fn delete(ask: &Ask, keys: Vec<String>) -> Result<Vec<String>, Error> {
         Ok(gone)
     });
     let gone = written.await?.value;
-    gone.iter().for_each(|key| ask.api.deleted(Kind::Job, key));
+    gone.iter().for_each(|key| ask.api.deleted(&ask.view, Kind::Job, key));
     Ok(gone)
 }
 

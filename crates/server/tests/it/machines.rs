@@ -53,6 +53,18 @@ async fn the_trace_tells_what_happened_in_order() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_with_its_machine() {
+    let server = Server::start().await;
+    let mac = "52:54:00:00:00:07";
+    let uuid =
+        server.create("machines", json!({ "Name": "m1", "HardwareAddrs": [mac] })).await["Uuid"].clone();
+    let path = format!("/machines/{mac}/trace");
+    assert_eq!(server.get(&path).await.json().as_array().unwrap().len(), 1);
+    assert_eq!(server.delete(&format!("/machines/{}", uuid.as_str().unwrap())).await.status, 200);
+    while server.get(&path).await.json() != json!([]) {}
+}
+
 /// A rack that is powered on together: each machine registers, asks for work, logs, reports and is traced. Nothing may fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_machines_register_and_work_at_once() {
