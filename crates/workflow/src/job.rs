@@ -69,6 +69,11 @@ impl fmt::Display for State {
     }
 }
 
+/// The line that the log of every job begins with.
+pub fn log_head(job: &Job) -> String {
+    format!("Log for Job: {}\n", job.uuid)
+}
+
 /// What happens after a task failed, from the machine's parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Controls {

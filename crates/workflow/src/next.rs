@@ -1,9 +1,9 @@
 //! Which job an agent gets when it asks for work (`POST /jobs`; reference: engine.md §4.7–4.8, api.md §11.5).
 
-use gantry_model::{Job, Kind, Machine, Now, Uuid, View};
+use gantry_model::{BootEnv, Job, Kind, Machine, Now, Uuid, View};
 
 use crate::entry::Entry;
-use crate::job::State;
+use crate::job::{State, log_head};
 use crate::pool;
 
 /// An agent's request for work.
@@ -43,6 +43,8 @@ pub enum Reason {
     Marker,
     /// The next task is one to stop at.
     StoppedAt(String),
+    /// The machine is stopped before a boot environment that it may not enter, for this reason (409).
+    Unusable(String),
 }
 
 /// Why the request is refused.
@@ -57,6 +59,9 @@ pub enum Refused {
     /// 409.
     #[error("Machine {0} already has running or created job")]
     Busy(String),
+    /// 409: the key that was asked for is another job's.
+    #[error("Job {0} already exists")]
+    Taken(Uuid),
     /// 500: an entry of the list that nothing understands.
     #[error("Machine {machine} has the malformed entry {entry} at {index} of its task list")]
     Malformed {
@@ -96,8 +101,8 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
     if last.as_ref().is_some_and(|job| State::of(job).is_live()) {
         return Err(Refused::Busy(key.to_owned()));
     }
-    let mut walk =
-        Walk { request, now, machine: (*machine).clone(), last, jobs: Vec::new(), logs: Vec::new() };
+    let (jobs, logs) = (Vec::new(), Vec::new());
+    let mut walk = Walk { view, request, now, machine: (*machine).clone(), last, jobs, logs };
     let answer = walk.run()?;
     if answer == Answer::Nothing(Reason::Exhausted) {
         pool::done(view, &mut walk.machine);
@@ -123,6 +128,7 @@ fn available(view: &View, machine: &str) -> bool {
 
 /// One pass over the task list, collecting what changes.
 struct Walk<'a> {
+    view: &'a View,
     request: Request<'a>,
     now: &'a Now,
     machine: Machine,
@@ -200,38 +206,56 @@ impl Walk<'_> {
         let malformed =
             || Refused::Malformed { machine: self.request.machine.to_owned(), entry: text.clone(), index };
         let answer = match Entry::parse(&text).ok_or_else(malformed)? {
-            Entry::Stage(stage) => return Ok(self.enter(index, &text, "stage", stage)),
-            Entry::BootEnv(env) => return Ok(self.enter(index, &text, "bootenv", env)),
+            Entry::Stage(stage) => return self.enter(index, &text, "stage", stage),
+            Entry::BootEnv(env) => return self.enter_environment(index, &text, env),
             Entry::Context(context) => {
                 let context =
                     if context.is_empty() { base_context(&self.machine) } else { context.to_owned() };
-                return Ok(self.enter(index, &text, "context", &context));
+                return self.enter(index, &text, "context", &context);
             }
             Entry::Task(task) if self.request.stop_at.iter().any(|stop| stop == task) => {
                 self.stop_before(task)
             }
-            Entry::Task(_) | Entry::Chroot(_) => Answer::Created(self.start(index, &text)),
-            Entry::Action { .. } => Answer::Invoke(self.start(index, &text)),
+            Entry::Task(_) | Entry::Chroot(_) => Answer::Created(self.start(index, &text)?),
+            Entry::Action { .. } => Answer::Invoke(self.start(index, &text)?),
         };
         Ok(Some(answer))
     }
 
+    /// As [`Walk::enter`]; the machine stops before an environment that no machine may enter, and nothing is recorded.
+    fn enter_environment(&mut self, index: usize, entry: &str, env: &str) -> Result<Option<Answer>, Refused> {
+        match BootEnv::unusable(self.view, env).filter(|_| self.machine.boot_env != env) {
+            Some(reason) => {
+                self.machine.runnable = false;
+                pool::held(&mut self.machine);
+                Ok(Some(Answer::Nothing(Reason::Unusable(reason))))
+            }
+            None => self.enter(index, entry, "bootenv", env),
+        }
+    }
+
     /// Enters a stage, boot environment or context and records that as a finished job. `None` when the machine is in it already.
-    fn enter(&mut self, index: usize, entry: &str, what: &'static str, new: &str) -> Option<Answer> {
+    fn enter(
+        &mut self,
+        index: usize,
+        entry: &str,
+        what: &'static str,
+        new: &str,
+    ) -> Result<Option<Answer>, Refused> {
         let field = match what {
             "stage" => &mut self.machine.stage,
             "bootenv" => &mut self.machine.boot_env,
             _ => &mut self.machine.context,
         };
         if field == new {
-            return None;
+            return Ok(None);
         }
         let old = std::mem::replace(field, new.to_owned());
         // A machine whose runner lives elsewhere is not rebooted, so nobody would set Runnable again (engine.md §4.8).
         if what == "bootenv" && self.machine.context.is_empty() {
             self.machine.runnable = false;
         }
-        let mut job = self.start(index, entry);
+        let mut job = self.start(index, entry)?;
         job.state = State::Finished.to_string();
         job.exit_state = "complete".to_owned();
         job.end_time = self.now.time();
@@ -239,14 +263,18 @@ impl Walk<'_> {
         self.logs.push((job.uuid, text));
         self.jobs.retain(|known| known.uuid != job.uuid);
         self.jobs.push(job);
-        Some(Answer::Nothing(Reason::Marker))
+        Ok(Some(Answer::Nothing(Reason::Marker)))
     }
 
     /// A new job for the entry at `index`; it becomes the machine's current one.
-    fn start(&mut self, index: usize, entry: &str) -> Job {
+    fn start(&mut self, index: usize, entry: &str) -> Result<Job, Refused> {
+        let uuid = self.request.job.unwrap_or_else(|| self.now.uuid());
+        if self.view.record(Kind::Job, &uuid.to_string()).is_some() {
+            return Err(Refused::Taken(uuid));
+        }
         let previous = self.last.take();
         let job = Job {
-            uuid: self.request.job.unwrap_or_else(|| self.now.uuid()),
+            uuid,
             previous: previous.as_ref().map_or(Uuid::ZERO, |job| job.uuid),
             machine: self.machine.uuid,
             task: entry.to_owned(),
@@ -268,9 +296,9 @@ impl Walk<'_> {
         self.machine.current_job = job.uuid;
         self.machine.current_task = position(index);
         self.machine.workflow_complete = false;
-        self.logs.push((job.uuid, format!("Log for Job: {}\n", job.uuid)));
+        self.logs.push((job.uuid, log_head(&job)));
         self.jobs.push(job.clone());
-        job
+        Ok(job)
     }
 
     fn stop_before(&mut self, task: &str) -> Answer {

@@ -87,6 +87,16 @@ pub const LOADER_TYPES: [&str; 3] = ["386-pcbios", "amd64-uefi", "arm64-uefi"];
 const LOADER_TEMPLATES: [&str; 4] = ["pxelinux", "pxelinux-mac", "ipxe", "ipxe-mac"];
 
 impl BootEnv {
+    /// Why no machine may enter the environment `name`, if none may. One that does not exist is another complaint.
+    pub fn unusable(view: &View, name: &str) -> Option<String> {
+        let record = view.record(Kind::BootEnv, name)?;
+        if record.typed::<Self>().only_unknown {
+            let why = "does not allow Machine assignments, it has the OnlyUnknown flag.";
+            return Some(format!("BootEnv {name} {why}"));
+        }
+        (!record.derived().available()).then(|| format!("BootEnv {name} is not available"))
+    }
+
     /// True when the environment has something to boot from the network.
     #[must_use]
     pub fn net_bootable(&self) -> bool {

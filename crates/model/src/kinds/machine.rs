@@ -272,14 +272,8 @@ fn check_usable(machine: &Machine, cross: &Cross<'_>, problems: &mut Problems) {
     if !cross.changed("BootEnv") {
         return;
     }
-    let Some(record) = cross.view.record(Kind::BootEnv, &machine.boot_env) else { return };
-    if record.typed::<BootEnv>().only_unknown {
-        problems.add(format!(
-            "BootEnv {} does not allow Machine assignments, it has the OnlyUnknown flag.",
-            machine.boot_env
-        ));
-    } else if !record.derived().available() {
-        problems.add(format!("BootEnv {} is not available", machine.boot_env));
+    if let Some(reason) = BootEnv::unusable(cross.view, &machine.boot_env) {
+        problems.add(reason);
     }
 }
 

@@ -4,15 +4,17 @@
 //! stalls in the middle of its upload delays nobody. With `X-Gantry-Log-Offset` the sender says where its bytes belong, and
 //! sending them again is harmless. Without it they go to the end, wherever that is.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gantry_api::Error;
-use gantry_model::Kind;
+use gantry_model::{Job, Kind, View};
 use gantry_store::blobs::{Blobs, Error as BlobError, Name};
+use gantry_workflow::job::{State, log_head};
 use http::header::HeaderName;
 
 use super::answer::{self, Answer};
 use super::{Ask, body};
+use crate::core::Core;
 use crate::log::Level;
 
 const OFFSET: HeaderName = HeaderName::from_static("x-gantry-log-offset");
@@ -82,8 +84,14 @@ impl JobLogs {
 pub(super) async fn read(ask: Ask) -> Answer {
     let key = job(&ask)?;
     let api = ask.api.clone();
-    let blob =
-        super::blocking(move || Name::new(&key).and_then(|name| api.job_logs.blobs.read(&name))).await?;
+    let begins = begins(&ask.view, &key);
+    let blob = super::blocking(move || {
+        if let Some(head) = begins {
+            begin(&api, &key, &head);
+        }
+        Name::new(&key).and_then(|name| api.job_logs.blobs.read(&name))
+    });
+    let blob = blob.await?;
     Ok(match blob {
         Ok(blob) => super::files::bytes(&ask, blob),
         // The job is there but nothing was ever logged.
@@ -100,22 +108,80 @@ pub(super) async fn append(ask: Ask) -> Answer {
     }
     let key = job(&ask)?;
     let mut offset = offset(&ask)?;
-    let threshold = ask.api.threshold(&ask.view, "debugFrontend");
-    let Ask { api, body: mut upload, caller, .. } = ask;
+    let mut begins = begins(&ask.view, &key);
+    let mut told = Told { api: ask.api.clone(), principal: ask.caller.principal.clone(), key, bytes: 0 };
+    let Ask { api, body: mut upload, .. } = ask;
     let mut size = None;
     while let Some(block) = upload.block(BLOCK).await? {
-        let (core, job, length, at) = (api.clone(), key.clone(), block.len(), offset);
-        let end = super::blocking(move || core.job_logs.append(&job, at, &block)).await?;
-        size = Some(end.map_err(|error| refused(&error, &key))?);
+        let (core, job, length, at) = (api.clone(), told.key.clone(), block.len(), offset);
+        let head = begins.take();
+        let append = move || {
+            if let Some(head) = head {
+                begin(&core, &job, &head);
+            }
+            core.job_logs.append(&job, at, &block)
+        };
+        let end = super::blocking(append).await?;
+        size = Some(end.map_err(|error| refused(&error, &told.key))?);
         offset = offset.map(|offset| offset + length as u64);
-        let text = format!("Job {key}: {length} bytes appended to log");
-        api.log.add(threshold, Level::Debug, "frontend", &caller.principal, text);
+        told.bytes += length;
     }
+    drop(told);
     let mut reply = answer::nothing();
     if let Some(size) = size {
         answer::header(&mut reply, SIZE, &size.to_string());
     }
     Ok(reply)
+}
+
+/// Says when it goes how much one request has added to a log: one line for each, also for one that broke off.
+struct Told {
+    api: Arc<Core>,
+    principal: String,
+    key: String,
+    bytes: usize,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            tell(&self.api, &self.principal, &self.key, self.bytes);
+        }
+    }
+}
+
+/// The line in the server's log about an append (reference: api.md §11.7).
+fn tell(core: &Core, principal: &str, key: &str, bytes: usize) {
+    let threshold = core.threshold(&core.state.view(), "debugFrontend");
+    let text = format!("Job {key}: {bytes} bytes appended to log");
+    core.log.add(threshold, Level::Debug, "frontend", principal, text);
+}
+
+/// Adds what the server itself has to say to a job's log. Blocks on the disk.
+pub(super) fn write(core: &Core, job: &str, text: &str) {
+    match core.job_logs.append(job, None, text.as_bytes()) {
+        Ok(_) => tell(core, "", job, text.len()),
+        Err(error) => tracing::error!(%error, job, "a job log could not be written"),
+    }
+}
+
+/// The first line of the log of a job that is not over. It is written after the job is made, so a server that was killed in
+/// between has left a job without it; then whoever uses the log next finds it there all the same.
+fn begins(view: &View, key: &str) -> Option<String> {
+    let job = view.object::<Job>(key)?;
+    let over = matches!(State::of(&job), State::Finished | State::Failed);
+    (!over && !job.archived).then(|| log_head(&job))
+}
+
+/// Writes the first line of a log that has none. Blocks on the disk.
+fn begin(core: &Core, job: &str, head: &str) {
+    let logs = &core.job_logs;
+    let missing =
+        Name::new(job).is_ok_and(|name| matches!(logs.blobs.read(&name), Err(BlobError::NotFound { .. })));
+    // At the very beginning: if another request is faster the line is a repetition, or comes too late.
+    if missing && logs.append(job, Some(0), head.as_bytes()).is_ok() {
+        tell(core, "", job, head.len());
+    }
 }
 
 /// The native key of the job that the path names.

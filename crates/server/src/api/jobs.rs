@@ -9,7 +9,7 @@ use gantry_api::refusal::Target;
 use gantry_model::patch::Patch;
 use gantry_model::{Job, Kind, Machine, Record, Tx, Uuid, View, params};
 use gantry_workflow::job::{self, Controls};
-use gantry_workflow::next::{self, Answer as Next, Outcome, Refused, Request};
+use gantry_workflow::next::{self, Answer as Next, Outcome, Reason, Refused, Request};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
         return Err(Error::forbidden(&ask.path, &wanted));
     }
     let written =
-        ask.write("jobs.create", Target::Object, move |tx| Ok(ask_for_work(tx, &machine, &job, &context)));
+        ask.write("jobs.create", Target::Object, move |tx| ask_for_work(tx, &machine, &job, &context));
     let written = written.await?;
     let outcome = written.value.map_err(|refused| refuse(&refused))?;
     append_logs(&ask, outcome.logs).await?;
@@ -43,12 +43,19 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
         Next::Created(job) => show(&written.view, job, StatusCode::CREATED),
         Next::Again(job) => show(&written.view, job, StatusCode::ACCEPTED),
         Next::Invoke(job) => invoke(&ask, job).await,
+        Next::Nothing(Reason::Unusable(reason)) => Err(Error::new(409, "Conflict", reason.clone())),
         Next::Nothing(_) => Ok(answer::nothing()),
     }
 }
 
-/// Runs the engine on the draft and saves what it says.
-fn ask_for_work(tx: &mut Tx, machine: &str, job: &str, context: &str) -> Result<Outcome, Refused> {
+/// Runs the engine on the draft and saves what it says: all of it, or nothing when the engine refuses or what it made breaks
+/// a rule of its kind.
+fn ask_for_work(
+    tx: &mut Tx,
+    machine: &str,
+    job: &str,
+    context: &str,
+) -> Result<Result<Outcome, Refused>, gantry_model::Error> {
     let stop_at = stop_at(tx.view(), machine);
     let request = Request {
         machine,
@@ -56,27 +63,20 @@ fn ask_for_work(tx: &mut Tx, machine: &str, job: &str, context: &str) -> Result<
         context,
         stop_at: &stop_at,
     };
-    let outcome = next::job(tx.view(), request, tx.now())?;
-    let saved = outcome.jobs.iter().try_for_each(|job| tx.save(job).map(drop)).and_then(|()| match &outcome
-        .machine
-    {
-        Some(machine) => tx.save(machine).map(drop),
-        None => Ok(()),
-    });
-    // What an engine made keeps the rules of its kind; if not, the engine is at fault and nothing may be stored.
-    saved.map_err(|error| Refused::Malformed {
-        machine: machine.to_owned(),
-        entry: error.to_string(),
-        index: 0,
-    })?;
-    Ok(outcome)
+    let outcome = match next::job(tx.view(), request, tx.now()) {
+        Ok(outcome) => outcome,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    outcome.jobs.iter().try_for_each(|job| tx.save(job).map(drop))?;
+    outcome.machine.iter().try_for_each(|machine| tx.save(machine).map(drop))?;
+    Ok(Ok(outcome))
 }
 
 fn refuse(refused: &Refused) -> Error {
     let text = refused.to_string();
     match refused {
         Refused::NoSuchMachine(_) => Error::new(422, "ValidationError", text),
-        Refused::NotRunnable(_) | Refused::Busy(_) => Error::new(409, "Conflict", text),
+        Refused::NotRunnable(_) | Refused::Busy(_) | Refused::Taken(_) => Error::new(409, "Conflict", text),
         Refused::Malformed { .. } => Error::new(500, "POST", text),
     }
 }
@@ -122,17 +122,10 @@ async fn append_logs(ask: &Ask, logs: Vec<(Uuid, String)>) -> Result<(), Error> 
         return Ok(());
     }
     let core = ask.api.clone();
-    let failed = super::blocking(move || {
-        logs.iter()
-            .find_map(|(job, text)| core.job_logs.append(&job.to_string(), None, text.as_bytes()).err())
-    });
-    match failed.await? {
-        None => Ok(()),
-        Some(error) => {
-            tracing::error!(%error, "a job log could not be written");
-            Ok(())
-        }
-    }
+    super::blocking(move || {
+        logs.iter().for_each(|(job, text)| joblog::write(&core, &job.to_string(), text));
+    })
+    .await
 }
 
 /// `PATCH /jobs/<k>`
@@ -226,6 +219,7 @@ fn note_answer(ask: &Ask, view: &View, answer: &Next, machine: Option<&Machine>)
         Next::Created(job) => format!("job for {} handed out", job.task),
         Next::Again(job) => format!("job for {} continues", job.task),
         Next::Invoke(job) => format!("action {}", job.task),
+        Next::Nothing(Reason::Unusable(reason)) => format!("stopped: {reason}"),
         Next::Nothing(reason) => match machine {
             Some(machine) => {
                 format!("nothing to do ({reason:?}): stage {}, bootenv {}", machine.stage, machine.boot_env)

@@ -81,6 +81,40 @@ async fn requests_for_work_that_cannot_be_met_are_refused() {
     );
 }
 
+/// A refused ask once left a finished job behind, each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_stops_before_an_environment_that_is_not_available() {
+    let server = Server::start().await;
+    server.create("bootenvs", json!({ "Name": "strangers", "OnlyUnknown": true })).await;
+    let machine = server.machine("worker").await;
+    let list = json!([{ "op": "add", "path": "/Tasks", "value": ["bootenv:strangers"] }]);
+    assert_eq!(server.patch(&format!("/machines/{machine}"), list).await.status, 200);
+    let reason = "BootEnv strangers does not allow Machine assignments, it has the OnlyUnknown flag.";
+    assert_eq!(ask_for_work(&server, &machine).await.error(), format!("409 Conflict: {reason}"));
+    let again = ask_for_work(&server, &machine).await;
+    assert_eq!(again.error(), format!("409 Conflict: Machine {machine} is not runnable"));
+    assert_eq!(server.get("/jobs").await.json(), json!([]));
+    let trace = server.get(&format!("/machines/{machine}/trace")).await;
+    assert!(trace.text().contains(&format!("stopped: {reason}")), "{}", trace.text());
+}
+
+/// Any machine's token may ask for work, and names the job: it must not be able to name another machine's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_never_made_over_another() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let victim = ask_for_work(&server, &machine).await.json();
+    let other =
+        server.create("machines", json!({ "Name": "other", "Tasks": ["task1"] })).await["Uuid"].clone();
+    let body = json!({ "Machine": other, "Uuid": victim["Uuid"] });
+    let refused = server.post("/jobs", body).await;
+    let key = victim["Uuid"].as_str().unwrap();
+    assert_eq!(refused.error(), format!("409 Conflict: Job {key} already exists"));
+    assert_eq!(server.get(&format!("/jobs/{key}")).await.json(), victim);
+    let machine = server.get(&format!("/machines/{}", other.as_str().unwrap())).await.json();
+    assert_eq!(machine["CurrentJob"], "");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn actions_are_rendered_for_the_machine() {
     let server = Server::start().await;
@@ -117,6 +151,42 @@ async fn a_log_grows_by_appends_and_a_repeated_one_is_harmless() {
         raw(&server.client, Method::PUT, &format!("/jobs/{job}/log")).header("content-type", "text/plain");
     let text = "415 API ERROR: job log put must have content-type application/octet-stream";
     assert_eq!(send(wrong.body("x")).await.error(), text);
+}
+
+/// The lines of the server's log about a job's log, oldest first.
+async fn appended(server: &Server, job: &str) -> Vec<String> {
+    let lines = server.get("/logs").await.json();
+    let texts = lines.as_array().unwrap().iter().filter_map(|line| line["Message"].as_str());
+    let about = format!("Job {job}: ");
+    texts.filter_map(|text| text.strip_prefix(&about)).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_append_is_one_line_of_the_servers_log() {
+    let server = Server::start().await;
+    server.post("/prefs", json!({ "debugFrontend": "debug" })).await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json()["Uuid"].as_str().unwrap().to_owned();
+    append(&server, &job, "one\n", None).await;
+    append(&server, &job, &"x".repeat(600_000), None).await;
+    let want = ["50 bytes appended to log", "4 bytes appended to log", "600000 bytes appended to log"];
+    assert_eq!(appended(&server, &job).await, want);
+}
+
+/// The first line is written after the job is made: what a server that was killed in between left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_lost_its_first_line_gets_it_back() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json()["Uuid"].as_str().unwrap().to_owned();
+    let file = server.folder().join("job-logs").join(&job);
+    let head = format!("Log for Job: {job}\n");
+    std::fs::remove_file(&file).unwrap();
+    let length = server.head(&format!("/jobs/{job}/log")).await;
+    assert_eq!(length.header("content-length"), head.len().to_string());
+    std::fs::remove_file(&file).unwrap();
+    append(&server, &job, "one\n", None).await;
+    assert_eq!(server.get(&format!("/jobs/{job}/log")).await.text(), format!("{head}one\n"));
 }
 
 /// Seen on the 2019 server: one client that stalls in the middle of a job-log upload froze the whole API.

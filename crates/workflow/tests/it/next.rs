@@ -1,11 +1,12 @@
 //! Which job comes next.
 
+use gantry_model::Kind;
 use gantry_workflow::change::Force;
 use gantry_workflow::job::{Controls, State};
-use gantry_workflow::next::{Answer, Reason};
+use gantry_workflow::next::{self, Answer, Reason, Refused, Request};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{MACHINE, World};
 
 fn started() -> World {
     let mut world = World::new();
@@ -169,11 +170,40 @@ fn an_action_is_for_the_server_to_carry_out() {
     assert_eq!(world.step(), "invoke 0 action:ipmi:powercycle");
 }
 
+/// Without this the server made a finished job at each ask, and refused the machine that went with it.
+#[test]
+fn a_machine_stops_before_an_environment_that_it_may_not_enter() {
+    let mut world = World::new();
+    world.put(Kind::BootEnv, json!({ "Name": "strangers", "OnlyUnknown": true }));
+    world.edit(Force::No, |m| m.tasks = vec!["bootenv:strangers".into(), "task-a".into()]).expect("a list");
+    let outcome = world.ask().expect("an answer");
+    let reason = "BootEnv strangers does not allow Machine assignments, it has the OnlyUnknown flag.";
+    assert_eq!(outcome.answer, Answer::Nothing(Reason::Unusable(reason.into())));
+    assert_eq!((outcome.jobs, outcome.logs), (vec![], vec![]));
+    let machine = world.machine();
+    assert_eq!((machine.runnable, machine.current_task, machine.boot_env.as_str()), (false, -1, "local"));
+    world.put(Kind::BootEnv, json!({ "Name": "strangers" }));
+    boot(&mut world);
+    assert_eq!(world.step(), "204 0 bootenv:strangers");
+}
+
+#[test]
+fn the_key_of_another_job_is_refused() {
+    let mut world = started();
+    boot(&mut world);
+    world.step();
+    let first = world.job(world.machine().current_job);
+    world.report(State::Finished, "complete", &Controls::default()).expect("it may finish");
+    let request = Request { machine: MACHINE, job: Some(first.uuid), context: "", stop_at: &[] };
+    let refused = next::job(&world.view, request, &world.now).expect_err("it has been used");
+    assert_eq!(refused, Refused::Taken(first.uuid));
+}
+
 #[test]
 fn a_missing_machine_is_named() {
     let world = World::new();
-    let request = gantry_workflow::next::Request { machine: "nobody", job: None, context: "", stop_at: &[] };
-    let refused = gantry_workflow::next::job(&world.view, request, &world.now).expect_err("nobody is there");
+    let request = Request { machine: "nobody", job: None, context: "", stop_at: &[] };
+    let refused = next::job(&world.view, request, &world.now).expect_err("nobody is there");
     assert_eq!(refused.to_string(), "Machine nobody does not exist");
 }
 
@@ -191,7 +221,7 @@ fn rewinding_runs_finished_tasks_again() {
 #[test]
 fn a_missing_prerequisite_is_named() {
     let mut world = World::new();
-    world.put(gantry_model::Kind::Task, json!({ "Name": "task-x", "Prerequisites": ["gone"] }));
+    world.put(Kind::Task, json!({ "Name": "task-x", "Prerequisites": ["gone"] }));
     let refused = world.edit(Force::No, |m| m.tasks = vec!["task-x".into()]).expect_err("gone is gone");
     assert_eq!(refused, ["Task task-x missing prerequisite gone"]);
 }
