@@ -271,7 +271,7 @@ pub static OPERATIONS: &[Operation] = &[
     row(Op::EventPost, Post, "/events", NONE, need("events", "post"), Type("Event"), Nothing,
         "Publish an event to everybody who listens."),
     row(Op::EventStream, Get, "/ws", NONE, Need::Login, Nothing, Json("websocket"),
-        "Websocket of events. Send `register type.action.key`; `from` (a revision) resumes after a gap."),
+        "Websocket of events. Send `register type.action.key`, or give it in the URL, once or several times; `from` (a revision) resumes after a gap, and brings what was missed once something is registered. A reader who answers no ping for 90 s is let go."),
     row(Op::EventStream, Get, "/ws/{*proxy}", NONE, Need::Login, Nothing, Json("websocket"),
         "The same through a proxying endpoint."),
     row(Op::LogRead, Get, "/logs", NONE, need("logs", "get"), Nothing, Json("array of log lines"),

@@ -216,7 +216,7 @@ pub fn http() -> Result<reqwest::Client, String> {
 }
 
 /// Escapes what would change the meaning of a URL. Paths keep `:` and the like, for keys are `Index:value`.
-fn escape(text: &str, query: bool) -> String {
+pub(crate) fn escape(text: &str, query: bool) -> String {
     let plain = |byte: u8| {
         byte.is_ascii_alphanumeric() || b"-._~:@!$*(),;".contains(&byte) || (!query && b"&=+".contains(&byte))
     };

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
+use crate::call::escape;
 use crate::error::innermost;
 use crate::{Client, Credentials, Error, tls};
 
@@ -29,15 +30,29 @@ pub struct Events {
 
 impl Client {
     /// Opens the event stream. With `from`, a revision seen earlier, what happened since is delivered after the first
-    /// registration, or an event of type `gap` when the server no longer has it.
+    /// registration, or an event of type `gap` when the server no longer has it. Who has several filters calls
+    /// [`Client::resume`].
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn events(&self, from: Option<u64>) -> Result<Events, Error> {
+        self.stream(&from.map(|revision| format!("?from={revision}")).unwrap_or_default()).await
+    }
+
+    /// Opens the event stream after the revision `from`, with these filters in effect for all that it brings.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn resume(&self, from: u64, filters: &[&str]) -> Result<Events, Error> {
+        let mut query = format!("?from={from}");
+        filters.iter().for_each(|filter| query += &format!("&register={}", escape(filter, true)));
+        self.stream(&query).await
+    }
+
+    async fn stream(&self, query: &str) -> Result<Events, Error> {
         let base = self.endpoint.url.trim_end_matches('/').replacen("http", "ws", 1);
         let proxy = self.endpoint.proxy.trim_matches('/');
         let proxy = if proxy.is_empty() { String::new() } else { format!("/{proxy}") };
-        let query = from.map(|revision| format!("?from={revision}")).unwrap_or_default();
         let url = format!("{base}{BASE}/ws{proxy}{query}");
         let unreachable = |reason: String| Error::Unreachable { url: url.clone(), reason };
         let mut request =

@@ -131,20 +131,18 @@ impl Core {
         kind: &'static str,
         text: String,
     ) {
+        self.note_of(view, uuid, from, Note { kind, text, ..Note::default() });
+    }
+
+    /// As [`Core::note_machine`], with the whole note.
+    pub(crate) fn note_of(&self, view: &View, uuid: &str, from: Option<IpAddr>, note: Note) {
         let machine = view.object::<Machine>(uuid);
         let mac = machine.as_ref().and_then(|machine| machine.hardware_addrs.first().cloned());
         // The address is for learning only when the request came from the machine itself.
         let own = machine
             .and_then(|machine| machine.address.0)
             .filter(|own| from.is_none_or(|from| from.to_canonical() == *own));
-        self.trace.note(Note {
-            machine: Some(uuid.to_owned()),
-            mac,
-            address: own,
-            kind,
-            text,
-            ..Note::default()
-        });
+        self.trace.note(Note { machine: Some(uuid.to_owned()), mac, address: own, ..note });
     }
 
     /// Looks which files there are and puts their list into the View, where checks and templates find it.

@@ -29,5 +29,5 @@ mod scenario;
 
 pub use artifacts::{Artifacts, Image};
 pub use error::{Error, Result};
-pub use progress::{Milestone, Progress, job_progress};
+pub use progress::{Milestone, Progress, check_ins, job_progress};
 pub use scenario::{Options, PASSWORD, Scenario, USER};

@@ -85,6 +85,16 @@ fn meaning(entry: &Value) -> Option<(&'static str, &'static str)> {
         "tftp" | "http" if words.contains("initrd.img") => {
             Some(("has the discovery initramfs", "the discovery OS starts"))
         }
+        "agent" if words.starts_with("check-in from the discovery OS") => {
+            Some(("the discovery OS checked in", "its workflow begins"))
+        }
+        "agent" if words.starts_with("check-in from its own system") => {
+            Some(("its own system checked in", "it reports what it is"))
+        }
+        "power" if words.starts_with("kexec") => {
+            Some(("starts the next kernel by kexec", "the kernel starts"))
+        }
+        "power" if words.starts_with("reboot") => Some(("restarts", "the firmware starts again")),
         "machine" if words.starts_with("registered") => Some(("discovered", "its workflow begins")),
         _ => None,
     }
@@ -104,6 +114,19 @@ fn told_by_job(job: &Value) -> Option<(String, String, String)> {
         (task, state) => (format!("task {task} {state}"), "the next task starts".to_owned()),
     };
     Some((format!("{} {state}", text(job, "Uuid")), words, next))
+}
+
+/// Seconds from the start of a kernel to the first check-in of its agent, from a machine's trace: of the discovery OS, and of
+/// the machine's own system.
+pub fn check_ins(trace: &[Value]) -> [Option<f64>; 2] {
+    ["discovery", "service"].map(|mode| {
+        let of_mode = |entry: &&Value| {
+            text(entry, "Kind") == "agent"
+                && text(entry, "Text").starts_with("check-in")
+                && entry.get("Data").is_some_and(|data| text(data, "Mode") == mode)
+        };
+        trace.iter().find(of_mode)?.get("Data")?.get("Uptime")?.as_f64()
+    })
 }
 
 #[cfg(test)]
@@ -134,6 +157,25 @@ mod tests {
             (milestones[0].at, milestones[0].text.as_str()),
             (Duration::from_millis(7_500), "discovered")
         );
+    }
+
+    #[test]
+    fn the_way_of_the_kernels_is_told() {
+        let agent = |mode: &str, text: &str, uptime: f64| json!({"Kind": "agent", "Text": text, "Data": {"Mode": mode, "Uptime": uptime}});
+        let trace = [
+            json!({"Kind": "agent", "Text": "asks who it is", "Data": {}}),
+            agent("discovery", "check-in from the discovery OS, 4.2 s after its kernel's start", 4.2),
+            json!({"Kind": "power", "Text": "kexec out of the discovery OS, 12.0 s after its kernel's start"}),
+            agent("service", "check-in from its own system, 14.0 s after its kernel's start", 14.0),
+            agent("service", "check-in from its own system, 99.0 s after its kernel's start", 99.0),
+        ];
+        assert_eq!(check_ins(&trace), [Some(4.2), Some(14.0)]);
+        assert_eq!(check_ins(&trace[..1]), [None, None]);
+        let told = Progress::new(SystemTime::UNIX_EPOCH).update(SystemTime::now(), &trace, &[]);
+        let texts: Vec<&str> = told.iter().map(|one| one.text.as_str()).collect();
+        let want =
+            ["the discovery OS checked in", "starts the next kernel by kexec", "its own system checked in"];
+        assert_eq!(texts, want);
     }
 
     #[test]

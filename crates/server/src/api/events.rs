@@ -3,11 +3,14 @@
 //! A connection follows two sources: the ordered events of `state` by revision, and the bus, which may lose. While the client
 //! does not read, nothing is queued for it: `state` keeps a bounded history, and a reader that comes back later than that gets
 //! an event of type `gap` which says what it missed, and goes on from there. Each event carries its revision; connecting
-//! with `?from=<revision>` brings what happened since, so a reader that was cut off misses nothing either.
+//! with `?from=<revision>` brings what happened since, so a reader that was cut off misses nothing either. What was missed goes
+//! through the filters that are registered when it is delivered: a reader with several gives them in the URL, too
+//! (`&register=type.action.key`, each), so that all are in effect from the first event on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use gantry_api::claim::Wanted;
@@ -17,25 +20,39 @@ use gantry_state::{Lost, Subscription};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::answer::{self, Answer};
 use super::{Ask, body};
 use crate::auth::Caller;
-use crate::clock;
 use crate::core::Core;
+use crate::{clock, trace};
 
 /// The longest frame that a client may send: registrations are short.
 const LONGEST_FRAME: usize = 64 * 1024;
 /// Registrations of one connection; more are acknowledged but match nothing.
 const MOST_FILTERS: usize = 1_000;
+/// A reader is asked for a sign of life so often; this also keeps proxies between from closing a quiet connection.
+const BEAT: Duration = Duration::from_secs(30);
+/// A reader of whom nothing came for so long, not even the answer to a ping, is gone.
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// `POST /events`
 pub(super) async fn post(mut ask: Ask) -> Answer {
     let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
     let event: Event =
         serde_json::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
+    note_milestone(&ask, &event);
     ask.api.bus.publish(Event { principal: ask.caller.principal, revision: 0, ..event });
     Ok(answer::nothing())
+}
+
+/// What a machine's own agent says of it is part of its boot trace.
+fn note_milestone(ask: &Ask, event: &Event) {
+    let Some(uuid) = ask.caller.machine() else { return };
+    if let Some(note) = trace::milestone(event, uuid) {
+        ask.api.note_of(&ask.view, uuid, Some(ask.remote()), note);
+    }
 }
 
 /// `GET /ws`
@@ -57,10 +74,12 @@ pub(super) async fn stream(mut ask: Ask) -> Answer {
         return Ok(no_upgrade());
     };
     let (api, caller) = (ask.api.clone(), ask.caller.clone());
-    let resumed = from.is_some();
+    let registered = ask.query.pairs().iter().filter(|(name, _)| name == "register");
+    let filters: Vec<Filter> =
+        registered.filter_map(|(_, text)| Filter::parse(text)).take(MOST_FILTERS).collect();
+    let waiting = from.is_some() && filters.is_empty();
     let changes = api.state.subscribe(from);
-    let connection =
-        Connection { bus: api.bus.listen(), changes, filters: Vec::new(), waiting: resumed, caller, api };
+    let connection = Connection { bus: api.bus.listen(), changes, filters, waiting, caller, api };
     Ok(upgrade.max_message_size(LONGEST_FRAME).on_upgrade(|socket| connection.run(socket)))
 }
 
@@ -81,11 +100,33 @@ struct Connection {
     waiting: bool,
 }
 
+/// When a reader was last heard of. Machines vanish without a word: one that is switched off while nothing happens to it
+/// would hold its connection for ever.
+#[derive(Clone, Copy, Debug)]
+struct Pulse(Instant);
+
+/// What the silence of a reader asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// A ping, which every reader answers.
+    Ping,
+    /// The end: pings were not answered.
+    Gone,
+}
+
+impl Pulse {
+    /// What to do at one of the beats, which are [`BEAT`] apart.
+    fn beat(self, now: Instant) -> Silence {
+        if now.duration_since(self.0) >= SILENCE { Silence::Gone } else { Silence::Ping }
+    }
+}
+
 /// What a connection wakes up for.
 enum Woken {
     Frame(Option<Result<Message, axum::Error>>),
     Changes(Result<Vec<Arc<gantry_state::Event>>, Lost>),
     Bus(Result<Arc<Event>, broadcast::error::RecvError>),
+    Beat,
     Stop,
 }
 
@@ -93,18 +134,29 @@ impl Connection {
     async fn run(mut self, mut socket: WebSocket) {
         self.api.metrics.websockets.inc();
         let stop = self.api.stop.clone();
+        let mut pulse = Pulse(Instant::now());
+        let mut beats = tokio::time::interval_at(pulse.0 + BEAT, BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // Frames first: a registration that was sent before an event must be in effect for it.
             let woken = tokio::select! {
                 biased;
                 () = stop.cancelled() => Woken::Stop,
                 frame = socket.recv() => Woken::Frame(frame),
+                _ = beats.tick() => Woken::Beat,
                 events = self.changes.next(), if !self.waiting => Woken::Changes(events),
                 event = self.bus.recv(), if !self.waiting => Woken::Bus(event),
             };
             let going_on = match woken {
-                Woken::Frame(Some(Ok(message))) => self.frame(&mut socket, &message).await,
+                Woken::Frame(Some(Ok(message))) => {
+                    pulse = Pulse(Instant::now());
+                    self.frame(&mut socket, &message).await
+                }
                 Woken::Frame(_) => break,
+                Woken::Beat => match pulse.beat(Instant::now()) {
+                    Silence::Ping => socket.send(Message::Ping(Bytes::new())).await,
+                    Silence::Gone => break,
+                },
                 Woken::Changes(events) => self.deliver(&mut socket, events).await,
                 Woken::Bus(event) => self.relay(&mut socket, event).await,
                 Woken::Stop => {
@@ -260,4 +312,16 @@ fn write(event: &gantry_state::Event, change: &Change, action: &str) -> String {
     }
     text.push_str(&format!(",\"Revision\":{}}}", event.revision));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_who_answers_no_ping_is_gone() {
+        let heard = Instant::now();
+        let at = |seconds| Pulse(heard).beat(heard + Duration::from_secs(seconds));
+        assert_eq!([30, 60, 90].map(at), [Silence::Ping, Silence::Ping, Silence::Gone]);
+    }
 }

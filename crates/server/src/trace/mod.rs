@@ -16,6 +16,7 @@
 mod boots;
 mod files;
 mod memory;
+mod milestone;
 mod note;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use gantry_model::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::milestone::note as milestone;
 pub use self::note::{Note, TraceSink};
 
 use self::boots::Boots;

@@ -24,7 +24,7 @@ pub struct Note {
     /// Whether this happens again and again and says no more the second time: it is folded into the newest entry when that has
     /// the same text.
     pub repeats: bool,
-    /// What kind of thing happened: `dhcp`, `tftp`, `http`, `agent`, `job`, `stage`, `bootenv`, `machine`.
+    /// What kind of thing happened: `dhcp`, `tftp`, `http`, `agent`, `power`, `job`, `machine`.
     pub kind: &'static str,
     /// One line for people: `DISCOVER -> OFFER 192.168.124.10 file ipxe.efi`.
     pub text: String,

@@ -43,6 +43,23 @@ async fn a_reader_resumes_where_it_was_cut_off() {
     assert_eq!(again.next().await.unwrap().key, "two-profile");
 }
 
+/// With filters that come one after another the first event could be judged by the first filter alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_with_several_filters_resumes_with_all_of_them() {
+    let server = Server::start().await;
+    let revision = server.core().state.view().revision();
+    server.create("params", json!({ "Name": "one-param" })).await;
+    server.create("profiles", json!({ "Name": "one-profile" })).await;
+    server.create("tasks", json!({ "Name": "one-task" })).await;
+    let filters = ["profiles.*.*", "tasks.create,save.one\\1task", "params.*.one-param"];
+    let mut events = server.client.resume(revision, &filters).await.unwrap();
+    for key in ["one-param", "one-profile"] {
+        assert_eq!(events.next().await.unwrap().key, key);
+    }
+    server.create("tasks", json!({ "Name": "one.task" })).await;
+    assert_eq!(events.next().await.unwrap().key, "one.task");
+}
+
 /// Seen on the 2019 server: a websocket reader that stalled lost events without being told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_is_too_late_is_told_the_gap_and_goes_on() {

@@ -65,6 +65,38 @@ async fn a_trace_goes_with_its_machine() {
     while server.get(&path).await.json() != json!([]) {}
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_tells_of_its_machine_is_in_the_trace() {
+    let server = Server::start().await;
+    let (own, other) = (server.machine("own").await, server.machine("other").await);
+    let token = server.get(&format!("/machines/{own}/token")).await.json()["Token"].clone();
+    let agent = server.as_token(token.as_str().unwrap());
+    let post = async |key: &str, action: &str| {
+        let event = json!({ "Type": "trace", "Action": action, "Key": key,
+            "Object": { "Mode": "discovery", "Kernel": "6.1", "Uptime": 4.2, "Milestones": [{ "Name": "pid1", "Uptime": 1.5 }] } });
+        let body = ask(&agent, Method::POST, "/events", Some(event)).await;
+        assert_eq!(body.status, 204, "{}", body.text());
+    };
+    for action in ["checkin", "kexec", "somersault"] {
+        post(&own, action).await;
+    }
+    post(&other, "poweroff").await;
+    let trace = async |key: &str| server.get(&format!("/machines/{key}/trace")).await.json();
+    let texts = |trace: &Value| -> Vec<Value> {
+        trace.as_array().unwrap().iter().map(|entry| entry["Text"].clone()).collect()
+    };
+    let seen = trace(&own).await;
+    let after = "out of the discovery OS, 4.2 s after its kernel's start";
+    let check_in = after.replace("out of", "check-in from");
+    assert_eq!(
+        texts(&seen)[1..],
+        [json!(check_in), json!(format!("kexec {after}"))],
+        "in order, and nothing that nobody knows"
+    );
+    assert_eq!(seen[1]["Data"]["Milestones"], json!([{ "Name": "pid1", "Uptime": 1.5 }]));
+    assert_eq!(texts(&trace(&other).await).len(), 1, "nobody speaks for another machine");
+}
+
 /// A rack that is powered on together: each machine registers, asks for work, logs, reports and is traced. Nothing may fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_machines_register_and_work_at_once() {

@@ -6,13 +6,28 @@ use gantry_lab::{Disk, DiskBus, Firmware, MachineSpec};
 use gantry_testkit::{Options, Scenario};
 use serde_json::{Value, json};
 
-use crate::{DEADLINE, GIB, artifacts, assert_traced, firmware_starts, ok};
+use crate::{DEADLINE, GIB, artifacts, assert_told_in_order, assert_traced, firmware_starts, ok};
 
 /// What a deployment left to look at.
 struct Deployed {
     scenario: Scenario,
     log: String,
     console: String,
+    trace: Vec<Value>,
+}
+
+impl Deployed {
+    /// The machine left the discovery OS in this way, and both systems checked in.
+    #[track_caller]
+    fn left_by(&self, way: &str) {
+        let story = [
+            ("agent", "check-in from the discovery OS"),
+            ("power", way),
+            ("agent", "check-in from its own system"),
+            ("job", "job for report-running is finished"),
+        ];
+        assert_told_in_order(&self.trace, &story);
+    }
 }
 
 /// Deploys until the machine reports from its own system.
@@ -32,16 +47,19 @@ fn deploy(test: &str, firmware: Firmware, bus: DiskBus, params: &[(&str, Value)]
     let jobs = ok(scenario.jobs(&key));
     let deployed = jobs.iter().filter(|job| job["Task"] == "image-deploy").count();
     assert_eq!(deployed, 1, "the image was not written just once: {jobs:#?}");
-    assert_traced(&ok(scenario.whole_trace(&key)), "http", "images/");
+    let trace = ok(scenario.whole_trace(&key));
+    assert_traced(&trace, "http", "images/");
     let log = ok(scenario.task_log(&key, "image-deploy"));
     let console = machine.serial().unwrap().text().unwrap();
-    Some(Deployed { scenario, log, console })
+    Some(Deployed { scenario, log, console, trace })
 }
 
 #[test]
 fn image_deploy_kexec() {
     let deployed = deploy("image_deploy_kexec", Firmware::Bios, DiskBus::Virtio, &[]);
-    let Some(Deployed { scenario, console, .. }) = deployed else { return };
+    let Some(deployed) = deployed else { return };
+    deployed.left_by("kexec out of the discovery OS");
+    let Deployed { scenario, console, .. } = deployed;
     assert_eq!(firmware_starts(&console), 1, "the firmware ran again:\n{console}");
     ok(scenario.stop());
 }
@@ -50,7 +68,9 @@ fn image_deploy_kexec() {
 fn image_deploy_reboot_to_disk() {
     let no_kexec = [("image-deploy/kexec", json!(false))];
     let deployed = deploy("image_deploy_reboot_to_disk", Firmware::Bios, DiskBus::Virtio, &no_kexec);
-    let Some(Deployed { scenario, console, .. }) = deployed else { return };
+    let Some(deployed) = deployed else { return };
+    deployed.left_by("reboot out of the discovery OS");
+    let Deployed { scenario, console, .. } = deployed;
     assert_eq!(
         firmware_starts(&console),
         2,
@@ -62,7 +82,7 @@ fn image_deploy_reboot_to_disk() {
 #[test]
 fn uefi_nvme_deploy_kexec() {
     let deployed = deploy("uefi_nvme_deploy_kexec", Firmware::UefiPxe, DiskBus::Nvme, &[]);
-    let Some(Deployed { scenario, log, console }) = deployed else { return };
+    let Some(Deployed { scenario, log, console, .. }) = deployed else { return };
     assert!(log.contains("target disk /dev/nvme0n1"), "{log}");
     assert!(log.contains("firmware entry for \\EFI\\"), "{log}");
     assert!(log.contains("kexec: loaded /"), "{log}");
@@ -78,7 +98,7 @@ fn uefi_nvme_deploy_kexec() {
 fn uefi_deploy_restarts_to_the_disk() {
     let no_kexec = [("image-deploy/kexec", json!(false))];
     let deployed = deploy("uefi_deploy_restarts_to_the_disk", Firmware::UefiPxe, DiskBus::Virtio, &no_kexec);
-    let Some(Deployed { scenario, log, console }) = deployed else { return };
+    let Some(Deployed { scenario, log, console, .. }) = deployed else { return };
     assert!(log.contains("target disk /dev/vda"), "{log}");
     assert!(!log.contains("kexec: loaded"), "{log}");
     assert!(console.contains("the firmware boots the disk next"), "{console}");

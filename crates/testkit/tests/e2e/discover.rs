@@ -1,10 +1,10 @@
 //! A machine that nobody knows boots the discovery OS, registers, and looks at itself.
 
 use gantry_lab::Firmware;
-use gantry_testkit::{Options, Scenario};
+use gantry_testkit::{Options, Scenario, check_ins};
 use serde_json::Value;
 
-use crate::{DEADLINE, artifacts, assert_traced, lines, ok, power_on};
+use crate::{DEADLINE, artifacts, assert_told_in_order, assert_traced, lines, ok, power_on};
 
 /// Boots a machine until its workflow `discover` is complete; returns its trace.
 fn discovers(test: &str, firmware: Firmware) -> Option<Vec<Value>> {
@@ -17,7 +17,16 @@ fn discovers(test: &str, firmware: Firmware) -> Option<Vec<Value>> {
     let inventory = ok(scenario.get(&format!("/machines/{key}/params/gantry-inventory"), &[]));
     assert!(inventory.to_string().contains("vda"), "the machine's disk is not in {inventory:#}");
     let trace = ok(scenario.trace(&key));
-    assert_traced(&trace, "machine", "registered");
+    assert_told_in_order(
+        &trace,
+        &[
+            ("machine", "registered"),
+            ("agent", "check-in from the discovery OS"),
+            ("job", "job for inventory"),
+        ],
+    );
+    let [discovery, own] = check_ins(&trace);
+    assert!(discovery.is_some_and(|seconds| seconds > 0.0) && own.is_none(), "{discovery:?} {own:?}");
     // The discovery OS comes by HTTP whatever the firmware speaks.
     assert_traced(&trace, "http", "discovery/vmlinuz");
     assert_traced(&trace, "http", "discovery/initrd.img");

@@ -6,7 +6,7 @@
 use gantry_lab::{Disk, DiskBus, MachineSpec};
 use gantry_testkit::{Options, Scenario};
 
-use crate::{DEADLINE, GIB, artifacts, offer, ok, task, wait_off};
+use crate::{DEADLINE, GIB, artifacts, assert_told_in_order, offer, ok, task, wait_off};
 
 /// Makes the image on the second disk, serves it on the loopback, and wipes the disk: two copies of one volume group would
 /// be told apart only by luck.
@@ -55,6 +55,11 @@ fn image_with_its_root_in_lvm() {
     machine.power_on().unwrap();
     let key = ok(scenario.wait_registered(&machine, DEADLINE));
     wait_off(&scenario, &machine, &key);
+    let trace = ok(scenario.whole_trace(&key));
+    assert_told_in_order(
+        &trace,
+        &[("agent", "check-in from the discovery OS"), ("power", "power off by the discovery OS")],
+    );
 
     let log = ok(scenario.task_log(&key, "deploy"));
     assert!(log.contains("root is /dev/mapper/my--system-root in partition 2 (LVM, ext4)"), "{log}");

@@ -97,3 +97,14 @@ fn assert_traced(trace: &[Value], kind: &str, words: &str) {
     let lines = lines(trace, kind);
     assert!(lines.iter().any(|line| line.contains(words)), "no {kind} line has {words:?}: {lines:#?}");
 }
+
+/// Asserts that these lines are in the trace, in this order: kind, and how each begins.
+#[track_caller]
+fn assert_told_in_order(trace: &[Value], wanted: &[(&str, &str)]) {
+    let mut entries = trace.iter();
+    for (kind, words) in wanted {
+        let begins = |entry: &Value| entry["Text"].as_str().is_some_and(|text| text.starts_with(words));
+        let found = entries.any(|entry| entry["Kind"] == *kind && begins(entry));
+        assert!(found, "no {kind} line begins with {words:?} in its place: {trace:#?}");
+    }
+}
