@@ -197,6 +197,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether the server, or something between, could not serve the request now, rather than refuse it: asking again helps.
+    /// An error of its own (500) is none of these: some are answers for good.
+    pub fn is_trouble(&self) -> bool {
+        matches!(self.code, 408 | 429 | 502 | 503 | 504 | 507)
+    }
+
     /// Reads an error body; whatever is no such JSON becomes a message of at most 1 KiB.
     pub fn parse(code: u16, body: &[u8]) -> Self {
         let parsed: Option<Self> = serde_json::from_slice(body).ok();

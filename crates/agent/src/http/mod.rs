@@ -42,6 +42,15 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether asking again may help: nobody answered, or a server in trouble.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Transport(_) => true,
+            Self::Refused(refusal) => refusal.is_trouble(),
+            Self::Nonsense(_) => false,
+        }
+    }
+
     /// The status of a refusal, 0 otherwise.
     pub fn code(&self) -> u16 {
         match self {

@@ -123,7 +123,7 @@ impl Shipment {
         }
         match client.head_length(&format!("jobs/{}/log", self.job)) {
             Ok(length) => self.base = length,
-            Err(Fault::Transport(text)) => return Err(Fault::Transport(text)),
+            Err(fault) if fault.passes() => return Err(fault),
             Err(_) => self.base = None,
         }
         self.asked = true;
@@ -161,7 +161,7 @@ pub(super) fn ship(client: &Client, state_dir: &Path, job: &str, wake: &Receiver
             match shipment.send_piece(client) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(Fault::Transport(_)) => {
+                Err(fault) if fault.passes() => {
                     pause = SHIP_AGAIN;
                     break;
                 }

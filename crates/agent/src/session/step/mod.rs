@@ -166,7 +166,7 @@ impl Session {
             Input::Failed(Fault::Nonsense(text)) => {
                 self.declined(phase, &Refusal { messages: vec![text], ..Refusal::default() })
             }
-            Input::Failed(Fault::Refused(refusal)) => self.declined(phase, &refusal),
+            Input::Failed(Fault::Refused(refusal)) => self.refused(phase, &refusal),
             Input::Answered(reply) => {
                 self.lost = 0;
                 self.answered(phase, reply)

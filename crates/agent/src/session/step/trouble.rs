@@ -7,6 +7,10 @@ use crate::wire::{Refusal, Task};
 
 /// Attempts to create a machine before asking again who we are.
 const CREATE_TRIES: u32 = 5;
+/// Questions in a row that a server in trouble may leave open before it is taken at its word: about five minutes.
+const PATIENCE: u32 = 40;
+/// Tokens that are tried for the rest of a log, or for stopping the machine, before the result is reported without.
+const TOKENS: u32 = 5;
 
 impl Session {
     /// No answer: the same question again, later. A stream that broke means: look at the machine.
@@ -52,6 +56,17 @@ impl Session {
         self.enter_after(effects, Phase::Lost)
     }
 
+    /// A server in trouble has not refused: it is asked again, and for the result of a job until somebody has it.
+    pub(super) fn refused(&mut self, phase: Phase, refusal: &Refusal) -> Vec<Effect> {
+        let is_result = matches!(phase, Phase::Result { .. } | Phase::Confirm { .. });
+        let is_report = is_result || matches!(phase, Phase::Flush { .. } | Phase::DisarmJob { .. });
+        let is_trouble = refusal.is_trouble() || is_report && refusal.code == 500;
+        if is_trouble && (is_result || self.lost < PATIENCE) {
+            return self.retry(phase, &refusal.to_string());
+        }
+        self.declined(phase, refusal)
+    }
+
     pub(super) fn declined(&mut self, phase: Phase, refusal: &Refusal) -> Vec<Effect> {
         self.lost = 0;
         let text = refusal.to_string();
@@ -87,10 +102,16 @@ impl Session {
             Phase::CheckIn { .. } => self.lost_again(&format!("check-in refused: {text}")),
             Phase::Task { job } => self.enter(Phase::Start { job, task: Task::default() }),
             Phase::Start { job, task } => self.enter(Phase::Verify { job, task }),
+            Phase::Actions { .. } if refusal.code == 401 => self.lost_again(&text),
             Phase::Actions { job, .. } => {
                 self.enter(Phase::Explain { job, text: format!("Failed to render actions: {text}") })
             }
             Phase::Explain { job, .. } => self.enter(Phase::Refuse { job }),
+            // The result stays in the journal: it is reported with the next token.
+            Phase::Flush { .. } | Phase::DisarmJob { .. } if unauthorised && self.refused < TOKENS => {
+                self.lost_again(&text)
+            }
+            Phase::Result { .. } | Phase::Confirm { .. } if unauthorised => self.lost_again(&text),
             Phase::Flush { job, outcome } => self.flushed(job, outcome),
             Phase::DisarmJob { job, outcome } => self.enter(Phase::Result { job, outcome }),
             Phase::Result { job, outcome } => self.enter(Phase::Confirm { job, outcome }),

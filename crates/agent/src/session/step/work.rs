@@ -110,6 +110,12 @@ impl Session {
         if state == outcome.state() {
             return self.reported(outcome);
         }
+        if state == "running" {
+            // Nobody else ended it, so our result still counts: it is in the journal, and reported again after a pause.
+            let rest = self.rest();
+            let text = format!("the result of job {job} was refused: {}", outcome.state());
+            return std::iter::once(Effect::Say(text)).chain(rest).collect();
+        }
         let text = format!(
             "job {job} was changed to {state:?} by somebody else; our result was {}",
             outcome.state()

@@ -41,6 +41,73 @@ fn a_result_survives_the_agents_death() {
     assert_eq!(lab.world.begun["a"], 1);
 }
 
+/// A run of one task, with this mishap when its result is reported.
+fn report_with(mishap: Mishap, expected: &str) {
+    let mut mishaps = vec![Mishap::None; 14];
+    mishaps.push(mishap);
+    let before = "whoami, search, create node, whoami, machine, token, publish, check in, \
+                  newjob, task?, job running, actions?, execute a, flush, job finished";
+    let lab =
+        check(World::new(&[("a", DONE)]), &mishaps, &format!("{before}, {expected}, newjob, machine, watch"));
+    assert_eq!(lab.world.log, ["a=running", "a=finished/complete"], "{mishap:?}");
+    assert_eq!(lab.world.begun["a"], 1, "{mishap:?}");
+}
+
+#[test]
+fn a_result_outlives_a_server_in_trouble_and_a_revoked_token() {
+    report_with(Mishap::Busy, "job finished");
+    report_with(Mishap::BusyAfter, "job finished, job?");
+    report_with(Mishap::Revoked, "whoami, machine, token, flush, job finished");
+}
+
+/// A patch that the server refuses although the job still runs is no reason to run the task again.
+#[test]
+fn a_refused_result_of_a_job_that_still_runs_is_reported_again() {
+    let mut lab = Lab::new(World::new(&[("a", DONE)]), Vec::new());
+    let mut input = Input::Start;
+    let mut effects = lab.session.step(input);
+    while !lab.effects.contains(&"flush".to_owned()) {
+        input = lab.perform(effects).expect("goes on");
+        effects = lab.session.step(input);
+    }
+    assert!(
+        matches!(effects.last(), Some(Effect::Call(Call::JobState { to: "finished", .. }))),
+        "{effects:?}"
+    );
+    effects = lab.session.step(refused(422));
+    while let Some(next) = lab.perform(effects) {
+        effects = lab.session.step(next);
+    }
+    assert_eq!(lab.world.log, ["a=running", "a=finished/complete"]);
+    assert_eq!(lab.world.begun["a"], 1);
+}
+
+/// Trouble that does not end: scripts wait no longer than some minutes, a result for ever.
+#[test]
+fn a_server_in_trouble_is_waited_for_with_patience() {
+    let ended = Journal {
+        boot_id: "b".into(),
+        uuid: "m".into(),
+        renewed: true,
+        run: super::journal::Run::Ended("job1".into(), Outcome::Finished(After::Continue)),
+        ..Journal::default()
+    };
+    let mut session = Session::new(settings(), ended, "b");
+    session.step(Input::Start);
+    let mut effects = session.step(Input::Answered(Reply::Machine(Box::default())));
+    let mut asked = Vec::new();
+    for _ in 0..200 {
+        if let Some(Effect::Call(call)) = effects.last() {
+            asked.push(name_of(call));
+            effects = session.step(refused(507));
+        } else {
+            effects = session.step(Input::Woken);
+        }
+    }
+    let count = |name: &str| asked.iter().filter(|one| *one == name).count();
+    assert_eq!((count("flush"), count("job finished")), (41, asked.len() - 41), "{asked:?}");
+}
+
 #[test]
 fn a_failed_task_stops_the_machine_until_it_is_runnable_again() {
     let outcomes = &[Outcome::Failed, Outcome::Finished(After::Continue)];

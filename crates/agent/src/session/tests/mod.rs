@@ -20,6 +20,12 @@ enum Mishap {
     RequestLost,
     AnswerLost,
     AgentKilled,
+    /// The server answers 503 and does nothing.
+    Busy,
+    /// The server does it and answers 503.
+    BusyAfter,
+    /// The token does not work any more.
+    Revoked,
 }
 
 /// The agent's side and the network between.
@@ -153,12 +159,22 @@ impl Lab {
                 let _ = self.world.answer(call);
                 lost
             }
+            Mishap::Busy => refused(503),
+            Mishap::BusyAfter => {
+                let _ = self.world.answer(call);
+                refused(503)
+            }
+            Mishap::Revoked => refused(401),
             _ => match self.world.answer(call) {
                 Ok(reply) => Input::Answered(reply),
                 Err(fault) => Input::Failed(fault),
             },
         }
     }
+}
+
+fn refused(code: u16) -> Input {
+    Input::Failed(Fault::Refused(Refusal { code, ..Refusal::default() }))
 }
 
 fn name_of(call: &Call) -> String {

@@ -5,10 +5,13 @@ use proptest::prelude::*;
 
 fn mishap() -> impl Strategy<Value = Mishap> {
     prop_oneof![
-        6 => Just(Mishap::None),
+        8 => Just(Mishap::None),
         1 => Just(Mishap::RequestLost),
         1 => Just(Mishap::AnswerLost),
         1 => Just(Mishap::AgentKilled),
+        1 => Just(Mishap::Busy),
+        1 => Just(Mishap::BusyAfter),
+        1 => Just(Mishap::Revoked),
     ]
 }
 

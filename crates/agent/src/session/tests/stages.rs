@@ -157,7 +157,14 @@ fn asking_the_map() -> Session {
 #[test]
 fn a_map_that_cannot_be_read_now_is_asked_again() {
     let refused = |code| Fault::Refused(Refusal { code, ..Refusal::default() });
-    for fault in [refused(500), refused(503), refused(404), Fault::Nonsense("entry a:Fly".into())] {
+    let mut session = asking_the_map();
+    let again = session.step(Input::Failed(refused(503)));
+    assert!(matches!(again.last(), Some(Effect::Sleep(_))), "{again:?}");
+    assert!(
+        matches!(session.step(Input::Woken)[..], [Effect::Call(Call::NextStage { .. })]),
+        "a busy server"
+    );
+    for fault in [refused(500), refused(404), Fault::Nonsense("entry a:Fly".into())] {
         let mut session = asking_the_map();
         let effects = session.step(Input::Failed(fault.clone()));
         assert!(matches!(effects.last(), Some(Effect::Sleep(_))), "{fault}: {effects:?}");
