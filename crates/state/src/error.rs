@@ -15,6 +15,9 @@ pub enum Error {
     /// The closure panicked. Nothing of it was written, and later writes are not affected.
     #[error("the write panicked; nothing of it was written")]
     Panicked,
+    /// The thread that writes has panicked, outside of any closure: nothing can be written until the server starts again.
+    #[error("the thread that writes has panicked")]
+    Broken,
     /// The thread that writes could not be started.
     #[error("starting the thread that writes failed: {why}")]
     Start {

@@ -36,6 +36,18 @@ pub(crate) struct Shown {
     pub(crate) ended: watch::Sender<Option<Error>>,
 }
 
+impl Shown {
+    /// Says why the thread has ended; what was said first stands.
+    pub(crate) fn end(&self, error: &Error) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            ended.get_or_insert_with(|| error.clone());
+            first
+        });
+        self.events.close();
+    }
+}
+
 /// A job that ran on the head.
 struct Ran {
     job: Box<dyn Job>,
@@ -105,6 +117,11 @@ impl Head {
         }
     }
 
+    /// What the thread shows to others.
+    pub(crate) fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown)
+    }
+
     /// Runs until every sender of the inbox is gone and what they sent is done, or until the store fails.
     pub(crate) async fn run(mut self) {
         let end = loop {
@@ -121,8 +138,7 @@ impl Head {
 
     /// Everybody who waits learns why; everybody who comes later, too.
     fn end(mut self, error: &Error) {
-        self.shown.ended.send_replace(Some(error.clone()));
-        self.shown.events.close();
+        self.shown.end(error);
         self.inbox.close();
         let flight =
             self.flight.take().into_iter().flat_map(|flight| flight.landed.into_iter().chain(flight.jobs));

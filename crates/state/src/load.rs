@@ -28,11 +28,17 @@ pub(crate) struct Loaded {
 /// Reads the store, with `base` below what it holds.
 pub(crate) fn load(store: &dyn Store, base: &[Arc<Layer>]) -> Result<Loaded, Error> {
     let (sender, receiver) = mpsc::sync_channel(WAITING);
-    let receiver = Mutex::new(receiver);
+    let receiver = Arc::new(Mutex::new(receiver));
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(8);
     let mut packs = Packs::default();
     let (revision, parsed) = std::thread::scope(|scope| {
-        let parsers: Vec<_> = (0..workers).map(|_| scope.spawn(|| parse(&receiver))).collect();
+        let parser = || {
+            let receiver = Arc::clone(&receiver);
+            scope.spawn(move || parse(&receiver))
+        };
+        let parsers: Vec<_> = (0..workers).map(|_| parser()).collect();
+        // Only the parsers hold it now: when all have panicked nobody waits for room in their queue.
+        drop(receiver);
         let revision = read(store, &mut packs, &sender);
         // Ends the parsers, once they have emptied the queue.
         drop(sender);

@@ -220,6 +220,19 @@ impl Drop for State {
 fn start(head: Head) -> Result<JoinHandle<()>, Error> {
     let why = |error: std::io::Error| Error::Start { why: error.to_string() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(why)?;
-    let work = move || runtime.block_on(head.run());
+    let shown = head.shown();
+    let work = move || {
+        let _ended = Ended(shown);
+        runtime.block_on(head.run());
+    };
     std::thread::Builder::new().name("state".to_owned()).spawn(work).map_err(why)
+}
+
+/// Says that the thread has ended, also when that was a panic: else everybody would wait for what never comes.
+struct Ended(Arc<Shown>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end(&Error::Broken);
+    }
 }

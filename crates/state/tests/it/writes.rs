@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use gantry_model::{Error, Kind, View};
-use gantry_state::{Error as StateError, Failure, State};
+use gantry_state::{Error as StateError, Failure, Setup, State};
 use gantry_store::{Commit, Entry, Follow, Key, Memory, Revision, Store, Ticket};
 use serde_json::json;
 
@@ -161,6 +161,20 @@ fn a_panic_fails_its_own_write_only() {
     assert!(matches!(failed, Err(Failure::Failed(StateError::Panicked))), "{failed:?}");
     put_profile(&state, "bb", "whole");
     assert_eq!(profile(&state.view(), "aa"), None);
+}
+
+/// Not in a closure but in the thread itself: the server has to learn of it, for nothing can be written any more.
+#[test]
+fn a_panic_of_the_thread_is_told_to_everybody() {
+    let clock = Box::new(|| panic!("this panic is part of the test"));
+    let state = State::open(memory(), Setup { clock, ..setup() }).unwrap();
+    let mut events = state.subscribe(None);
+    let failed = write(&state, |tx| set_profile(tx, "aa", ""));
+    assert!(matches!(failed, Err(Failure::Failed(_))), "{failed:?}");
+    assert!(matches!(block_on(state.ended()), StateError::Broken));
+    assert!(block_on(events.next()).is_err());
+    let later = write(&state, |tx| set_profile(tx, "bb", ""));
+    assert!(matches!(later, Err(Failure::Failed(StateError::Broken))), "{later:?}");
 }
 
 #[test]
