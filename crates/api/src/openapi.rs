@@ -120,6 +120,11 @@ fn content(body: Body, kind: Option<&str>) -> Value {
     let schema = match body {
         Body::Nothing => return json!({}),
         Body::Bytes => return json!({ "application/octet-stream": {} }),
+        Body::Form => {
+            let file = json!({ "type": "string", "format": "binary" });
+            let form = json!({ "type": "object", "required": ["file"], "properties": { "file": file } });
+            return json!({ "multipart/form-data": { "schema": form } });
+        }
         Body::Object => of_kind(),
         Body::Objects => json!({ "type": "array", "items": of_kind() }),
         Body::Patch => {

@@ -57,7 +57,7 @@ ops! {
     Info Whoami UserToken UserPassword MachineToken MachineTrace
     PoolsActive PoolStatus PoolAdd PoolRemove PoolAllocate PoolRelease MachineRelease
     JobCreate JobPurge JobActions JobLogRead JobLogAppend
-    BlobList BlobRead BlobWrite BlobDelete
+    BlobList BlobRead BlobWrite BlobForm BlobDelete
     PrefsRead PrefsWrite EventPost EventStream LogRead
     ContentList ContentRead ContentCreate ContentReplace ContentDelete
     ObjectsList IndexesAll IndexesOfKind IndexOne MetaRead MetaPatch
@@ -142,6 +142,8 @@ pub enum Body {
     Type(&'static str),
     /// Bytes as they are.
     Bytes,
+    /// A form with bytes in its field `file`.
+    Form,
 }
 
 /// One row of the list.
@@ -260,7 +262,9 @@ pub static OPERATIONS: &[Operation] = &[
     row(Op::BlobRead, Get, "/{kind}/{*path}", BLOBS, hidden("{kind}", "get"), Nothing, Bytes,
         "Download. Honours Range, If-None-Match and tells the SHA-256 of the whole."),
     row(Op::BlobWrite, Post, "/{kind}/{*path}", BLOBS, need("{kind}", "post"), Bytes, Type("BlobInfo"),
-        "Upload; appears under its name when complete. `explode=true` unpacks an archive where it lies."),
+        "Upload, as bytes or as field `file` of a form; appears under its name when complete. `explode=true` unpacks an archive where it lies."),
+    row(Op::BlobForm, Post, "/{kind}", BLOBS, need("{kind}", "post"), Body::Form, Type("BlobInfo"),
+        "Upload of a form to `/files/` or `/isos/`, with the slash: the file has the name that its field `file` says."),
     row(Op::BlobDelete, Delete, "/{kind}/{*path}", BLOBS, need("{kind}", "delete"), Nothing, Nothing,
         "Delete a file or an empty directory."),
 

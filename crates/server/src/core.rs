@@ -1,12 +1,10 @@
 //! What all handlers and services of one server share.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use gantry_api::Event;
-use gantry_model::{Catalogue, Change, Kind, Machine, Record, Tx, View};
+use gantry_model::{Kind, Machine, Tx, View};
 use gantry_state::{Audit, Failure, State};
 use gantry_store::blobs::Blobs;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +14,7 @@ use crate::api::joblog::JobLogs;
 use crate::api::secure::Keys;
 use crate::auth::{Caller, Passwords};
 use crate::bus::Bus;
+use crate::catalogue::Keeper;
 use crate::clock;
 use crate::config::{Config, Ports};
 use crate::digests::Digests;
@@ -47,6 +46,8 @@ pub struct Core {
     pub info: Infos,
     /// Remembered digests of files.
     pub digests: Digests,
+    /// Which files there are, as the View shows it.
+    pub catalogue: Keeper,
     /// Boot traces.
     pub trace: Arc<Trace>,
     /// Events that are no change of an object.
@@ -145,57 +146,6 @@ impl Core {
         self.trace.note(Note { machine: Some(uuid.to_owned()), mac, address: own, ..note });
     }
 
-    /// Looks which files there are and puts their list into the View, where checks and templates find it.
-    pub(crate) async fn refresh_catalogue(self: &Arc<Self>) {
-        let core = self.clone();
-        let listed = tokio::task::spawn_blocking(move || core.list_files()).await;
-        let files = match listed {
-            Ok(Ok(files)) => files,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the files could not be listed");
-                return;
-            }
-            Err(_) => return,
-        };
-        let view = self.state.view();
-        let catalogue = Catalogue { files, trees: view.catalogue().trees.clone(), complete: true };
-        if catalogue == **view.catalogue() {
-            return;
-        }
-        let catalogue = Arc::new(catalogue);
-        let (_, changes) = view.recatalogued(Arc::clone(&catalogue));
-        // A state that has ended says so to everybody who writes; nobody waits here.
-        if self.state.set_catalogue(catalogue).await.is_ok() && self.bus.has_listeners() {
-            changes.iter().for_each(|change| self.tell_of_files(change));
-        }
-    }
-
-    /// What files make of an object is no change of the store: who listens hears of it all the same.
-    fn tell_of_files(&self, change: &Change) {
-        let shown = |record: &Option<Arc<Record>>| {
-            record.as_ref().map(|record| record.wire_value()).unwrap_or_default()
-        };
-        self.bus.publish(Event {
-            time: clock::now().to_string(),
-            r#type: change.kind.prefix().to_owned(),
-            action: "save".to_owned(),
-            key: change.key.to_string(),
-            principal: "files".to_owned(),
-            object: shown(&change.after),
-            original: shown(&change.before),
-            ..Event::default()
-        });
-    }
-
-    /// Sizes of the files that can be served, by path: those below the file root, and those that replace them.
-    fn list_files(&self) -> Result<BTreeMap<String, u64>, gantry_store::blobs::Error> {
-        let listed = self.files.list("")?.into_iter();
-        let mut all: BTreeMap<String, u64> =
-            listed.map(|blob| (blob.name.as_str().to_owned(), blob.size)).collect();
-        replacements(&self.config.replace_root, "", &mut all);
-        Ok(all)
-    }
-
     /// After a file or ISO was uploaded.
     pub(crate) fn uploaded(&self, kind: &str, path: &str) {
         self.publish_blob(kind, "save", path);
@@ -259,19 +209,6 @@ impl Core {
             let (core, key) = (self.clone(), key.to_owned());
             // Nobody waits for the file to be gone; the runtime finishes blocking work before it ends.
             drop(tokio::task::spawn_blocking(move || core.job_logs.delete(&key)));
-        }
-    }
-}
-
-/// Files that the operator put in the place of others. A folder that cannot be read replaces nothing.
-fn replacements(folder: &Path, below: &str, all: &mut BTreeMap<String, u64>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let (Ok(name), Ok(meta)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
-        let path = if below.is_empty() { name } else { format!("{below}/{name}") };
-        if meta.is_dir() {
-            replacements(&entry.path(), &path, all);
-        } else {
-            all.insert(path, meta.len());
         }
     }
 }

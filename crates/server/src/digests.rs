@@ -1,49 +1,170 @@
 //! SHA-256 of files, remembered as long as size and time of change stay the same, so that a large file is hashed once.
+//!
+//! What an upload computed is learned from it. A file that was put below the root by hand is hashed when somebody needs its
+//! digest: once, however many ask meanwhile, and few files at a time, so that the disk stays free for those who read. Digests of
+//! large files outlive the server, in a small file beside the blobs; when it is lost they are computed again.
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gantry_store::blobs::Blob;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use gantry_store::blobs::{Blob, Digest};
+use tokio::sync::Semaphore;
 
-/// Files whose digest is remembered; beyond that the memory starts anew.
+/// From this size on a file is large: to hash it takes so long that it is worth to be kept and not worth to be waited for, bytes.
+pub const LARGE: u64 = 16 << 20;
+/// Files whose digest is remembered; beyond that the small ones are forgotten, then all.
 const REMEMBERED: usize = 4_096;
+/// Files that are hashed at a time.
+const AT_ONCE: usize = 2;
 
-/// Shared memory of digests.
-#[derive(Clone, Debug, Default)]
-pub struct Digests(Arc<Mutex<HashMap<String, Known>>>);
+/// Shared memory of digests; cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Digests(Arc<Inner>);
 
 #[derive(Debug)]
-struct Known {
+struct Inner {
+    known: Mutex<HashMap<String, Known>>,
+    /// Files that are being hashed, for those who come later.
+    flights: Mutex<HashMap<(String, Stamp), Flight>>,
+    hashing: Semaphore,
+    /// Where digests of large files are kept. Held while it is written.
+    kept: Mutex<PathBuf>,
+}
+
+type Flight = Shared<BoxFuture<'static, Result<String, Arc<io::Error>>>>;
+
+/// What tells one state of a file from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Stamp {
     size: u64,
     modified: SystemTime,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    stamp: Stamp,
     digest: String,
 }
 
+impl Stamp {
+    fn of(blob: &Blob) -> Self {
+        Self { size: blob.size(), modified: blob.modified() }
+    }
+}
+
 impl Digests {
-    /// The digest of the blob called `name`, in lower-case hexadecimal. Blocks on the disk when it is not yet known.
+    /// What the file at `kept` remembers; nothing when there is none, or none that can be read.
+    pub fn open(kept: PathBuf) -> Self {
+        let known = std::fs::read_to_string(&kept).unwrap_or_default();
+        let known = known.lines().filter_map(parse).collect();
+        Self(Arc::new(Inner {
+            known: Mutex::new(known),
+            flights: Mutex::default(),
+            hashing: Semaphore::new(AT_ONCE),
+            kept: Mutex::new(kept),
+        }))
+    }
+
+    /// The digest of the blob called `name`, in lower-case hexadecimal, if nothing has to be read for it.
+    pub fn known(&self, name: &str, blob: &Blob) -> Option<String> {
+        let known = lock(&self.0.known);
+        known.get(name).filter(|known| known.stamp == Stamp::of(blob)).map(|known| known.digest.clone())
+    }
+
+    /// The digest of the blob called `name`, in lower-case hexadecimal.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn of(&self, name: &str, blob: &Blob) -> io::Result<String> {
-        let (size, modified) = (blob.size(), blob.modified());
-        let fresh = |known: &&Known| known.size == size && known.modified == modified;
-        if let Some(known) = self.lock().get(name).filter(fresh) {
-            return Ok(known.digest.clone());
+    pub async fn of(&self, name: &str, blob: &Arc<Blob>) -> Result<String, Arc<io::Error>> {
+        if let Some(known) = self.known(name, blob) {
+            return Ok(known);
         }
-        let digest = hex(&blob.digest()?);
-        let mut known = self.lock();
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(name.to_owned(), Known { size, modified, digest: digest.clone() });
-        Ok(digest)
+        let key = (name.to_owned(), Stamp::of(blob));
+        let flight = {
+            let mut flights = lock(&self.0.flights);
+            flights.entry(key.clone()).or_insert_with(|| self.start(name, blob)).clone()
+        };
+        let digest = flight.await;
+        lock(&self.0.flights).remove(&key);
+        digest
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn start(&self, name: &str, blob: &Arc<Blob>) -> Flight {
+        let (digests, name, blob) = (self.clone(), name.to_owned(), blob.clone());
+        let work = async move {
+            // Nobody closes the semaphore.
+            let _turn = digests.0.hashing.acquire().await.map_err(io::Error::other)?;
+            let here = digests.clone();
+            let hashed = tokio::task::spawn_blocking(move || {
+                let digest = blob.digest()?;
+                here.learn(&name, blob.size(), blob.modified(), &digest);
+                Ok(hex(&digest))
+            });
+            hashed.await.unwrap_or_else(|failed| Err(io::Error::other(failed))).map_err(Arc::new)
+        };
+        work.boxed().shared()
     }
+
+    /// Remembers what is known from writing the file. Blocks on the disk when it is large.
+    pub fn learn(&self, name: &str, size: u64, modified: SystemTime, digest: &Digest) {
+        let learned = Known { stamp: Stamp { size, modified }, digest: hex(digest) };
+        {
+            let mut known = lock(&self.0.known);
+            if known.len() >= REMEMBERED {
+                known.retain(|_, known| known.stamp.size >= LARGE);
+            }
+            if known.len() >= REMEMBERED {
+                known.clear();
+            }
+            known.insert(name.to_owned(), learned);
+        }
+        if size >= LARGE {
+            self.keep();
+        }
+    }
+
+    fn keep(&self) {
+        let path = lock(&self.0.kept);
+        let lines: String =
+            lock(&self.0.known).iter().filter_map(|(name, known)| line(name, known)).collect();
+        if let Err(error) = write(&path, &lines) {
+            tracing::warn!(%error, path = %path.display(), "digests could not be kept; they will be computed again");
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(path: &Path, lines: &str) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    std::fs::write(&aside, lines)?;
+    std::fs::rename(&aside, path)
+}
+
+/// `size nanoseconds-since-1970 digest name`; nothing for small files, and for times that no file should have.
+fn line(name: &str, known: &Known) -> Option<String> {
+    let Stamp { size, modified } = known.stamp;
+    let since = modified.duration_since(UNIX_EPOCH).ok()?;
+    let nanoseconds = u64::try_from(since.as_nanos()).ok()?;
+    (size >= LARGE).then(|| format!("{size} {nanoseconds} {} {name}\n", known.digest))
+}
+
+fn parse(line: &str) -> Option<(String, Known)> {
+    let mut words = line.splitn(4, ' ');
+    let (size, nanoseconds) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let (digest, name) = (words.next()?, words.next()?);
+    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let modified = UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds))?;
+    Some((name.to_owned(), Known { stamp: Stamp { size, modified }, digest: digest.to_owned() }))
 }
 
 /// Lower-case hexadecimal.
@@ -54,4 +175,36 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use gantry_store::blobs::{Blobs, Name};
+
+    use super::*;
+
+    fn blob(blobs: &Blobs, name: &str) -> Arc<Blob> {
+        Arc::new(blobs.read(&Name::new(name).unwrap()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_hashed_once_for_all_who_ask_and_for_the_next_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("sums");
+        let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
+        let path = folder.path().join("blobs/large iso");
+        std::fs::File::create(&path).unwrap().set_len(LARGE).unwrap();
+        let (digests, large) = (Digests::open(kept.clone()), blob(&blobs, "large iso"));
+        assert_eq!(digests.known("large iso", &large), None);
+        let (one, two) = tokio::join!(digests.of("large iso", &large), digests.of("large iso", &large));
+        let zeros = "080acf35a507ac9849cfcba47dc2ad83e01b75663a516279c8b9d243b719643e";
+        assert_eq!((one.unwrap().as_str(), two.unwrap().as_str()), (zeros, zeros));
+        assert!(lock(&digests.0.flights).is_empty());
+        let next = Digests::open(kept.clone());
+        assert_eq!(next.known("large iso", &large).as_deref(), Some(zeros));
+        std::fs::File::options().append(true).open(&path).unwrap().set_len(LARGE + 1).unwrap();
+        assert_eq!(next.known("large iso", &blob(&blobs, "large iso")), None, "it has changed");
+        std::fs::write(&kept, "1 x y\n\u{0}\n").unwrap();
+        assert_eq!(Digests::open(kept).known("large iso", &large), None, "a damaged file is none");
+    }
 }

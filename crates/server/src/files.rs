@@ -10,8 +10,8 @@ use crate::core::Core;
 use crate::net::{Boxed, FileSource, Found, Served, ServedSink, Wanted};
 use crate::{clock, incident, render};
 
-/// The folder of `store::blobs` for its own files.
-const PRIVATE: &str = ".gantry";
+/// The folder of `store::blobs` for its own files, below the file root.
+pub(crate) const PRIVATE: &str = ".gantry";
 
 /// The file tree of one server.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ pub mod app;
 pub mod auth;
 mod builtin;
 pub mod bus;
+pub mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod core;

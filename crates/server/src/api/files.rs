@@ -3,20 +3,24 @@
 //! They are blobs below the file root, so what is uploaded here is what TFTP and HTTP serve. A name is checked once, by
 //! `store::blobs::Name`, which refuses everything that could leave the folder.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::body::Body;
 use gantry_api::Error;
+use gantry_api::claim::Wanted;
 use gantry_api::types::BlobInfo;
-use gantry_store::blobs::{Blob, Error as BlobError, Name};
+use gantry_store::blobs::{Blob, Blobs, Error as BlobError, Name, Stored};
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
 };
 use http::{Response, StatusCode};
 
 use super::answer::{self, Answer};
+use super::body::Upload;
+use super::form::File;
 use super::range::{self, Range};
-use super::{Ask, body};
+use super::{Ask, body, form};
+use crate::digests::LARGE;
 
 /// The largest upload: bigger than any image that is deployed, smaller than a disk that it could fill unnoticed.
 const LIMIT: u64 = 256 << 30;
@@ -28,33 +32,30 @@ const SHA256: HeaderName = HeaderName::from_static("x-drp-sha256sum");
 /// `GET /files?path=dir`
 pub(super) async fn list(ask: Ask) -> Answer {
     let folder = ask.query.get("path").unwrap_or_default().trim_matches('/').to_owned();
-    let prefix = if folder.is_empty() {
-        format!("{}/", ask.route.kind)
-    } else {
-        format!("{}/{folder}/", ask.route.kind)
-    };
     let refused =
         |why: &str| Error::new(404, "GET", "list: error listing files").and(why).about(&ask.route.kind, "");
-    if folder.split('/').any(|part| part == "..") {
-        return Err(refused("the path must stay inside"));
+    let top = folder.is_empty();
+    let path = if top { ask.route.kind.clone() } else { format!("{}/{folder}", ask.route.kind) };
+    let path = Name::new(&path).map_err(|_| refused("the path must stay inside"))?;
+    let (blobs, deep) = (ask.api.files.clone(), ask.query.flag("all"));
+    let names = super::blocking(move || names(&blobs, &path, deep)).await?;
+    match names {
+        // The folder comes with the first upload.
+        Err(BlobError::NotFound { .. }) if top => answer::ok(&Vec::<String>::new()),
+        names => answer::ok(&names.map_err(|_| refused("no such directory"))?),
     }
-    let blobs = ask.api.files.clone();
-    let wanted = prefix.clone();
-    let found =
-        super::blocking(move || blobs.list(&wanted)).await?.map_err(|_| refused("no such directory"))?;
-    if found.is_empty() && !folder.is_empty() {
-        return Err(refused("no such directory"));
+}
+
+/// What is in a folder; with `deep` the files in all that is below it.
+fn names(blobs: &Blobs, folder: &Name, deep: bool) -> Result<Vec<String>, BlobError> {
+    let names = blobs.entries(folder)?;
+    if !deep {
+        return Ok(names);
     }
-    let deep = ask.query.flag("all");
-    let names: BTreeSet<String> = found
-        .iter()
-        .filter_map(|blob| blob.name.as_str().strip_prefix(&prefix))
-        .map(|rest| match rest.split_once('/') {
-            Some((folder, _)) if !deep => format!("{folder}/"),
-            _ => rest.to_owned(),
-        })
-        .collect();
-    answer::ok(&names)
+    let prefix = format!("{}/", folder.as_str());
+    let below = blobs.list(&prefix)?;
+    let below = below.iter().filter_map(|blob| blob.name.as_str().strip_prefix(&prefix));
+    Ok(below.map(str::to_owned).collect())
 }
 
 /// `GET` and `HEAD /files/<path>`
@@ -63,29 +64,37 @@ pub(super) async fn read(ask: Ask) -> Answer {
         Error::new(404, "GET", "Not a regular file").about(&ask.route.kind, format!("/{}", ask.route.rest))
     };
     let name = name(&ask).ok_or_else(missing)?;
-    let blobs = ask.api.files.clone();
-    let digests = ask.api.digests.clone();
-    let path = name.clone();
-    // The digest of a large file is read once and remembered by size and time of change.
-    let opened = super::blocking(move || {
-        let blob = blobs.read(&path).ok()?;
-        let digest = digests.of(path.as_str(), &blob).ok()?;
-        Some((blob, digest))
-    });
-    let (blob, digest) = opened.await?.ok_or_else(missing)?;
-    let etag = format!("\"SHA256:{digest}\"");
-    let known = ask.headers.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes());
-    if known {
-        return Ok(answer::unchanged(&etag));
+    let (blobs, path) = (ask.api.files.clone(), name.clone());
+    let blob = super::blocking(move || blobs.read(&path)).await?.map_err(|_| missing())?;
+    let blob = Arc::new(blob);
+    let digest = digest(&ask, &name, &blob).await.map_err(|_| missing())?;
+    let etag = digest.as_ref().map(|digest| format!("\"SHA256:{digest}\""));
+    let known = ask.headers.get(IF_NONE_MATCH);
+    if let Some(etag) = &etag
+        && known.is_some_and(|value| value.as_bytes() == etag.as_bytes())
+    {
+        return Ok(answer::unchanged(etag));
     }
     let mut reply = bytes(&ask, blob);
-    answer::tag(&mut reply, &etag);
-    answer::header(&mut reply, SHA256, &digest);
+    if let (Some(etag), Some(digest)) = (&etag, &digest) {
+        answer::tag(&mut reply, etag);
+        answer::header(&mut reply, SHA256, digest);
+    }
     Ok(reply)
 }
 
+/// The digest of a file; of a large one that nobody has hashed yet only when the request is about the digest: whoever wants
+/// bytes does not wait until all of them were read.
+async fn digest(ask: &Ask, name: &Name, blob: &Arc<Blob>) -> Result<Option<String>, Arc<std::io::Error>> {
+    let digests = &ask.api.digests;
+    if blob.size() >= LARGE && !ask.head && !ask.headers.contains_key(IF_NONE_MATCH) {
+        return Ok(digests.known(name.as_str(), blob));
+    }
+    digests.of(name.as_str(), blob).await.map(Some)
+}
+
 /// The bytes of a blob, or the range of them that was asked for, with everything that `HEAD` tells.
-pub(super) fn bytes(ask: &Ask, blob: Blob) -> Response<Body> {
+pub(super) fn bytes(ask: &Ask, blob: Arc<Blob>) -> Response<Body> {
     let size = blob.size();
     let modified = http_date(blob.modified());
     let asked = ask.headers.get(RANGE).and_then(|value| value.to_str().ok());
@@ -109,54 +118,77 @@ pub(super) fn bytes(ask: &Ask, blob: Blob) -> Response<Body> {
     reply
 }
 
-/// `POST /files/<path>`
-pub(super) async fn write(ask: Ask) -> Answer {
-    let about = |error: Error| error.about(&ask.route.kind, format!("/{}", ask.route.rest));
-    if ask.path.split('?').next().is_some_and(|path| path.ends_with('/')) {
-        return Err(about(Error::new(403, "POST", "Cannot upload a directory")));
+/// `POST /files/<path>`, and `POST /files/` of a form, whose file brings its name.
+pub(super) async fn write(mut ask: Ask) -> Answer {
+    let given = ask.route.rest.clone();
+    let path = ask.path.split('?').next().unwrap_or_default();
+    let folder = path.ends_with('/');
+    if given.is_empty() && !folder {
+        return Err(Error::no_route("POST", &ask.path));
     }
-    let kind = body::content_type(&ask.headers);
-    if !kind.starts_with("application/octet-stream") {
-        return Err(Error::malformed(
-            "POST",
-            format!("Want content-type application/octet-stream, not {kind}"),
-        ));
+    let kind = body::content_type(&ask.headers).to_owned();
+    let boundary = form::boundary(&kind);
+    if folder && !(given.is_empty() && boundary.is_some()) {
+        return Err(about(&ask, &given, Error::new(403, "POST", "Cannot upload a directory")));
+    }
+    if boundary.is_none() && !kind.starts_with("application/octet-stream") {
+        let text = format!("Want content-type application/octet-stream, not {kind}");
+        return Err(Error::malformed("POST", text));
     }
     if ask.query.flag("explode") {
-        return Err(about(Error::new(
-            501,
-            "POST",
-            "explode is not there yet: unpack the archive and upload its files",
-        )));
+        let text = "explode is not there yet: unpack the archive and upload its files";
+        return Err(about(&ask, &given, Error::new(501, "POST", text)));
     }
-    let name = name(&ask)
-        .ok_or_else(|| about(Error::new(400, "POST", "the path must stay inside, without . and ..")))?;
-    let Ask { api, route, body: mut upload, .. } = ask;
-    let refuse = |error: &BlobError| refused(error, &route.kind, &route.rest);
+    let body = ask.take_body();
+    let File { name, body } = match boundary {
+        Some(boundary) => form::file(body, boundary?).await?,
+        None => File { name: String::new(), body },
+    };
+    if !given.is_empty() {
+        let stored = store(&ask, &given, body).await?;
+        let path = if ask.route.kind == "files" { format!("/{given}") } else { given };
+        return answer::json(StatusCode::CREATED, &BlobInfo { path, size: stored.size });
+    }
+    if !ask.caller.may(&Wanted::new(&*ask.route.kind, "post", &*name)) {
+        return Err(Error::forbidden(&ask.path, &Wanted::new(&*ask.route.kind, "post", name)));
+    }
+    let stored = store(&ask, &name, body).await?;
+    answer::json(StatusCode::CREATED, &BlobInfo { path: name, size: stored.size })
+}
+
+/// Writes a body as the file at `path` and tells of it.
+async fn store(ask: &Ask, path: &str, mut body: Upload) -> Result<Stored, Error> {
+    let api = &ask.api;
+    let name = Name::new(&format!("{}/{path}", ask.route.kind)).map_err(|_| {
+        about(ask, path, Error::new(400, "POST", "the path must stay inside, without . and .."))
+    })?;
+    let refuse = |error: &BlobError| about(ask, path, refused(error, path));
     // Writes go to the page cache; block_in_place lets other requests go on when the disk makes them wait.
     let mut part =
         tokio::task::block_in_place(|| api.files.put(&name, LIMIT)).map_err(|error| refuse(&error))?;
-    while let Some(block) = upload.block(BLOCK).await? {
+    while let Some(block) = body.block(BLOCK).await? {
         api.metrics.uploaded.inc_by(block.len() as u64);
         tokio::task::block_in_place(|| part.write(&block)).map_err(|error| refuse(&error))?;
     }
-    let stored = tokio::task::block_in_place(|| part.finish()).map_err(|error| refuse(&error))?;
-    let path = if route.kind == "files" { format!("/{}", route.rest) } else { route.rest.clone() };
-    api.uploaded(&route.kind, &route.rest);
-    api.refresh_catalogue().await;
-    answer::json(StatusCode::CREATED, &BlobInfo { path, size: stored.size })
+    let stored = tokio::task::block_in_place(|| {
+        let stored = part.finish()?;
+        api.digests.learn(name.as_str(), stored.size, stored.modified, &stored.sha256);
+        Ok(stored)
+    });
+    let stored = stored.map_err(|error| refuse(&error))?;
+    api.uploaded(&ask.route.kind, path);
+    api.refresh_file(name).await;
+    Ok(stored)
 }
 
 /// `DELETE /files/<path>`
 pub(super) async fn delete(ask: Ask) -> Answer {
-    let missing = || {
-        Error::new(404, "DELETE", "Unable to delete").about(&ask.route.kind, format!("/{}", ask.route.rest))
-    };
+    let missing = || about(&ask, &ask.route.rest, Error::new(404, "DELETE", "Unable to delete"));
     let name = name(&ask).ok_or_else(missing)?;
-    let blobs = ask.api.files.clone();
-    super::blocking(move || blobs.delete(&name)).await?.map_err(|_| missing())?;
+    let (blobs, gone) = (ask.api.files.clone(), name.clone());
+    super::blocking(move || blobs.delete(&gone)).await?.map_err(|_| missing())?;
     ask.api.removed(&ask.route.kind, &ask.route.rest);
-    ask.api.refresh_catalogue().await;
+    ask.api.refresh_file(name).await;
     Ok(answer::nothing())
 }
 
@@ -164,15 +196,22 @@ fn name(ask: &Ask) -> Option<Name> {
     Name::new(&format!("{}/{}", ask.route.kind, ask.route.rest)).ok()
 }
 
-fn refused(error: &BlobError, kind: &str, path: &str) -> Error {
-    let about = |error: Error| error.about(kind, format!("/{path}"));
+fn about(ask: &Ask, path: &str, error: Error) -> Error {
+    error.about(&ask.route.kind, format!("/{path}"))
+}
+
+fn refused(error: &BlobError, path: &str) -> Error {
     match error {
-        BlobError::TooLarge { limit, .. } => about(Error::too_large("POST", *limit)),
-        BlobError::Name { .. } => about(Error::new(400, "POST", error.to_string())),
+        BlobError::TooLarge { limit, .. } => Error::too_large("POST", *limit),
+        BlobError::Name { .. } => Error::new(400, "POST", error.to_string()),
+        BlobError::Busy { .. } => Error::new(409, "POST", "Another upload of this file is under way"),
+        BlobError::Io { source, .. } => {
+            tracing::warn!(%error, %source, path, "upload failed");
+            Error::new(507, "POST", format!("The file could not be written: {}", source.kind()))
+        }
         _ => {
-            tracing::warn!(%error, path, "upload failed");
             let last = path.rsplit('/').next().unwrap_or(path);
-            about(Error::new(409, "POST", format!("Failed to ensure final directory for {last} exists")))
+            Error::new(409, "POST", format!("Failed to ensure final directory for {last} exists"))
         }
     }
 }
@@ -180,4 +219,31 @@ fn refused(error: &BlobError, kind: &str, path: &str) -> Error {
 fn http_date(time: std::time::SystemTime) -> String {
     let stamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     stamp.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_name_that_cannot_be() {
+        let full = |kind: io::ErrorKind| BlobError::Io {
+            doing: "writing an upload",
+            path: "/root/.gantry/uploads/1".into(),
+            source: kind.into(),
+        };
+        let error = refused(&full(io::ErrorKind::StorageFull), "dir/foo");
+        assert_eq!(
+            (error.code, error.messages[0].as_str()),
+            (507, "The file could not be written: no storage space")
+        );
+        let name = Name::new("files/dir/foo").unwrap();
+        let error = refused(&BlobError::Unusable { name, why: "a part of it is a file" }, "dir/foo");
+        assert_eq!(
+            (error.code, error.messages[0].as_str()),
+            (409, "Failed to ensure final directory for foo exists")
+        );
+    }
 }

@@ -93,7 +93,7 @@ pub(super) async fn read(ask: Ask) -> Answer {
     });
     let blob = blob.await?;
     Ok(match blob {
-        Ok(blob) => super::files::bytes(&ask, blob),
+        Ok(blob) => super::files::bytes(&ask, blob.into()),
         // The job is there but nothing was ever logged.
         Err(_) => answer::bytes(http::StatusCode::OK, axum::body::Body::empty()),
     })

@@ -10,6 +10,7 @@ mod contents;
 mod edit;
 mod events;
 mod files;
+mod form;
 mod indexes;
 pub mod info;
 pub(crate) mod interfaces;
@@ -172,7 +173,7 @@ async fn handle(op: Op, ask: Ask) -> Answer {
         Op::JobLogAppend => joblog::append(ask).await,
         Op::BlobList => files::list(ask).await,
         Op::BlobRead => files::read(ask).await,
-        Op::BlobWrite => files::write(ask).await,
+        Op::BlobWrite | Op::BlobForm => files::write(ask).await,
         Op::BlobDelete => files::delete(ask).await,
         Op::PrefsRead => prefs::read(&ask),
         Op::PrefsWrite => prefs::write(ask).await,

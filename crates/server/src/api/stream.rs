@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 const BLOCK: u64 = 1 << 20;
 
 /// `length` bytes of a blob from `from` on. Each block is read on a blocking thread when the client has taken the last one.
-pub(crate) fn blob(blob: Blob, from: u64, length: u64) -> Body {
-    Body::new(Blocks { blob: Arc::new(blob), at: from, left: length, reading: None })
+pub(crate) fn blob(blob: Arc<Blob>, from: u64, length: u64) -> Body {
+    Body::new(Blocks { blob, at: from, left: length, reading: None })
 }
 
 struct Blocks {

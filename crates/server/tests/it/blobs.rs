@@ -53,6 +53,117 @@ async fn folders_are_listed_and_files_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_an_upload_and_may_bring_its_files_name() {
+    let server = Server::start().await;
+    let form = |field: &str, bytes: &str| {
+        format!(
+            "--XX\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n1\r\n--XX\r\n\
+             Content-Disposition: form-data; name=\"{field}\"; filename=\"own name.txt\"\r\n\
+             Content-Type: text/plain\r\n\r\n{bytes}\r\n--XX--\r\n"
+        )
+    };
+    let send_form = async |path: &str, form: String| {
+        let request = raw(&server.client, Method::POST, path);
+        send(request.header("content-type", "multipart/form-data; boundary=XX").body(form)).await
+    };
+    let big = "0123456789".repeat(300_000);
+    let made = send_form("/files/dir/foo", form("file", &big)).await;
+    assert_eq!((made.status, made.json()), (201, json!({ "Path": "/dir/foo", "Size": 3_000_000 })));
+    assert!(server.get("/files/dir/foo").await.text() == big, "every byte, and none of the form's");
+    let named = send_form("/files/", form("file", "x")).await;
+    assert_eq!((named.status, named.json()), (201, json!({ "Path": "own name.txt", "Size": 1 })));
+    assert_eq!(server.get("/files").await.json(), json!(["dir/", "own name.txt"]));
+    let without = send_form("/files/foo", form("other", "x")).await;
+    assert_eq!(without.error(), "400 POST\n  http: no such file\n  Cannot find multipart file");
+    let nameless = send_form("/files/", form("file", "x").replace("own name.txt", "..")).await;
+    assert_eq!(nameless.error(), "400 POST: files//..: the path must stay inside, without . and ..");
+    let nowhere = send_form("/files", form("file", "x")).await;
+    assert_eq!(nowhere.error(), "404 POST: /api/v3/files: No route");
+    let folder = send_form("/files/dir/", form("file", "x")).await;
+    assert_eq!(folder.error(), "403 POST: files//dir: Cannot upload a directory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_that_a_form_brings_is_what_a_claim_is_about() {
+    let server = Server::start().await;
+    let claim = json!([{ "Scope": "files", "Action": "post", "Specific": ",allowed" }]);
+    server.create("roles", json!({ "Name": "uploader", "Claims": claim })).await;
+    server.create("users", json!({ "Name": "uploader", "Roles": ["uploader"] })).await;
+    server.put("/users/uploader/password", json!({ "Password": "pw" })).await;
+    let user = server.as_user("uploader", "pw");
+    for (name, status) in [("allowed", 201), ("other", 403)] {
+        let form = format!(
+            "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\nx\r\n--X--\r\n"
+        );
+        let request =
+            raw(&user, Method::POST, "/files/").header("content-type", "multipart/form-data; boundary=X");
+        let reply = send(request.body(form)).await;
+        assert_eq!(reply.status, status, "{name}: {}", reply.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_upload_of_a_file_at_a_time() {
+    let server = Server::start().await;
+    let (sender, body) = crate::hostile::dripping();
+    let request =
+        raw(&server.client, Method::POST, "/files/a").header("content-type", "application/octet-stream");
+    let first = tokio::spawn(send(request.body(body)));
+    sender.send(vec![b'x'; 2 << 20].into()).await.unwrap();
+    while server.core().metrics.uploaded.get() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = upload(&server, "/files/a", "y").await;
+    assert_eq!(second.error(), "409 POST: files//a: Another upload of this file is under way");
+    drop(sender);
+    assert_eq!(first.await.unwrap().status, 201);
+    assert_eq!(upload(&server, "/files/a", "y").await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder_is_listed_and_can_be_deleted() {
+    let server = Server::start().await;
+    upload(&server, "/files/dir/b", "x").await;
+    std::fs::create_dir_all(server.folder().join("tftpboot/files/empty/below")).unwrap();
+    assert_eq!(server.get("/files").await.json(), json!(["dir/", "empty/"]));
+    assert_eq!(server.get("/files?path=empty/below").await.json(), json!([]));
+    assert_eq!(server.delete("/files/dir").await.error(), "404 DELETE: files//dir: Unable to delete");
+    assert_eq!(server.delete("/files/empty/below").await.status, 204);
+    assert_eq!(server.get("/files?path=empty").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_bytes_of_a_large_file_do_not_wait_for_its_sum() {
+    let server = Server::start().await;
+    let folder = server.folder().join("tftpboot/files");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::File::create(folder.join("large")).unwrap().set_len(16 << 20).unwrap();
+    let ranged = raw(&server.client, Method::GET, "/files/large").header("range", "bytes=0-3");
+    let part = send(ranged).await;
+    assert_eq!((part.status, part.header("x-drp-sha256sum")), (206, ""));
+    let head = server.head("/files/large").await;
+    let sum = "080acf35a507ac9849cfcba47dc2ad83e01b75663a516279c8b9d243b719643e";
+    assert_eq!(head.header("x-drp-sha256sum"), sum);
+    let known = raw(&server.client, Method::GET, "/files/large").header("if-none-match", head.header("etag"));
+    assert_eq!(send(known).await.status, 304);
+    let ranged = raw(&server.client, Method::GET, "/files/large").header("range", "bytes=0-3");
+    assert_eq!(send(ranged).await.header("x-drp-sha256sum"), sum, "once it is known it is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_upload_summed_is_not_read_again_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_in(folder, &[]).await;
+    let big = "0123456789abcdef".repeat(1 << 20);
+    assert_eq!(upload(&server, "/files/big", &big).await.status, 201);
+    let sum = server.get("/files/big").await.header("x-drp-sha256sum").to_owned();
+    assert_eq!(sum.len(), 64);
+    let server = Server::start_in(server.stop().await, &[]).await;
+    let ranged = raw(&server.client, Method::GET, "/files/big").header("range", "bytes=0-3");
+    assert_eq!(send(ranged).await.header("x-drp-sha256sum"), sum);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_content_and_directories_are_refused() {
     let server = Server::start().await;
     let typed = raw(&server.client, Method::POST, "/files/x").header("content-type", "text/plain").body("x");

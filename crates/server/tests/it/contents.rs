@@ -321,26 +321,20 @@ async fn an_environment_without_its_kernel_is_not_available_until_the_file_comes
     let server = Server::start().await;
     let client = &server.client;
     let env = json!({
-        "Name": "tiny", "OS": { "Name": "tiny" }, "Kernel": "vmlinuz", "Initrds": ["initrd"],
+        "Name": "tiny", "OS": { "Name": "files" }, "Kernel": "vmlinuz", "Initrds": ["initrd"],
         "Templates": [{ "Name": "ipxe", "Path": "{{.Machine.Path}}/ipxe", "Contents": "x" }],
     });
     let made = done(client, Method::POST, "/bootenvs", Some(&env)).await;
     assert_eq!(
         made["Errors"],
         json!([
-            "bootenv: tiny: missing kernel vmlinuz (/tiny/vmlinuz) for arch amd64",
-            "bootenv: tiny: missing initrd initrd (/tiny/initrd) for arch amd64",
+            "bootenv: tiny: missing kernel vmlinuz (/files/vmlinuz) for arch amd64",
+            "bootenv: tiny: missing initrd initrd (/files/initrd) for arch amd64",
         ])
     );
     let machine = json!({ "Name": "m1", "BootEnv": "tiny" });
     let error = call(client, Method::POST, "/machines", Some(&machine)).await.unwrap_err();
     assert_eq!(error.messages, ["BootEnv tiny is not available"]);
-    let folder = server.core().config.file_root.join("tiny");
-    std::fs::create_dir_all(&folder).unwrap();
-    for file in ["vmlinuz", "initrd"] {
-        std::fs::write(folder.join(file), "x").unwrap();
-    }
-    // Any upload makes the server look what there is, and tell.
     let mut events = server.core().bus.listen();
     let mut heard = async move |key: String| loop {
         let event = events.recv().await.unwrap();
@@ -348,16 +342,15 @@ async fn an_environment_without_its_kernel_is_not_available_until_the_file_comes
             return event.object["Available"].clone();
         }
     };
-    let upload = client
-        .request(Method::POST, "/files/x", &[])
-        .header("content-type", "application/octet-stream")
-        .body("x");
-    client.send(upload).await.unwrap();
+    for file in ["vmlinuz", "initrd"] {
+        let upload = client.request(Method::POST, &format!("/files/{file}"), &[]);
+        client.send(upload.header("content-type", "application/octet-stream").body("x")).await.unwrap();
+    }
     assert_eq!(done(client, Method::GET, "/bootenvs/tiny", None).await["Available"], true);
+    assert_eq!(heard("tiny".to_owned()).await, false, "the kernel alone is not enough");
     assert_eq!(heard("tiny".to_owned()).await, true);
     let made = done(client, Method::POST, "/machines", Some(&machine)).await;
-    std::fs::remove_file(folder.join("initrd")).unwrap();
-    client.send(client.request(Method::DELETE, "/files/x", &[])).await.unwrap();
+    client.send(client.request(Method::DELETE, "/files/initrd", &[])).await.unwrap();
     assert_eq!(heard("tiny".to_owned()).await, false);
     assert_eq!(heard(made["Uuid"].as_str().unwrap().to_owned()).await, false);
     let machine = done(client, Method::GET, "/machines/Name:m1", None).await;

@@ -30,6 +30,12 @@ pub enum Error {
         /// What is in the way.
         why: &'static str,
     },
+    /// Two uploads to one name at once.
+    #[error("another upload of {name} is under way")]
+    Busy {
+        /// The name that both were to get.
+        name: Name,
+    },
     /// More bytes were written than the upload may have. What was written is gone.
     #[error("upload of {name} is larger than the {limit} bytes that it may have")]
     TooLarge {
@@ -88,6 +94,9 @@ impl Error {
                 Self::Unusable { name: name.clone(), why: "a part of it is a file" }
             }
             _ if is_absent(&source) => Self::NotFound { name: name.clone() },
+            io::ErrorKind::DirectoryNotEmpty => {
+                Self::Unusable { name: name.clone(), why: "it is a folder with something in it" }
+            }
             io::ErrorKind::IsADirectory => Self::Unusable { name: name.clone(), why: "it is a folder" },
             io::ErrorKind::CrossesDevices => {
                 Self::Unusable { name: name.clone(), why: "a link on its way leads out of the folder" }

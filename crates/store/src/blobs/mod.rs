@@ -19,11 +19,12 @@ mod name;
 mod read;
 mod upload;
 
+use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
@@ -44,6 +45,8 @@ pub struct Blobs {
     /// A handle of `root`, from which names are resolved.
     folder: File,
     uploads: AtomicU64,
+    /// Names that an upload is under way to.
+    uploading: Mutex<HashSet<Name>>,
     appends: append::Locks,
     syncer: append::Syncer,
     /// Held while an empty folder is removed or a parent folder is made, so that neither undoes the other.
@@ -80,6 +83,7 @@ impl Blobs {
             root: root.to_owned(),
             folder,
             uploads: AtomicU64::new(0),
+            uploading: Mutex::default(),
             appends: append::Locks::default(),
             syncer: append::Syncer::start(root)?,
             folders: Mutex::default(),
@@ -90,7 +94,7 @@ impl Blobs {
     /// Starts an upload of at most `limit` bytes. The blob appears, or is replaced, when the upload is finished.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be made.
+    /// [`Error::Busy`] when another upload to this name is under way, [`Error::Io`] when the file cannot be made.
     pub fn put(&self, name: &Name, limit: u64) -> Result<Upload<'_>, Error> {
         let number = self.uploads.fetch_add(1, Ordering::Relaxed);
         let aside = self.root.join(name::PRIVATE).join("uploads").join(number.to_string());
@@ -125,18 +129,53 @@ impl Blobs {
         self.syncer.sync()
     }
 
-    /// Deletes a blob, and its folders when they become empty. Readers that have it open keep it.
+    /// Deletes a blob or an empty folder, and the folders above it that become empty. Readers that have the blob open keep it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none of this name.
+    /// [`Error::NotFound`] when there is none of this name, [`Error::Unusable`] when it is a folder with something in it.
     pub fn delete(&self, name: &Name) -> Result<(), Error> {
-        // Refuses a name that leads out of the folder, or to something that is no file.
-        drop(self.read(name)?);
+        let doing = "deleting";
+        // Refuses a name that leads out of the folder.
+        let handle =
+            read::open_beneath(&self.folder, name, OFlags::RDONLY).map_err(Error::at(doing, name))?;
+        let kind = handle.metadata().map_err(Error::at(doing, name))?.file_type();
         let path = name.under(&self.root);
-        fs::remove_file(&path).map_err(Error::at("deleting", name))?;
+        let removed = match kind {
+            kind if kind.is_file() => fs::remove_file(&path),
+            kind if kind.is_dir() => {
+                let _held = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+                fs::remove_dir(&path)
+            }
+            _ => return Err(Error::Unusable { name: name.clone(), why: "it is no file" }),
+        };
+        removed.map_err(Error::at(doing, name))?;
         let parent = path.parent().unwrap_or(&self.root);
         self.remove_empty(parent);
         self.sync_nearest(parent)
+    }
+
+    /// The names in a folder in their order, those of folders with a slash at the end. Links are not listed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such folder, [`Error::Unusable`] when it is none or lies outside,
+    /// [`Error::Io`] when it cannot be read.
+    pub fn entries(&self, folder: &Name) -> Result<Vec<String>, Error> {
+        let doing = "listing a folder";
+        read::open_beneath(&self.folder, folder, OFlags::DIRECTORY).map_err(Error::at(doing, folder))?;
+        let rows = fs::read_dir(folder.under(&self.root)).map_err(Error::at(doing, folder))?;
+        let mut names = Vec::new();
+        for row in rows {
+            let row = row.map_err(Error::at(doing, folder))?;
+            let kind = row.file_type().map_err(Error::at(doing, folder))?;
+            let Ok(name) = row.file_name().into_string() else { continue };
+            match kind {
+                kind if kind.is_dir() => names.push(name + "/"),
+                kind if kind.is_file() => names.push(name),
+                _ => {}
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Every blob whose name begins with `prefix`, in the order of their names. Links are not listed.
@@ -182,7 +221,7 @@ impl Blobs {
     fn with_parent<T>(&self, name: &Name, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
         match work() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let _held = self.folders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let _held = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
                 self.make_folders(name)?;
                 work()
             }
@@ -220,7 +259,7 @@ impl Blobs {
     }
 
     fn remove_empty(&self, folder: &Path) {
-        let _held = self.folders.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _held = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         for folder in folder.ancestors().take_while(|folder| *folder != self.root) {
             // Refused unless it is empty, and then there is nothing more to do.
             if fs::remove_dir(folder).is_err() {

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +19,8 @@ pub struct Stored {
     pub size: u64,
     /// Its SHA-256.
     pub sha256: Digest,
+    /// When it was last written, as [`super::Blob::modified`] will say.
+    pub modified: SystemTime,
 }
 
 /// An upload under way. Dropping it unfinished removes what was written.
@@ -29,6 +33,30 @@ pub struct Upload<'b> {
     hash: Sha256,
     file: File,
     aside: Aside,
+    _turn: Turn<'b>,
+}
+
+/// One upload at a time to each name: the second would undo the first, or be undone by it.
+#[derive(Debug)]
+struct Turn<'b> {
+    blobs: &'b Blobs,
+    name: Name,
+}
+
+impl<'b> Turn<'b> {
+    fn take(blobs: &'b Blobs, name: &Name) -> Result<Self, Error> {
+        let mut uploading = blobs.uploading.lock().unwrap_or_else(PoisonError::into_inner);
+        if !uploading.insert(name.clone()) {
+            return Err(Error::Busy { name: name.clone() });
+        }
+        Ok(Self { blobs, name: name.clone() })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.blobs.uploading.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
 }
 
 /// The file beside, removed unless it got its name.
@@ -49,9 +77,10 @@ impl Drop for Aside {
 
 impl<'b> Upload<'b> {
     pub(super) fn start(blobs: &'b Blobs, name: Name, path: PathBuf, limit: u64) -> Result<Self, Error> {
+        let turn = Turn::take(blobs, &name)?;
         let file = File::create_new(&path).map_err(Error::io("starting an upload", &path))?;
         let aside = Aside { path, renamed: false };
-        Ok(Self { blobs, name, limit, size: 0, hash: Sha256::new(), file, aside })
+        Ok(Self { blobs, name, limit, size: 0, hash: Sha256::new(), file, aside, _turn: turn })
     }
 
     /// Adds bytes.
@@ -83,11 +112,13 @@ impl<'b> Upload<'b> {
     /// What was written is gone then.
     pub fn finish(mut self) -> Result<Stored, Error> {
         self.file.sync_all().map_err(Error::io("syncing an upload", &self.aside.path))?;
+        let modified = self.file.metadata().and_then(|data| data.modified());
+        let modified = modified.map_err(Error::io(DOING, &self.aside.path))?;
         self.blobs.with_parent(&self.name, || self.rename()).map_err(Error::at(DOING, &self.name))?;
         self.aside.renamed = true;
         let place = self.name.under(&self.blobs.root);
         self.blobs.sync_nearest(place.parent().unwrap_or(&self.blobs.root))?;
-        Ok(Stored { size: self.size, sha256: self.hash.finalize().into() })
+        Ok(Stored { size: self.size, sha256: self.hash.finalize().into(), modified })
     }
 
     fn rename(&self) -> io::Result<()> {

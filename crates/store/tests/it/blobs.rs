@@ -89,6 +89,37 @@ fn an_upload_that_never_ends_stops_at_its_limit() {
 }
 
 #[test]
+fn one_upload_to_a_name_at_a_time() {
+    let (_folder, blobs) = open();
+    let first = blobs.put(&name("a"), 100).unwrap();
+    assert_eq!(blobs.put(&name("a"), 100).unwrap_err().to_string(), "another upload of a is under way");
+    put(&blobs, "b", b"another name").unwrap();
+    drop(first);
+    let mut again = blobs.put(&name("a"), 100).unwrap();
+    again.write(b"x").unwrap();
+    let stored = again.finish().unwrap();
+    assert_eq!(stored.modified, blobs.read(&name("a")).unwrap().modified());
+    put(&blobs, "a", b"replaced").unwrap();
+}
+
+#[test]
+fn empty_folders_are_listed_and_deleted_and_full_ones_are_not() {
+    let (folder, blobs) = open();
+    fs::create_dir_all(folder.path().join("files/empty")).unwrap();
+    put(&blobs, "files/full/x", b"x").unwrap();
+    symlink("full", folder.path().join("files/link")).unwrap();
+    assert_eq!(blobs.entries(&name("files")).unwrap(), ["empty/", "full/"]);
+    assert!(matches!(blobs.entries(&name("files/nosuch")), Err(Error::NotFound { .. })));
+    assert!(matches!(blobs.entries(&name("files/full/x")), Err(Error::Unusable { .. })));
+    let refused = blobs.delete(&name("files/full")).unwrap_err().to_string();
+    assert_eq!(refused, "blob name files/full cannot be used: it is a folder with something in it");
+    assert!(blobs.delete(&name("files/link")).is_err());
+    blobs.delete(&name("files/empty")).unwrap();
+    blobs.delete(&name("files/full/x")).unwrap();
+    assert!(!folder.path().join("files/full").exists());
+}
+
+#[test]
 fn what_a_crash_left_of_uploads_is_removed_at_the_start() {
     let (folder, blobs) = open();
     let mut upload = blobs.put(&name("a"), 100).unwrap();
