@@ -185,9 +185,11 @@ impl App {
         reports: &Reports,
     ) {
         let files = |protocol| Files::new(tree.clone(), reports.clone(), protocol);
-        self.serve(listeners.api, Some(tls), &Api(self.core.clone()));
+        let secure = files(Protocol::Https);
+        let shared = self.core.config.services.files.then(|| secure.clone());
+        self.serve(listeners.api, Some(tls), &Api { core: self.core.clone(), files: shared });
         self.serve(listeners.files, None, &files(Protocol::Http));
-        self.serve(listeners.secure_files, Some(files_tls), &files(Protocol::Https));
+        self.serve(listeners.secure_files, Some(files_tls), &secure);
         self.serve(listeners.metrics, None, &Page(self.core.metrics.clone()));
     }
 

@@ -2,9 +2,11 @@
 //!
 //! The list of operations is `gantry_api::operation::OPERATIONS`; [`handle`] has one arm per operation. The way of a request:
 //! route, credentials, claim, handler. Handlers get an [`Ask`] and give an [`answer::Answer`]; they never write error texts
-//! that another handler needs, too (those are constructors of `gantry_api::Error`).
+//! that another handler needs, too (those are constructors of `gantry_api::Error`). A path that is no operation may be a file: the
+//! port also serves what the port of files over HTTPS does.
 
 mod answer;
+mod beside;
 mod body;
 mod contents;
 mod edit;
@@ -31,11 +33,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
+use gantry_api::Error;
 use gantry_api::claim::Wanted;
 use gantry_api::operation::{BASE, Method, Need, Op, Refusal};
 use gantry_api::query::Query;
 use gantry_api::route::{self, Route};
-use gantry_api::{Error, openapi};
 use gantry_model::{Job, Kind, View};
 use gantry_workflow::pool::Move;
 use http::header::{self, HeaderValue};
@@ -48,13 +50,19 @@ use crate::core::Core;
 use crate::incident::{self, Incident};
 use crate::listen::{Handler, Peer};
 use crate::log::Level;
+use crate::net::files::Files;
 
 /// Longer paths and queries are refused before anything looks at them.
 const LONGEST_URI: usize = 16 * 1024;
 
 /// The API as a listener's handler.
-#[derive(Clone, Debug)]
-pub struct Api(pub Arc<Core>);
+#[derive(Clone)]
+pub struct Api {
+    /// What all handlers share.
+    pub core: Arc<Core>,
+    /// The file tree, for paths that are none of the API's: what answers on the port of files over HTTPS. None when that is closed.
+    pub files: Option<Files>,
+}
 
 /// A request whose operation and caller are known.
 pub(crate) struct Ask {
@@ -81,8 +89,8 @@ impl Handler for Api {
     async fn answer(self, peer: Peer, request: Request<Body>) -> Response<Body> {
         let origin = request.headers().contains_key(header::ORIGIN);
         let head = request.method() == http::Method::HEAD;
-        let (op, mut reply) = Box::pin(reply(self.0.clone(), peer, request)).await;
-        self.0.metrics.request(op, reply.status());
+        let (op, mut reply) = Box::pin(reply(self.core.clone(), self.files, peer, request)).await;
+        self.core.metrics.request(op, reply.status());
         if origin {
             allow_origin(reply.headers_mut());
         }
@@ -93,13 +101,18 @@ impl Handler for Api {
     }
 
     fn broken(&self, incident: &Incident) -> Response<Body> {
-        self.0.metrics.incidents.inc();
-        self.0.metrics.request(None, StatusCode::INTERNAL_SERVER_ERROR);
+        self.core.metrics.incidents.inc();
+        self.core.metrics.request(None, StatusCode::INTERNAL_SERVER_ERROR);
         answer::refused(&Error::internal("", incident))
     }
 }
 
-async fn reply(api: Arc<Core>, peer: Peer, request: Request<Body>) -> (Option<Op>, Response<Body>) {
+async fn reply(
+    api: Arc<Core>,
+    files: Option<Files>,
+    peer: Peer,
+    request: Request<Body>,
+) -> (Option<Op>, Response<Body>) {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let whole = parts.uri.path_and_query().map_or(path, |whole| whole.as_str()).to_owned();
@@ -113,7 +126,9 @@ async fn reply(api: Arc<Core>, peer: Peer, request: Request<Body>) -> (Option<Op
         return (None, answer::refused(&Error::no_route(parts.method.as_str(), &whole)));
     };
     let Some(route) = route::find(method, path).filter(|_| !trailing_slash(path)) else {
-        return (None, elsewhere(&api, method, path, &whole, parts.method.as_str()));
+        let found = beside::find(&api, files, peer, method, &parts).await;
+        let missing = || answer::refused(&Error::no_route(parts.method.as_str(), &whole));
+        return (None, found.unwrap_or_else(missing));
     };
     let op = route.operation.op;
     let view = api.state.view();
@@ -309,33 +324,6 @@ fn method(method: &http::Method) -> Option<(Method, bool)> {
 fn trailing_slash(path: &str) -> bool {
     let blob = ["/files/", "/isos/"].iter().any(|part| path.starts_with(&format!("{BASE}{part}")));
     path.ends_with('/') && !blob
-}
-
-/// Everything that is no operation (reference: api.md §1.1, §4.6).
-fn elsewhere(api: &Core, method: Method, path: &str, whole: &str, word: &str) -> Response<Body> {
-    let trimmed = path.trim_end_matches('/');
-    match path {
-        "/swagger.json" | "/api/v3/openapi.json" if method == Method::Get => {
-            return answer::ok(&openapi::document(gantry_api::DRP_VERSION))
-                .unwrap_or_else(|error| answer::refused(&error));
-        }
-        "/" if method == Method::Get => return redirect("/ui/"),
-        "/ui" | "/ui/" if method == Method::Get && !api.config.ui_url.is_empty() => {
-            return redirect(&api.config.ui_url);
-        }
-        _ => {}
-    }
-    if path.ends_with('/') && route::find(method, trimmed).is_some() {
-        return redirect(&whole.replacen(path, trimmed, 1));
-    }
-    answer::refused(&Error::no_route(word, whole))
-}
-
-fn redirect(to: &str) -> Response<Body> {
-    let mut reply = Response::new(Body::empty());
-    *reply.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    answer::header(&mut reply, header::LOCATION, to);
-    reply
 }
 
 /// Counts, logs and answers. A request without credentials is how every browser begins, so it is counted alone.
