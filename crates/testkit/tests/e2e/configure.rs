@@ -1,4 +1,4 @@
-//! A machine's life by the stages of the core content: its disk is erased, it gets an image with accounts, time zone, host name and a network
+//! A machine's life by the stages of the core content: its disks are erased, one by the disk's own command, it gets an image with accounts, time zone, host name and a network
 //! with a bond and a VLAN, starts it by kexec, is looked at from inside, gets another address while it runs, and is switched off.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::{DEADLINE, GIB, artifacts, firmware_starts, ok, wait_off};
 const VLAN: u16 = 20;
 const ADDRESS: &str = "192.168.20.7";
 
-/// Puts on the disk what an earlier life leaves: a partition table, a file system, a RAID superblock at the end.
+/// Puts on the disks what an earlier life leaves: a partition table, a file system, a RAID superblock at the end; data everywhere.
 const SOIL: &str = r#"#!/bin/sh
 set -ex
 printf ',1G\n,1G\n' | sfdisk --quiet --label gpt /dev/vda
@@ -24,6 +24,8 @@ mkfs.ext4 -q -F /dev/vda1
 mdadm --zero-superblock /dev/vda2 2> /dev/null || true
 mdadm --create /dev/md7 --run --level=1 --raid-devices=2 --metadata=1.0 /dev/vda2 missing
 test "$(wipefs --noheadings /dev/vda | wc -l)" -gt 0
+dd if=/dev/urandom of=/dev/nvme0n1 bs=1M conv=fsync 2> /dev/null || sync
+test "$(dd if=/dev/nvme0n1 bs=1M count=1 skip=100 2> /dev/null | tr -d '\000' | wc -c)" -gt 1000000
 "#;
 
 const LOOK_ERASED: &str = r#"#!/bin/sh
@@ -31,6 +33,7 @@ set -ex
 test -z "$(wipefs --noheadings /dev/vda)"
 test ! -e /sys/class/block/md7/md/array_state || grep clear /sys/class/block/md7/md/array_state
 test "$(dd if=/dev/vda bs=1M skip=64 count=64 2> /dev/null | tr -d '\000' | head -c 1 | wc -c)" -eq 0
+test "$(tr -d '\000' < /dev/nvme0n1 | head -c 1 | wc -c)" -eq 0
 "#;
 
 /// In the machine's own system. The last line makes the machine ask for a neighbour in its VLAN.
@@ -81,6 +84,7 @@ fn params(spec: &MachineSpec) -> Vec<(String, Value)> {
         ("users/accounts", json!([account])),
         ("network-config", network),
         ("disk-erase/confirm", json!("{{ .Machine.Name }}")),
+        ("image-deploy/install-disk", json!({"Path": "/dev/vda"})),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec()
@@ -131,7 +135,7 @@ fn asks_for_neighbour(frame: &[u8]) -> bool {
 fn erased_deployed_configured_and_switched_off() {
     let Some(artifacts) = artifacts("erased_deployed_configured_and_switched_off") else { return };
     let trunk = Vlan::Trunk { native: None, tagged: BTreeSet::from([VLAN]) };
-    let disks = vec![Disk::blank(DiskBus::Virtio, 4 * GIB)];
+    let disks = vec![Disk::blank(DiskBus::Virtio, 4 * GIB), Disk::blank(DiskBus::Nvme, GIB / 4)];
     let mut spec = MachineSpec { disks, ..MachineSpec::new("m1") };
     spec.nics.push(Nic { vlan: trunk, ..spec.nics[0].clone() });
     let mut options = ok(Options::deploying(&artifacts));
@@ -147,7 +151,13 @@ fn erased_deployed_configured_and_switched_off() {
     let log = |task: &str| ok(scenario.task_log(&key, task));
     let erased = log("disk-erase");
     assert!(erased.contains("all blocks are discarded") && erased.contains("stopping md7"), "{erased}");
-    assert!(erased.contains("reads as erased (sample)"), "{erased}");
+    for line in [
+        "/dev/vda: reads as erased (sample)",
+        "/dev/nvme0n1: erased by its own command",
+        "/dev/nvme0n1: reads as erased (sample)",
+    ] {
+        assert!(erased.contains(line), "no {line:?} in {erased}");
+    }
     let deployed = log("image-deploy");
     for line in ["users: created the account ann", "time: linked", "network: for networkd", "kexec: loaded /"]
     {
