@@ -45,7 +45,11 @@ fn a_killed_agents_job_is_failed_and_its_task_runs_again() {
     std::fs::create_dir_all(&dir).expect("folder");
     let mark = dir.join("mark");
     let text = format!("#!/bin/sh\n[ -s {0} ] && exit 0\necho $$ > {0}\nsleep 600\n", mark.display());
-    let api = Api::start(vec![("long", vec![("script", "", text)])]);
+    let pid = dir.join("daemon");
+    let daemon =
+        format!("#!/bin/sh\nsetsid sleep 600 < /dev/null > /dev/null 2>&1 &\necho $! > {}\n", pid.display());
+    let tasks = vec![("daemon", vec![("script", "", daemon)]), ("long", vec![("script", "", text)])];
+    let api = Api::start(tasks);
     api.state().create(&json!({"Name": "node", "HardwareAddrs": []}));
 
     let mut first = start(&api, &dir);
@@ -54,11 +58,17 @@ fn a_killed_agents_job_is_failed_and_its_task_runs_again() {
     first.kill().expect("kill");
     first.wait().expect("wait");
     assert!(is_alive(&script), "the script outlives its agent");
-    assert_eq!(api.outcomes(), ["long=running/"]);
+    assert_eq!(api.outcomes(), ["daemon=finished/complete", "long=running/"]);
 
     let mut second = start(&api, &dir);
-    until("the task is finished", || api.outcomes() == ["long=failed/", "long=finished/complete"]);
+    until("the task is finished", || {
+        api.outcomes() == ["daemon=finished/complete", "long=failed/", "long=finished/complete"]
+    });
     assert!(!is_alive(&script), "the orphan is gone");
+    let daemon = std::fs::read_to_string(&pid).expect("pid").trim().to_owned();
+    assert!(is_alive(&daemon), "what a finished job left behind lives on");
+    // Ended by its number, for it is nobody's child any more.
+    Command::new("kill").arg(&daemon).status().expect("kill");
     second.kill().expect("kill");
     second.wait().expect("wait");
     assert_eq!(api.state().machine["Runnable"], true);

@@ -102,7 +102,7 @@ pub fn run_with(config: &Config, inputs: mpsc::Sender<Input>, inbox: &mpsc::Rece
         say(&format!("cannot make {}: {error}", config.state_dir.display()));
     }
     let journal = files::load_journal(&config.state_dir);
-    orphans::kill(&config.state_dir);
+    orphans::kill(&config.state_dir, &journal.run);
     let boot_id = inventory::boot_id(&config.root);
     let mut session = Session::new(config.settings.clone(), journal, &boot_id);
     let kill = Kill::default();

@@ -172,7 +172,8 @@ fn a_daemon_left_behind_does_not_hold_up_the_job() {
     run(&api, &dir);
     assert_eq!(api.outcomes(), ["daemon=finished/complete"]);
     assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
-    gantry_agent::runner::orphans::kill(&dir.path().join("state"));
+    let running = gantry_agent::session::journal::Run::Running("job-1".into());
+    gantry_agent::runner::orphans::kill(&dir.path().join("state"), &running);
 }
 
 #[test]
