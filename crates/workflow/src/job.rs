@@ -97,6 +97,9 @@ pub fn changed(
     controls: impl FnOnce() -> Controls,
     now: &Now,
 ) -> Result<Option<Machine>, Vec<String>> {
+    // What a job may do is said when it is made: its own agent may report on it.
+    after.extra_claims.clone_from(&before.extra_claims);
+    after.token.clone_from(&before.token);
     let Some(new) = State::parse(&after.state) else {
         return Err(vec![format!("Invalid State `{}`", after.state)]);
     };

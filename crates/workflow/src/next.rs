@@ -1,10 +1,15 @@
 //! Which job an agent gets when it asks for work (`POST /jobs`; reference: engine.md §4.7–4.8, api.md §11.5).
 
-use gantry_model::{BootEnv, Job, Kind, Machine, Now, Uuid, View};
+use gantry_model::parts::Claim;
+use gantry_model::{BootEnv, Job, Kind, Machine, Now, Role, Task, Time, Uuid, View};
 
 use crate::entry::Entry;
 use crate::job::{State, log_head};
 use crate::pool;
+
+/// The longest pause before another attempt, as a power of two of seconds. It is short because the agent's request waits for
+/// it, and nobody wants to wait for a request that looks lost.
+const LONGEST_PAUSE: i64 = 5;
 
 /// An agent's request for work.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +48,8 @@ pub enum Reason {
     Marker,
     /// The next task is one to stop at.
     StoppedAt(String),
+    /// The task failed and is to be tried again, but not before this time.
+    Later(Time),
     /// The machine is stopped before a boot environment that it may not enter, for this reason (409).
     Unusable(String),
 }
@@ -101,6 +108,10 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
     if last.as_ref().is_some_and(|job| State::of(job).is_live()) {
         return Err(Refused::Busy(key.to_owned()));
     }
+    if let Some(time) = not_before(&machine, last.as_ref()).filter(|time| now.time() < *time) {
+        let answer = Answer::Nothing(Reason::Later(time));
+        return Ok(Outcome { answer, machine: None, jobs: Vec::new(), logs: Vec::new() });
+    }
     let (jobs, logs) = (Vec::new(), Vec::new());
     let mut walk = Walk { view, request, now, machine: (*machine).clone(), last, jobs, logs };
     let answer = walk.run()?;
@@ -109,6 +120,18 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
     }
     let changed = walk.machine != *machine;
     Ok(Outcome { answer, machine: changed.then_some(walk.machine), jobs: walk.jobs, logs: walk.logs })
+}
+
+/// When the task that failed may be tried again: 2, 4, 8, … seconds after it failed, for each attempt that it has been given
+/// (param `task-retry`; reference: engine.md §4.11).
+fn not_before(machine: &Machine, last: Option<&Job>) -> Option<Time> {
+    let failed = |job: &&Job| {
+        State::of(job) == State::Failed
+            && job.uuid == machine.current_job
+            && job.current_index == machine.current_task
+    };
+    let job = last.filter(failed).filter(|_| machine.retry_task_attempt > 0)?;
+    Some(job.end_time.plus_seconds(1 << machine.retry_task_attempt.min(LONGEST_PAUSE)))
 }
 
 /// The machine's current job; after a rewind, which clears that, the job that was current last.
@@ -287,6 +310,7 @@ impl Walk<'_> {
             current_index: position(index),
             next_index: position(index + 1),
             state: State::Created.to_string(),
+            extra_claims: rights(self.view, entry),
             ..Job::default()
         };
         if let Some(mut previous) = previous {
@@ -305,6 +329,17 @@ impl Walk<'_> {
         self.machine.runnable = false;
         Answer::Nothing(Reason::StoppedAt(task.to_owned()))
     }
+}
+
+/// Rights that a task has beyond those of its machine: its own, and those of its roles (reference: engine.md §4.9). An entry
+/// that is no task has none.
+fn rights(view: &View, entry: &str) -> Vec<Claim> {
+    let Some(task) = view.object::<Task>(entry) else { return Vec::new() };
+    let roles = task.extra_roles.iter().filter_map(|role| view.object::<Role>(role));
+    roles.fold(task.extra_claims.clone(), |mut all, role| {
+        all.extend_from_slice(&role.claims);
+        all
+    })
 }
 
 /// Where a walk begins.

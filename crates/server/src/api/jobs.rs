@@ -7,16 +7,22 @@ use gantry_api::Error;
 use gantry_api::claim::Wanted;
 use gantry_api::refusal::Target;
 use gantry_model::patch::Patch;
-use gantry_model::{Job, Kind, Machine, Record, Tx, Uuid, View, params};
+use gantry_model::{Job, Kind, Machine, Record, Time, Tx, Uuid, View, params};
 use gantry_workflow::job::{self, Controls};
 use gantry_workflow::next::{self, Answer as Next, Outcome, Reason, Refused, Request};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::answer::{self, Answer};
 use super::edit::Written;
 use super::{Ask, body, joblog};
+use crate::auth::Token;
+use crate::clock;
+
+/// The longest life of a job's token. It ends with its job, and jobs may take their time.
+const JOB_TOKEN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// `POST /jobs`
 pub(super) async fn create(mut ask: Ask) -> Answer {
@@ -32,19 +38,35 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
     if !ask.caller.may(&wanted) {
         return Err(Error::forbidden(&ask.path, &wanted));
     }
-    let written =
-        ask.write("jobs.create", Target::Object, move |tx| ask_for_work(tx, &machine, &job, &context));
-    let written = written.await?;
-    let outcome = written.value.map_err(|refused| refuse(&refused))?;
+    let (view, outcome) = loop {
+        let (machine, job, context) = (machine.clone(), job.clone(), context.clone());
+        let work = move |tx: &mut Tx| ask_for_work(tx, &machine, &job, &context);
+        let written = ask.write("jobs.create", Target::Object, work).await?;
+        let outcome = written.value.map_err(|refused| refuse(&refused))?;
+        match outcome.answer {
+            Next::Nothing(Reason::Later(time)) => pause(&ask, time).await?,
+            _ => break (written.view, outcome),
+        }
+    };
     append_logs(&ask, outcome.logs).await?;
     let machine = outcome.machine.as_ref();
-    note_answer(&ask, &written.view, &outcome.answer, machine);
+    note_answer(&ask, &view, &outcome.answer, machine);
     match &outcome.answer {
-        Next::Created(job) => show(&written.view, job, StatusCode::CREATED),
-        Next::Again(job) => show(&written.view, job, StatusCode::ACCEPTED),
+        Next::Created(job) => show(&ask, &view, job, StatusCode::CREATED),
+        Next::Again(job) => show(&ask, &view, job, StatusCode::ACCEPTED),
         Next::Invoke(job) => invoke(&ask, job).await,
         Next::Nothing(Reason::Unusable(reason)) => Err(Error::new(409, "Conflict", reason.clone())),
         Next::Nothing(_) => Ok(answer::nothing()),
+    }
+}
+
+/// The pause before another attempt: the answer waits for it, for an agent that was told "nothing" would not ask again. Who
+/// hangs up meanwhile asks anew, and waits for what is left.
+async fn pause(ask: &Ask, until: Time) -> Result<(), Error> {
+    let left = Duration::try_from(until.since(clock::now())).unwrap_or_default();
+    tokio::select! {
+        () = tokio::time::sleep(left) => Ok(()),
+        () = ask.api.stop.cancelled() => Err(Error::unavailable(ask.method, "the server is stopping")),
     }
 }
 
@@ -107,14 +129,33 @@ async fn invoke(ask: &Ask, invoked: &Job) -> Answer {
     Ok(answer::nothing())
 }
 
-fn show(view: &View, job: &Job, status: StatusCode) -> Answer {
+fn show(ask: &Ask, view: &View, job: &Job, status: StatusCode) -> Answer {
     let mut text = String::new();
     match view.record(Kind::Job, &job.uuid.to_string()) {
-        Some(record) => record.write_json(&mut text),
+        Some(record) => match elevated(ask, view, record) {
+            Some(shown) => text = shown.to_string(),
+            None => record.write_json(&mut text),
+        },
         // Somebody deleted it in the meantime; the agent gets what was made.
         None => text = serde_json::to_string(job).map_err(|error| Error::internal("POST", error))?,
     }
     Ok(answer::text(status, text.into_bytes()))
+}
+
+/// A job with rights of its own, as its machine's agent sees it: with a token that has them, until the job ends.
+pub(super) fn elevated(ask: &Ask, view: &View, record: &Record) -> Option<Value> {
+    if record.kind() != Kind::Job {
+        return None;
+    }
+    let job = record.typed::<Job>();
+    let machine = job.machine.to_string();
+    if job.extra_claims.is_empty() || ask.caller.machine() != Some(&machine) {
+        return None;
+    }
+    let token = Token::for_job(&machine, record.key().as_str(), clock::now(), JOB_TOKEN).issue(view)?;
+    let mut shown = record.wire_value();
+    shown.as_object_mut()?.insert("Token".into(), token.into());
+    Some(shown)
 }
 
 async fn append_logs(ask: &Ask, logs: Vec<(Uuid, String)>) -> Result<(), Error> {
@@ -220,6 +261,9 @@ fn note_answer(ask: &Ask, view: &View, answer: &Next, machine: Option<&Machine>)
         Next::Again(job) => format!("job for {} continues", job.task),
         Next::Invoke(job) => format!("action {}", job.task),
         Next::Nothing(Reason::Unusable(reason)) => format!("stopped: {reason}"),
+        Next::Nothing(Reason::StoppedAt(task)) => {
+            format!("stopped before {task}: task-stop-at names it, and it stops there as long as it does")
+        }
         Next::Nothing(reason) => match machine {
             Some(machine) => {
                 format!("nothing to do ({reason:?}): stage {}, bootenv {}", machine.stage, machine.boot_env)

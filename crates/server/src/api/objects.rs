@@ -147,7 +147,11 @@ pub(super) fn show(ask: &Ask, view: &View, kind: Kind, key: &str, status: Status
     let Some(record) = view.record(kind, key) else {
         return Err(Error::not_found(ask.method, kind.prefix(), key));
     };
-    let mut reply = reply(record, &Shown::of(ask)?, &ask.api.secure, status);
+    let shown = Shown::of(ask)?;
+    let mut reply = match jobs::elevated(ask, view, record) {
+        Some(job) => answer::text(status, job.to_string().into_bytes()),
+        None => reply(record, &shown, &ask.api.secure, status),
+    };
     answer::tag(&mut reply, &etag(record));
     Ok(reply)
 }

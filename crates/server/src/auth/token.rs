@@ -6,12 +6,13 @@
 //! The secrets themselves are not in it. Signing is one call of `ring`; a JWT library would bring RSA and elliptic curves
 //! that nothing here may accept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use gantry_api::claim::{self, Claim};
-use gantry_model::{Machine, Time, User, View};
+use gantry_model::{Job, Machine, Time, User, View};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,9 @@ pub struct Token {
     /// Claims instead of roles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Vec<Claim>>,
+    /// The job of a machine whose rights it has, too, as long as that job is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// Digest over the secrets that it depends on.
     #[serde(default)]
     pub seal: String,
@@ -102,6 +106,11 @@ impl Token {
         Self { system: true, ..Self::new(Subject::Machine(uuid.to_owned()), now, seconds(ttl)) }
     }
 
+    /// A token that acts as the machine, with what the task of its job may do beyond that (reference: engine.md §4.9).
+    pub fn for_job(machine: &str, job: &str, now: Time, ttl: Duration) -> Self {
+        Self { job: Some(job.to_owned()), ..Self::for_machine(machine, now, ttl) }
+    }
+
     /// A token for a machine that is to register itself.
     pub fn for_unknown(now: Time, ttl: Duration) -> Self {
         Self { system: true, ..Self::new(Subject::Unknown, now, seconds(ttl)) }
@@ -121,6 +130,7 @@ impl Token {
             system: false,
             roles: None,
             claims: None,
+            job: None,
             seal: String::new(),
         }
     }
@@ -160,7 +170,12 @@ impl Token {
                 Some(claims) => claims.clone(),
                 None => of_user(view, name, self.roles.as_deref()),
             },
-            Subject::Machine(uuid) => of_machine(view, uuid),
+            Subject::Machine(uuid) => {
+                let job = self.job.as_ref().and_then(|job| at_work(view, uuid, job));
+                let mut claims = of_machine(view, uuid);
+                claims.extend(job.iter().flat_map(|job| &job.extra_claims).map(granted));
+                claims
+            }
             Subject::Unknown => claim::of_unknown_machine(),
             Subject::Profile(name) => claim::of_profile(name),
         }
@@ -169,7 +184,12 @@ impl Token {
     fn make_seal(&self, view: &View, key: &hmac::Key) -> Option<String> {
         let own = match &self.subject {
             Subject::User(name) => view.object::<User>(name)?.secret.clone(),
-            Subject::Machine(uuid) => view.object::<Machine>(uuid)?.secret.clone(),
+            Subject::Machine(uuid) => {
+                if let Some(job) = &self.job {
+                    at_work(view, uuid, job)?;
+                }
+                view.object::<Machine>(uuid)?.secret.clone()
+            }
             Subject::Unknown | Subject::Profile(_) => String::new(),
         };
         let system = if self.system { view.preference("systemGrantorSecret") } else { String::new() };
@@ -188,9 +208,20 @@ pub fn of_user(view: &View, name: &str, only: Option<&[String]>) -> Vec<Claim> {
     let Some(user) = view.object::<User>(name) else { return claims };
     let chosen = user.roles.iter().filter(|role| only.is_none_or(|only| only.contains(role)));
     for role in chosen.filter_map(|role| view.object::<gantry_model::Role>(role)) {
-        claims.extend(role.claims.iter().map(|c| Claim::new(&c.scope, &c.action, &c.specific)));
+        claims.extend(role.claims.iter().map(granted));
     }
     claims
+}
+
+fn granted(claim: &gantry_model::parts::Claim) -> Claim {
+    Claim::new(&claim.scope, &claim.action, &claim.specific)
+}
+
+/// The job, while it is the machine's current one and its scripts may run.
+fn at_work(view: &View, machine: &str, job: &str) -> Option<Arc<Job>> {
+    let job = view.object::<Job>(job)?;
+    let state = gantry_workflow::job::State::of(&job);
+    (job.current && job.machine.to_string() == machine && state.is_live()).then_some(job)
 }
 
 fn of_machine(view: &View, uuid: &str) -> Vec<Claim> {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, raw, send};
+use crate::harness::{Reply, Server, ask, raw, send};
 
 /// A machine whose list is two tasks.
 async fn two_tasks(server: &Server) -> String {
@@ -96,6 +96,64 @@ async fn a_machine_stops_before_an_environment_that_is_not_available() {
     assert_eq!(server.get("/jobs").await.json(), json!([]));
     let trace = server.get(&format!("/machines/{machine}/trace")).await;
     assert!(trace.text().contains(&format!("stopped: {reason}")), "{}", trace.text());
+}
+
+/// Rights of a task: a token beside the machine's own, for the agent's eyes, until the job ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_with_rights_of_its_own_has_a_token_until_it_ends() {
+    let server = Server::start().await;
+    let other = server.machine("other").await;
+    let claims = json!([{ "scope": "machines", "action": "get", "specific": "*" }]);
+    server.create("tasks", json!({ "Name": "task1", "ExtraClaims": claims })).await;
+    let machine =
+        server.create("machines", json!({ "Name": "worker", "Tasks": ["task1"] })).await["Uuid"].clone();
+    let machine = machine.as_str().unwrap();
+    let token = server.get(&format!("/machines/{machine}/token")).await.json()["Token"].clone();
+    let agent = server.as_token(token.as_str().unwrap());
+    let as_agent = async |method, path: &str, body| ask(&agent, method, path, body).await;
+    let job = as_agent(Method::POST, "/jobs", Some(json!({ "Machine": machine }))).await.json();
+    let path = format!("/jobs/{}", job["Uuid"].as_str().unwrap());
+    let elevated = server.as_token(job["Token"].as_str().unwrap());
+    let sees = async |client: &_| ask(client, Method::GET, &format!("/machines/{other}"), None).await.status;
+    assert_eq!((sees(&agent).await, sees(&elevated).await), (404, 200));
+    assert!(
+        as_agent(Method::GET, &path, None).await.json()["Token"].is_string(),
+        "an agent that starts again"
+    );
+    let shown = server.get(&path).await.json();
+    assert_eq!((&shown["Token"], &shown["ExtraClaims"]), (&Value::Null, &claims), "not for others");
+    assert!(!server.get("/jobs").await.text().contains("Token"));
+    let more = json!([{ "op": "replace", "path": "/ExtraClaims", "value": [{ "scope": "*", "action": "*", "specific": "*" }] }]);
+    as_agent(Method::PATCH, &path, Some(more)).await;
+    assert_eq!(server.get(&path).await.json()["ExtraClaims"], claims, "nobody gives himself more");
+    report(&server, &job, "running").await;
+    assert_eq!(sees(&elevated).await, 200);
+    report(&server, &job, "finished").await;
+    assert_eq!((sees(&agent).await, sees(&elevated).await), (404, 403));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_task_is_tried_again_after_a_pause() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    server.post(&format!("/machines/{machine}/params/task-retry"), json!({ "task1": 1 })).await;
+    let first = ask_for_work(&server, &machine).await.json();
+    let failed = report(&server, &first, "failed").await.json();
+    let second = ask_for_work(&server, &machine).await;
+    assert_eq!((second.status, &second.json()["Previous"]), (201, &first["Uuid"]), "{}", second.text());
+    let time = |job: &Value, field: &str| job[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let pause = time(&second.json(), "StartTime").duration_since(time(&failed, "EndTime"));
+    assert!(pause.as_secs() >= 2, "{pause}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_stopped_before_a_task_says_by_what() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    server.post(&format!("/machines/{machine}/params/task-stop-at"), json!(["task1"])).await;
+    assert_eq!(ask_for_work(&server, &machine).await.status, 204);
+    let trace = server.get(&format!("/machines/{machine}/trace")).await;
+    assert!(trace.text().contains("stopped before task1: task-stop-at names it"), "{}", trace.text());
 }
 
 /// Any machine's token may ask for work, and names the job: it must not be able to name another machine's.

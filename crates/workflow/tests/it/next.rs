@@ -188,6 +188,26 @@ fn a_machine_stops_before_an_environment_that_it_may_not_enter() {
 }
 
 #[test]
+fn a_job_has_the_rights_of_its_task_and_of_the_tasks_roles() {
+    let mut world = World::new();
+    let claim = |scope: &str| json!({ "scope": scope, "action": "*", "specific": "*" });
+    world.put(Kind::Role, json!({ "Name": "helper", "Claims": [claim("profiles")] }));
+    world.put(
+        Kind::Task,
+        json!({ "Name": "task-a", "ExtraRoles": ["helper", "gone"], "ExtraClaims": [claim("machines")] }),
+    );
+    world.edit(Force::No, |m| m.tasks = vec!["task-a".into(), "task-b".into()]).expect("a list");
+    let scopes = |world: &World| -> Vec<String> {
+        world.job(world.machine().current_job).extra_claims.iter().map(|claim| claim.scope.clone()).collect()
+    };
+    world.step();
+    assert_eq!(scopes(&world), ["machines", "profiles"]);
+    world.report(State::Finished, "complete", &Controls::default()).expect("it may finish");
+    world.step();
+    assert_eq!(scopes(&world), Vec::<String>::new());
+}
+
+#[test]
 fn the_key_of_another_job_is_refused() {
     let mut world = started();
     boot(&mut world);

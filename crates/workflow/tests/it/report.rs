@@ -2,6 +2,7 @@
 
 use gantry_workflow::change::Force;
 use gantry_workflow::job::{Controls, State};
+use gantry_workflow::next::{Answer, Reason};
 
 use crate::world::World;
 
@@ -67,6 +68,11 @@ fn a_task_is_tried_as_often_as_its_machine_says() {
     for attempt in 1..=2 {
         world.report(State::Failed, "failed", &controls).expect("it may fail");
         assert_eq!((world.machine().retry_task_attempt, world.machine().runnable), (attempt, true));
+        // The pause doubles with each attempt.
+        world.pass((1 << attempt) - 1);
+        let later = Reason::Later(world.now.time().plus_seconds(1));
+        assert_eq!(world.ask().expect("an answer").answer, Answer::Nothing(later));
+        world.pass(1);
         assert_eq!(world.step(), "201 0 task-a");
     }
     world.report(State::Failed, "failed", &controls).expect("it may fail");

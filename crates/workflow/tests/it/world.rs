@@ -39,6 +39,14 @@ impl World {
         world
     }
 
+    /// Lets time go by.
+    pub(crate) fn pass(&mut self, seconds: i64) {
+        let time = self.now.time().plus_seconds(seconds);
+        let mut seed = [7; 32];
+        seed[..8].copy_from_slice(&time.unix().to_le_bytes());
+        self.now = Now::new(time, seed);
+    }
+
     pub(crate) fn put(&mut self, kind: Kind, value: Value) {
         let record = Record::from_value(kind, value, 1).expect("a well-formed object");
         self.apply(record);
