@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -160,6 +162,9 @@ func (g *generator) constant(kind byte) string {
 	case 'i':
 		return pick(g, ints)
 	case 'n', 'f':
+		if g.r.Intn(5) == 0 {
+			return g.decimal()
+		}
 		return pick(g, numbers)
 	case 'b':
 		return pick(g, []string{"true", "false"})
@@ -478,7 +483,50 @@ const sampleData = `{"s":"hello world","i":42,"f":3.75,"big":1234567,"b":true,"f
 var numerals = []string{
 	`0`, `1`, `-1`, `2`, `7`, `10`, `255`, `0.1`, `-0.5`, `3.14159`, `100`, `1e5`, `999999`, `1e6`, `1000001`, `123456789`, `1e20`,
 	`1e21`, `123456789012345678`, `9007199254740993`, `-9223372036854775808`, `9223372036854775807`, `1.5e-5`, `1e-7`, `5e-324`,
-	`1.7976931348623157e308`, `-0.0`, `20.04`, `1e100`,
+	`1.7976931348623157e308`, `-0.0`, `20.04`, `1e100`, `-0`, `1E5`, `1e+6`, `1.50`, `0.000000000000000000000000000001`, `18446744073709551616`,
+	`100000000000000000000000`, `2.2250738585072011e-308`, `4.35e0`, `1e-400`, `8.41e21`, `9007199254740992.5`, `29197.977131508974e-6`,
+}
+
+// texts are strings as JSON may write them: escapes that need not be, halves of surrogate pairs, bytes that are no UTF-8.
+var texts = []string{
+	`"\u0041\/\b\f"`, `"\ud834\udd1e"`, `"\ud834x"`, `"\udd1e"`, `"\ud834\ud834\udd1e"`, `"\u0000"`, `"\u2028<\u003c"`, `"\\ud834"`, `"\uFFFD"`,
+	"\"a\xffb\"", "\"\xe2\x82\"", "\"\xed\xa0\xb4\"", "\"\x7f\u2029\"", `"\u00e9\u0301"`, `"\ud83d\u0041"`,
+}
+
+// odd are objects as JSON may write them: keys twice, keys of all bytes.
+var odd = []string{
+	`{"k":1,"k":2}`, `{"x":{"k":1},"x":{"z":2}}`, `{"\u006b":3,"k":"last"}`, `{"\ud834":1}`, "{\"\xff\":1,\"nested\":{\"k\":[]}}",
+}
+
+// decimal writes any float64 with 17 digits, or any digits: most numbers are not what a shorter way to write them stands for.
+func (g *generator) decimal() string {
+	if g.r.Intn(2) == 0 {
+		for {
+			if number := math.Float64frombits(g.r.Uint64()); !math.IsNaN(number) && !math.IsInf(number, 0) {
+				return strconv.FormatFloat(number, 'e', 16, 64)
+			}
+		}
+	}
+	if g.r.Intn(4) == 0 {
+		// Of the shortest forms of such numbers, two may be equally near.
+		return strconv.FormatFloat(float64(g.r.Int63n(1<<53))/float64(int64(1)<<g.r.Intn(50)), 'f', -1, 64)
+	}
+	digits := strconv.FormatUint(g.r.Uint64()>>g.r.Intn(60), 10)
+	if point := g.r.Intn(len(digits)); point > 0 {
+		digits = digits[:point] + "." + digits[point:]
+	}
+	if g.r.Intn(2) == 0 {
+		digits += fmt.Sprint("e", g.r.Intn(60)-30)
+	}
+	return pick(g, []string{"", "-"}) + digits
+}
+
+// number is one as JSON writes it.
+func (g *generator) number() json.RawMessage {
+	if g.r.Intn(2) == 0 {
+		return json.RawMessage(g.decimal())
+	}
+	return json.RawMessage(pick(g, numerals))
 }
 
 // value makes up data of any kind.
@@ -489,11 +537,11 @@ func (g *generator) value(depth int) any {
 	case n < 3:
 		return g.r.Intn(2) == 0
 	case n < 6:
-		var number float64
-		if err := json.Unmarshal([]byte(pick(g, numerals)), &number); err != nil {
-			panic(err)
-		}
-		return number
+		return g.number()
+	case n == 6 && g.r.Intn(3) == 0:
+		return json.RawMessage(pick(g, texts))
+	case n == 13 && g.r.Intn(6) == 0:
+		return json.RawMessage(pick(g, odd))
 	case n < 10 || depth <= 0:
 		return pick(g, strs)
 	case n < 12:
@@ -518,6 +566,9 @@ func (g *generator) data() any {
 		panic(err)
 	}
 	if g.careful || g.r.Intn(2) == 0 {
+		if g.r.Intn(2) == 0 {
+			data[pick(g, []string{"f", "neg", "tiny", "big"})] = g.number()
+		}
 		return data
 	}
 	for _, key := range slices.Sorted(maps.Keys(data)) {

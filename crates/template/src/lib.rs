@@ -35,6 +35,7 @@ mod value;
 
 pub use error::{Error, ErrorKind, Fail};
 pub use exec::Scope;
+pub use fmt::float_text;
 pub use funcs::{Group, Row, functions, groups};
 pub use host::{Host, NoHost, System};
 pub use limits::Limits;

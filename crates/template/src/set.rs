@@ -144,7 +144,7 @@ impl Set {
         host.looks_up(name.as_bytes());
         let template = self.lookup(name)?;
         let mut budget = Budget::new(*limits);
-        exec::run(template, data, Scope { set: self, host, budget: &mut budget }, out)
+        exec::run(template, data, Scope { set: self, callable: self, host, budget: &mut budget }, out)
     }
 
     /// Renders to a string under default limits; bytes that are no UTF-8 become U+FFFD.

@@ -147,7 +147,7 @@ impl<'a> Exec<'a, '_> {
         last: Option<Rv>,
     ) -> Done<Rv> {
         let values = self.arguments(dot, "call", signature, args, last)?;
-        let callee = args.first().map_or_else(|| values[0].type_name(), ToString::to_string);
+        let callee = args.first().map_or_else(|| reflected(&values[0]), ToString::to_string);
         let called = match &values[0] {
             Value::Nil => Err(Fail::text("call of nil")),
             Value::Func(func) => {
@@ -156,6 +156,14 @@ impl<'a> Exec<'a, '_> {
             other => Err(Fail::text(format!("non-function {callee} of type {}", other.type_name()))),
         };
         self.called(node, "call", called)
+    }
+}
+
+/// What Go's reflection says of a value as text: strings as they are, others by their type.
+fn reflected(value: &Value) -> String {
+    match value {
+        Value::Str(s) => s.to_string(),
+        _ => format!("<{} Value>", value.type_name()),
     }
 }
 

@@ -11,6 +11,8 @@ use crate::value::{Str, Value};
 /// The render that is calling: its templates, its host and what is left of its limits.
 pub struct Scope<'a> {
     pub(crate) set: &'a Set,
+    /// The templates that methods call: those of the whole render, also inside a text of its own.
+    pub(crate) callable: &'a Set,
     pub(crate) host: &'a dyn Host,
     pub(crate) budget: &'a mut Budget,
 }
@@ -21,13 +23,13 @@ impl Scope<'_> {
         self.host
     }
 
-    /// Renders the template `name` of the same set with `data` as dot. Depth, steps and bytes count
-    /// towards the limits of the calling render.
+    /// Renders the template `name` with `data` as dot: one of the set whose render this is, also when the call comes out of a
+    /// text of its own ([`Scope::render_text`]). Depth, steps and bytes count towards the limits of that render.
     ///
     /// # Errors
     /// When there is no such template, or rendering fails.
     pub fn render(&mut self, name: &str, data: &Value) -> Result<Str, Fail> {
-        let set = self.set;
+        let set = self.callable;
         self.host.looks_up(name.as_bytes());
         self.nested(set, name, data)
     }
@@ -104,7 +106,7 @@ impl Scope<'_> {
         self.budget.depth += 1;
         let mut out = Vec::new();
         let template = set.lookup(name)?;
-        let scope = Scope { set, host: self.host, budget: self.budget };
+        let scope = Scope { set, callable: self.callable, host: self.host, budget: self.budget };
         super::run(template, data, scope, &mut out)?;
         self.budget.depth -= 1;
         self.budget.produce(out.len())?;

@@ -54,11 +54,16 @@ fn small_integer(out: &mut Vec<u8>, x: f64) -> bool {
     true
 }
 
-/// A number that prints without an exponent, as Rust prints all of them: the shortest digits that read back as it.
+/// A number that prints without an exponent and with few digits, as Rust prints it: the shortest digits that read back as it.
 fn plain(out: &mut Vec<u8>, x: f64) -> bool {
     use std::io::Write;
+    let before = out.len();
     // Writing to a vector does not fail.
-    (1e-4..1e6).contains(&x.abs()) && write!(out, "{x}").is_ok()
+    let fits = (1e-4..1e6).contains(&x.abs()) && write!(out, "{x}").is_ok() && out.len() - before < LONG;
+    if !fits {
+        out.truncate(before);
+    }
+    fits
 }
 
 fn general(out: &mut Vec<u8>, x: f64, verb: u8, precision: Option<usize>) {
@@ -76,11 +81,31 @@ fn general(out: &mut Vec<u8>, x: f64, verb: u8, precision: Option<usize>) {
     fixed(out, &digits, (len - digits.point).max(0) as usize);
 }
 
+/// From so many characters on, the shortest digits may be one of two that are equally near.
+const LONG: usize = 16;
+
+/// The shortest digits that read back as `x`. Of two that are equally near, Go takes the even one, Rust any.
+fn shortest(x: f64) -> String {
+    let text = format!("{x:e}");
+    let Some((mantissa, exponent)) = text.split_once('e').filter(|_| text.len() >= LONG) else { return text };
+    let Some(last @ (b'1' | b'3' | b'5' | b'7' | b'9')) = mantissa.bytes().last() else { return text };
+    let stem = &mantissa[..mantissa.len() - 1];
+    // All digits that `x` has: no double has more than 767.
+    let exact = format!("{x:.767e}");
+    let exact = exact.split_once('e').map_or("", |(digits, _)| digits.trim_end_matches('0'));
+    [last - 1, last + 1]
+        .into_iter()
+        .filter(|&even| exact.strip_prefix(stem) == Some(&format!("{}5", char::from(even.min(last)))))
+        .map(|even| format!("{stem}{}e{exponent}", char::from(even)))
+        .find(|other| other.parse() == Ok(x))
+        .unwrap_or(text)
+}
+
 /// The shortest digits that read back as `x`, or `count` correctly rounded ones; trailing zeros are
 /// dropped.
 fn digits(x: f64, count: Option<usize>) -> Digits {
     let text = match count {
-        None => format!("{x:e}"),
+        None => shortest(x),
         // No double has more than 767 significant digits.
         Some(count) => format!("{x:.*e}", count.clamp(1, 800) - 1),
     };
@@ -229,6 +254,22 @@ mod tests {
         ] {
             assert_eq!(show(x, b'g', None), want);
         }
+    }
+
+    #[test]
+    fn of_two_shortest_forms_the_even_one_is_taken() {
+        for (x, want) in [
+            (1_311_589_297_676_021.0 + 0.25, "1.3115892976760212e+15"),
+            (-(1_311_589_297_676_021.0 + 0.25), "-1.3115892976760212e+15"),
+            (1_311_589_297_676_021.0 + 0.75, "1.3115892976760218e+15"),
+            (131_071.0 + 1.0 / 4096.0, "131071.00024414062"),
+            (131_071.0 + 3.0 / 4096.0, "131071.00073242188"),
+            (0.1 + 0.2, "0.30000000000000004"),
+        ] {
+            assert_eq!(show(x, b'g', None), want);
+        }
+        assert_eq!(show(1_311_589_297_676_021.0 + 0.25, b'f', None), "1311589297676021.2");
+        assert_eq!(show(131_071.0 + 1.0 / 4096.0, b'e', None), "1.3107100024414062e+05");
     }
 
     #[test]

@@ -150,6 +150,13 @@ fn message(value: &Value, verb: char, follow: bool) -> String {
     crate::rune::lossy(&out).into_owned()
 }
 
+/// A `float64` in the shortest form that reads back as it, as Go prints it: `1e+06`, `0.25`.
+pub fn float_text(x: f64) -> String {
+    let mut out = Vec::new();
+    append_float(&mut out, x, b'g', None);
+    crate::rune::lossy(&out).into_owned()
+}
+
 /// Appends a decimal integer.
 #[inline]
 pub(crate) fn append_int(out: &mut Vec<u8>, n: i64) {
