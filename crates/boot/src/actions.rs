@@ -1,6 +1,6 @@
 //! What the agent runs for a job: the rendered templates of its task (API §11.7, engine §4.9).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gantry_model::{Job, Kind, Machine, Stage, Task, View};
@@ -92,6 +92,22 @@ pub(crate) fn wanted<'a>(
     files.iter().enumerate().filter(move |(_, file)| {
         let listed = file.info.meta.get("OS").map(String::as_str).unwrap_or_default();
         !filtered || listed.split(',').map(str::trim).any(|word| word == "any" || word == os)
+    })
+}
+
+/// What machines run unless they say otherwise.
+pub(crate) const LINUX: &str = "linux";
+
+/// The templates with the operating system that each is rendered for when all are to be looked at: Linux for those that it
+/// gets, for the others the first that their `Meta` names.
+pub(crate) fn each_os(files: &[CompiledFile]) -> impl Iterator<Item = (usize, &str)> {
+    let on_linux: BTreeSet<usize> = wanted(files, LINUX).map(|(at, _)| at).collect();
+    files.iter().enumerate().filter_map(move |(at, file)| {
+        if on_linux.contains(&at) {
+            return Some((at, LINUX));
+        }
+        let mut words = file.info.meta.get("OS")?.split(',').map(str::trim);
+        words.find(|word| !word.is_empty()).map(|word| (at, word))
     })
 }
 

@@ -16,6 +16,7 @@ use crate::object::{Part, Struct, fail, text_arg};
 use crate::scene::{Scene, json_of};
 use crate::yaml;
 
+use env::own_arch;
 pub(crate) use env::{EnvDot, boot_params, path_for};
 pub(crate) use machine::MachineDot;
 use text::{json, netmask_to_cidr, parse_url};
@@ -97,7 +98,7 @@ impl Object for Dot {
             "ObjectExpand" => self.expand_value(&args[0], scope),
             "CallTemplate" => scope.render(&text(0), &args[1]).map(Value::Str),
             "BootParams" => boot_params(scene, scene.arch(), scope),
-            "BootParamsFor" => boot_params(scene, &text(0), scope),
+            "BootParamsFor" => boot_params(scene, own_arch(scene, &text(0))?, scope),
             "GenerateBootToken" => token::boot(scene),
             "GenerateToken" | "GenerateInfiniteToken" | "GenerateProfileToken" => {
                 Ok(token::make(scene, name, args))
@@ -124,7 +125,7 @@ impl Object for Dot {
             "Env" => Value::NilPtr("*renderer.BootEnv"),
             "Stage" => part(Kind::Stage, "*renderer.Stage"),
             "Task" => part(Kind::Task, "*renderer.Task"),
-            "Info" => Struct::value(Kind::Info.spec().shape, json_of(&*scene.server.info)),
+            "Info" => Struct::pointer(Kind::Info.spec().shape, "*models.Info", json_of(&*scene.server.info)),
             _ => return None,
         })
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use gantry_model::shape::{Field, Shape, Type};
+use gantry_model::shape::{Field, Role, Shape, Type};
 use gantry_model::{Bytes, Kind};
 use gantry_template::{Elem, Fail, List, Map, Object, Uint, Value};
 use serde_json::Value as Json;
@@ -13,19 +13,25 @@ use crate::scene::Scene;
 /// A Go struct: the fields of a shape with the values of a JSON object.
 #[derive(Debug)]
 pub(crate) struct Struct {
-    pub(crate) shape: &'static Shape,
-    pub(crate) json: Arc<Json>,
+    shape: &'static Shape,
+    type_name: &'static str,
+    json: Arc<Json>,
 }
 
 impl Struct {
     pub(crate) fn value(shape: &'static Shape, json: Json) -> Value {
-        Value::object(Self { shape, json: Arc::new(json) })
+        Self::pointer(shape, shape.go_name, json)
+    }
+
+    /// A pointer to one, of this type.
+    pub(crate) fn pointer(shape: &'static Shape, type_name: &'static str, json: Json) -> Value {
+        Value::object(Self { shape, type_name, json: Arc::new(json) })
     }
 }
 
 impl Object for Struct {
     fn type_name(&self) -> &'static str {
-        self.shape.name
+        self.type_name
     }
 
     fn field(&self, name: &str) -> Option<Value> {
@@ -87,9 +93,22 @@ fn find(shape: &'static Shape, name: &str) -> Option<&'static Field> {
     })
 }
 
+/// All fields, but for those that are left out when they are zero.
 pub(crate) fn fields(shape: &'static Shape, json: &Json) -> Vec<(&'static str, Value)> {
-    let value = |name: &str, ty| convert(ty, json.get(name).unwrap_or(&Json::Null));
-    shape.fields.iter().map(|field| (field.name, value(field.name, field.ty))).collect()
+    let value = |field: &Field| json.get(field.name).unwrap_or(&Json::Null);
+    let shown = shape.fields.iter().filter(|field| field.role != Role::Omitted || !is_zero(value(field)));
+    shown.map(|field| (field.name, convert(field.ty, value(field)))).collect()
+}
+
+fn is_zero(json: &Json) -> bool {
+    match json {
+        Json::Null => true,
+        Json::Bool(on) => !on,
+        Json::Number(number) => number.as_f64() == Some(0.0),
+        Json::String(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(fields) => fields.is_empty(),
+    }
 }
 
 /// A JSON value as the Go type that the shape says.
@@ -109,7 +128,7 @@ fn convert(ty: &'static Type, json: &Json) -> Value {
         (Type::List(Type::Text), Json::Array(items)) => Value::strings(items.iter().filter_map(Json::as_str)),
         (Type::List(item), Json::Array(items)) => {
             let elem = match item {
-                Type::Struct(shape) => Elem::Named(shape.name),
+                Type::Struct(shape) => Elem::Named(shape.go_name),
                 _ => Elem::Any,
             };
             Value::List(List::of(elem, items.iter().map(|value| convert(item, value)).collect()))
@@ -117,7 +136,7 @@ fn convert(ty: &'static Type, json: &Json) -> Value {
         (Type::Map(item), Json::Object(entries)) => {
             let elem = match item {
                 Type::Text => Elem::String,
-                Type::Struct(shape) => Elem::Named(shape.name),
+                Type::Struct(shape) => Elem::Named(shape.go_name),
                 _ => Elem::Any,
             };
             let entries =

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use gantry_model::params::Origin;
 use gantry_model::{BootEnv, Kind, Machine, Record, Task, View};
 
-use crate::actions::wanted;
+use crate::actions::{LINUX, each_os};
 use crate::compile::{Compiled, CompiledFile, PATTERN, Renderer, inline_name};
 use crate::reads::{Input, Reads};
 use crate::scene::{Cast, Scene};
@@ -70,6 +70,8 @@ pub struct Target {
     at: usize,
     cast: Cast,
     task: Option<Arc<Task>>,
+    /// The operating system that a script is for; empty for files.
+    os: String,
     card: Option<String>,
 }
 
@@ -97,7 +99,7 @@ impl Renderer {
         let mut seen = std::collections::BTreeSet::new();
         for name in machine.tasks.iter().filter(|name| !name.contains(':') && seen.insert(name.as_str())) {
             if let Some(record) = view.record(Kind::Task, name) {
-                targets.extend(self.script_targets(view, record, &cast));
+                targets.extend(self.script_targets(view, record, &cast).filter(|target| target.os == LINUX));
             }
         }
         targets
@@ -121,7 +123,7 @@ impl Renderer {
         let inside = Arc::new(inside);
         let targets: Vec<Target> = if record.kind() == Kind::Task {
             let cast = Cast::of(view, Some(Arc::clone(&inside)), &inside.boot_env);
-            self.script_targets(view, record, &cast)
+            self.script_targets(view, record, &cast).collect()
         } else {
             let unknown = record.kind() == Kind::BootEnv && record.typed::<BootEnv>().only_unknown;
             let owners = self.owners(view, Some(&inside)).into_iter();
@@ -132,19 +134,23 @@ impl Renderer {
         targets.iter().for_each(|target| each(target.render(view, world)));
     }
 
-    fn script_targets(&self, view: &View, record: &Arc<Record>, cast: &Cast) -> Vec<Target> {
+    /// All scripts and files of a task, those for other systems than Linux, too.
+    fn script_targets(&self, view: &View, record: &Arc<Record>, cast: &Cast) -> impl Iterator<Item = Target> {
         let task: Arc<Task> = record.typed();
         let compiled = self.compiled(view, record);
-        let target = |at| Target {
+        let places: Vec<(usize, String)> =
+            each_os(&compiled.files).map(|(at, os)| (at, os.to_owned())).collect();
+        let (object, cast): (Arc<str>, Cast) = (record.key().as_str().into(), cast.clone());
+        places.into_iter().map(move |(at, os)| Target {
             kind: Kind::Task,
-            object: record.key().as_str().into(),
+            object: Arc::clone(&object),
             compiled: Arc::clone(&compiled),
             at,
             cast: cast.clone(),
             task: Some(Arc::clone(&task)),
+            os,
             card: None,
-        };
-        wanted(&compiled.files, "linux").map(|(at, _)| target(at)).collect()
+        })
     }
 }
 
@@ -157,6 +163,7 @@ fn file_targets(owner: &Owner) -> Vec<Target> {
         at,
         cast: owner.cast.clone(),
         task: None,
+        os: String::new(),
         card,
     };
     files
@@ -210,13 +217,14 @@ impl Target {
         let mut scene =
             Scene::new(view, &world.host, &world.server, self.cast.clone()).with_task(self.task.clone());
         scene.mac.clone_from(&self.card);
+        scene.target_os.clone_from(&self.os);
         scene
     }
 
     /// Tells the target from all others of its machine.
     pub(crate) fn identity(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.kind, &self.object, self.template(), &self.card).hash(&mut hasher);
+        (self.kind, &self.object, self.template(), &self.os, &self.card).hash(&mut hasher);
         hasher.finish()
     }
 

@@ -11,7 +11,7 @@ mod names;
 use std::sync::Arc;
 
 use gantry_model::kinds::bootenv::clean_path;
-use gantry_model::{BootEnv, Key, Kind, Machine, Stage, View, is_install_source};
+use gantry_model::{BootEnv, Key, Kind, Machine, Record, Stage, View, is_install_source};
 use gantry_template::{Limits, Set};
 
 use crate::Error;
@@ -120,7 +120,11 @@ impl Renderer {
         server: &Arc<Server>,
         host: &Arc<dyn Host>,
     ) -> Result<Target, Error> {
-        let named = candidates(view, path);
+        let asking = server.client.and_then(|address| machine_at(view, address));
+        let asks = |record: &Arc<Record>| asking.as_ref().is_some_and(|asking| asking.key() == record.key());
+        let mut named = candidates(view, path);
+        // Of several machines that a path may mean, the one that asks.
+        named.sort_by_key(|record| !asks(record));
         for record in &named {
             if let Some(target) = self.claimed(view, Some(&record.typed()), path, server, host)? {
                 return Ok(target);
@@ -129,8 +133,7 @@ impl Renderer {
         if let Some(target) = self.claimed(view, None, path, server, host)? {
             return Ok(target);
         }
-        let asking = server.client.and_then(|address| machine_at(view, address));
-        if let Some(record) = asking.filter(|record| !named.iter().any(|seen| seen.key() == record.key()))
+        if let Some(record) = asking.as_ref().filter(|_| !named.iter().any(asks))
             && let Some(target) = self.claimed(view, Some(&record.typed()), path, server, host)?
         {
             return Ok(target);
@@ -172,26 +175,31 @@ impl Renderer {
     pub(crate) fn owners(&self, view: &View, machine: Option<&Arc<Machine>>) -> Vec<Owner> {
         let env_name =
             machine.map_or_else(|| view.preference("unknownBootEnv"), |machine| machine.boot_env.clone());
-        let Some(env_record) = view.record(Kind::BootEnv, &env_name) else { return Vec::new() };
         let cast = Cast::of(view, machine.cloned(), &env_name);
-        let own = cast.env.clone().unwrap_or_default();
-        let customised = !Arc::ptr_eq(&own, &env_record.typed::<BootEnv>());
-        let compiled = if customised {
-            Arc::new(Compiled::new(&self.root(view), &env_name, &own.templates))
-        } else {
-            self.compiled(view, env_record)
-        };
         let owner = |kind, object: &str, compiled| Owner {
             kind,
             object: object.into(),
             compiled,
             cast: cast.clone(),
         };
-        let mut owners = vec![owner(Kind::BootEnv, &env_name, compiled)];
+        let mut owners = Vec::new();
+        if let Some(record) = view.record(Kind::BootEnv, &env_name) {
+            owners.push(owner(Kind::BootEnv, &env_name, self.compiled_env(view, record, &cast)));
+        }
+        // The files of a stage stay while its machine's environment is gone.
         if let Some(record) = machine.and_then(|machine| view.record(Kind::Stage, &machine.stage)) {
             owners.push(owner(Kind::Stage, record.key(), self.compiled(view, record)));
         }
         owners
+    }
+
+    /// The templates of an environment as the machine of the cast sees it.
+    fn compiled_env(&self, view: &View, record: &Arc<Record>, cast: &Cast) -> Arc<Compiled> {
+        let own = cast.env.clone().unwrap_or_default();
+        if Arc::ptr_eq(&own, &record.typed::<BootEnv>()) {
+            return self.compiled(view, record);
+        }
+        Arc::new(Compiled::new(&self.root(view), record.key(), &own.templates))
     }
 }
 

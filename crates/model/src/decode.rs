@@ -227,6 +227,6 @@ fn go_type(ty: &Type) -> String {
         Type::Any => "interface {}".to_owned(),
         Type::List(item) => format!("[]{}", go_type(item)),
         Type::Map(item) => format!("map[string]{}", go_type(item)),
-        Type::Struct(shape) => format!("models.{}", shape.name),
+        Type::Struct(shape) => shape.go_name.to_owned(),
     }
 }

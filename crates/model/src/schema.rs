@@ -72,8 +72,15 @@ impl Compiled {
                 TYPES.join(" ")
             ));
         }
+        // As the Go library, which takes both: what is no schema of draft 7 may be one of draft 4 (`exclusiveMinimum: true`).
+        Self::of_draft(schema, Draft::V7)
+            .or_else(|reason| Self::of_draft(schema, Draft::V4).map_err(|_| reason))
+    }
+
+    /// A schema of the draft, unless it names another.
+    fn of_draft(schema: &Value, draft: Draft) -> Result<Self, String> {
         let mut compiler = Compiler::new();
-        compiler.set_default_draft(Draft::V7);
+        compiler.set_default_draft(draft);
         compiler.use_loader(Box::new(NoLoader));
         let mut schemas = Schemas::new();
         let invalid = |error: boon::CompileError| format!("Invalid Schema: {error}");
@@ -133,6 +140,12 @@ fn describe(error: &ValidationError<'_, '_>, root: &Value, found: &mut Vec<Strin
         }
         ErrorKind::Maximum { want, .. } => {
             found.push(format!("{context}: Must be less than or equal to {want}"));
+        }
+        ErrorKind::ExclusiveMinimum { want, .. } => {
+            found.push(format!("{context}: Must be greater than {want}"));
+        }
+        ErrorKind::ExclusiveMaximum { want, .. } => {
+            found.push(format!("{context}: Must be less than {want}"));
         }
         ErrorKind::MinItems { want, .. } => {
             found.push(format!("{context}: Array must have at least {want} items"));
@@ -206,6 +219,22 @@ mod tests {
         }
         assert_eq!(check_value(&json!({"type": "number", "minimum": 1}), &json!(2.5)), Ok(()));
         assert_eq!(check_value(&Value::Null, &json!(2.5)), Ok(()));
+    }
+
+    #[test]
+    fn bounds_are_excluded_in_the_form_of_either_draft() {
+        let (four, seven) = (
+            json!({"type": "number", "minimum": 0, "exclusiveMinimum": true, "maximum": 9, "exclusiveMaximum": true}),
+            json!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 9}),
+        );
+        for schema in [four, seven] {
+            let mut problems = Problems::default();
+            check_definition(&schema, &mut problems);
+            assert_eq!(problems.into_vec(), Vec::<String>::new(), "{schema}");
+            assert_eq!(check_value(&schema, &json!(1)), Ok(()));
+            assert_eq!(check_value(&schema, &json!(0)), Err("(root): Must be greater than 0".to_owned()));
+            assert_eq!(check_value(&schema, &json!(9)), Err("(root): Must be less than 9".to_owned()));
+        }
     }
 
     #[test]

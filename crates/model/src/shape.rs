@@ -66,6 +66,8 @@ pub struct Field {
 pub struct Shape {
     /// The name of the type as Go clients know it, for example `BootEnv`.
     pub name: &'static str,
+    /// The same with its Go package, as Go prints it: `models.BootEnv`.
+    pub go_name: &'static str,
     /// The doc comment of the type.
     pub doc: &'static str,
     /// In the order of declaration.
@@ -175,6 +177,7 @@ macro_rules! wire {
         impl $crate::shape::Wire for $name {
             const TYPE: &'static $crate::shape::Type = &$crate::shape::Type::Struct(&$crate::shape::Shape {
                 name: stringify!($name),
+                go_name: concat!("models.", stringify!($name)),
                 doc: concat!($($doc, "\n"),*),
                 fields: &[ $( $crate::shape::Field {
                     name: $wire,

@@ -45,13 +45,13 @@ impl Object for EnvDot {
         let text = |at: usize| text_arg(args, at);
         match name {
             "PathFor" => path_for(scene, &text(0), &text(1), scene.arch()).map(Value::from),
-            "PathForArch" => path_for(scene, &text(0), &text(1), known_arch(&text(2))?).map(Value::from),
+            "PathForArch" => path_for(scene, &text(0), &text(1), own_arch(scene, &text(2))?).map(Value::from),
             "JoinInitrds" => self.joined(&text(0), scene.arch()),
-            "JoinInitrdsFor" => self.joined(&text(0), known_arch(&text(1))?),
-            "KernelFor" => Ok(Value::from(files(scene)?.kernel_for(known_arch(&text(0))?))),
-            "InitrdsFor" => Ok(strings(files(scene)?.initrds_for(known_arch(&text(0))?))),
+            "JoinInitrdsFor" => self.joined(&text(0), own_arch(scene, &text(1))?),
+            "KernelFor" => Ok(Value::from(files(scene)?.kernel_for(own_arch(scene, &text(0))?))),
+            "InitrdsFor" => Ok(strings(files(scene)?.initrds_for(own_arch(scene, &text(0))?))),
             "BootParams" => boot_params(scene, scene.arch(), scope),
-            "BootParamsFor" => boot_params(scene, &text(0), scope),
+            "BootParamsFor" => boot_params(scene, own_arch(scene, &text(0))?, scope),
             "InstallUrl" => install_url(scene).map(Value::from),
             "LineFrom" => self.line_from(&text(0), &text(1)),
             _ => fail(format!("no method {name}")),
@@ -97,7 +97,6 @@ impl EnvDot {
 /// ram disk, which UEFI kernels need (network §2.6.1).
 pub(crate) fn boot_params(scene: &Arc<Scene>, arch: &str, scope: &mut Scope<'_>) -> Result<Value, Fail> {
     let env = files(scene)?;
-    let arch = known_arch(arch)?;
     let rendered =
         scope.render_text("bootParams", env.boot_params_for(arch), MissingKey::Error, &scene.dot())?;
     let text = rendered.to_text();
@@ -134,8 +133,11 @@ fn install_url(scene: &Arc<Scene>) -> Result<String, Fail> {
         .map_or_else(|| fail("No install repository available"), Ok)
 }
 
-fn known_arch(arch: &str) -> Result<&'static str, Fail> {
-    check::arch::canonical(arch).map_or_else(|| fail(format!("Unknown arch {arch}")), Ok)
+/// An architecture that the environment has: one that it lists, or amd64, which its own kernel is for.
+pub(super) fn own_arch(scene: &Scene, arch: &str) -> Result<&'static str, Fail> {
+    let env = files(scene)?;
+    let own = check::arch::canonical(arch).filter(|arch| *arch == "amd64" || env.arch(arch).is_some());
+    own.map_or_else(|| fail(format!("Unknown arch {arch}")), Ok)
 }
 
 fn shape_of(ty: &'static ShapeType) -> &'static Shape {

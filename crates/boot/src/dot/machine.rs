@@ -67,14 +67,16 @@ impl Object for MachineDot {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        object::fields_of(&self.0, Kind::Machine)
+        // Posted as JSON by tasks: what Digital Rebar has, without what is only here.
+        let own = |(name, _): &(&'static str, Value)| *name != "PoolWorkflow";
+        object::fields_of(&self.0, Kind::Machine).into_iter().filter(own).collect()
     }
 }
 
 /// A MAC address in the form that a loader asks for.
 fn mac_text(mac: &str, form: &str) -> String {
     match form {
-        _ if mac.is_empty() => String::new(),
+        // Without a card the prefix stays: a stage's path is `st/01-`.
         "pxelinux" => format!("01-{}", mac.replace(':', "-")),
         "rpi4" => mac.replace(':', "-"),
         _ => mac.to_owned(),

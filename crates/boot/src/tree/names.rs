@@ -5,34 +5,42 @@ use std::sync::Arc;
 
 use gantry_model::{Address, Key, Kind, Record, View};
 
+/// How many machines with one MAC or address are looked at: doubles and stale addresses are common.
+const DOUBLES: usize = 16;
+
 /// The machines that a path names, each once.
 pub(super) fn candidates(view: &View, path: &str) -> Vec<Arc<Record>> {
     let mut found: Vec<Arc<Record>> = Vec::new();
-    let mut add = |key: Option<Key>| {
-        let Some(record) = key.and_then(|key| view.record(Kind::Machine, &key).cloned()) else { return };
-        if !found.iter().any(|seen| seen.key() == record.key()) {
-            found.push(record);
+    let mut add = |keys: Vec<Key>| {
+        for record in keys.iter().filter_map(|key| view.record(Kind::Machine, key)) {
+            if !found.iter().any(|seen| seen.key() == record.key()) {
+                found.push(Arc::clone(record));
+            }
         }
     };
-    let first = |index: &str, value: &str| view.find(Kind::Machine, index, value).next().cloned();
+    let all = |index: &str, value: &str| -> Vec<Key> {
+        view.find(Kind::Machine, index, value).take(DOUBLES).cloned().collect()
+    };
     for part in path.split('/') {
         for id in windows(part, 36, is_uuid) {
-            add(Some(id.to_ascii_lowercase().into()));
+            add(vec![id.to_ascii_lowercase().into()]);
         }
         for mac in windows(part, 17, is_mac) {
-            add(first("HardwareAddrs", &mac.replace('-', ":").to_ascii_lowercase()));
+            add(all("HardwareAddrs", &mac.replace('-', ":").to_ascii_lowercase()));
         }
         for hex in windows(part, 8, is_hex) {
             let address = u32::from_str_radix(hex, 16).map(Ipv4Addr::from).ok();
-            add(address.and_then(|address| first("Address", &Address::from(address).to_string())));
+            add(address
+                .map(|address| all("Address", &Address::from(address).to_string()))
+                .unwrap_or_default());
         }
         for dotted in part.split(|c: char| !c.is_ascii_digit() && c != '.') {
             let address = dotted.trim_matches('.').parse::<Ipv4Addr>().ok();
-            add(address.and_then(|address| first("Address", &address.to_string())));
+            add(address.map(|address| all("Address", &address.to_string())).unwrap_or_default());
         }
         let stem = part.rsplit_once('.').map_or(part, |(stem, _)| stem);
         for name in [part, stem] {
-            add(first("Name", name));
+            add(all("Name", name));
         }
     }
     found

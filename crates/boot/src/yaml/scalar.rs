@@ -97,7 +97,7 @@ pub(super) fn json_number(number: &Number) -> String {
     } else if whole {
         value.to_string()
     } else {
-        general(&format!("{value:e}"))
+        gantry_template::float_text(value)
     }
 }
 

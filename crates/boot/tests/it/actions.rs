@@ -1,5 +1,6 @@
 //! Actions of jobs.
 
+use gantry_boot::survey::World;
 use gantry_boot::{Error, JobAction, Renderer};
 use gantry_model::{Job, Kind, Machine, View};
 use serde_json::{Value, json};
@@ -51,6 +52,26 @@ fn only_templates_for_the_asking_system_are_rendered() {
     assert_eq!(names("darwin").unwrap(), "unix=darwin all=x");
     assert!(matches!(names("windows"), Err(Error::Render(messages)) if messages.len() == 1));
     assert!(names("").is_err());
+}
+
+#[test]
+fn a_check_renders_what_only_other_systems_get_too() {
+    let view = house(json!({"Name": "tt", "Templates": [
+        {"Name": "unix", "Contents": "{{.Task.TargetOS}}", "Meta": {"OS": "darwin,linux"}},
+        {"Name": "esxi", "Contents": "{{.Nope}}", "Meta": {"OS": "esxi"}},
+        {"Name": "win", "Contents": "{{.Task.TargetOS}}", "Meta": {"OS": "windows, esxi"}},
+        {"Name": "none", "Contents": "{{.Nope}}", "Meta": {"OS": ""}},
+    ]}));
+    let record = view.record(Kind::Task, "tt").unwrap();
+    let mut seen = Vec::new();
+    let machine = view.object(&id(1)).unwrap();
+    Renderer::new().survey_object(&view, record, &machine, &World::default(), &mut |render| {
+        seen.push(match render.result {
+            Ok(bytes) => format!("{}={}", render.template, String::from_utf8(bytes).unwrap()),
+            Err(failure) => format!("{} fails in line {}", render.template, failure.line),
+        });
+    });
+    assert_eq!(seen, ["unix=linux", "esxi fails in line 1", "win=windows"]);
 }
 
 #[test]

@@ -75,6 +75,40 @@ fn paths_that_name_nobody_are_for_the_machine_that_asks() {
 }
 
 #[test]
+fn of_machines_with_one_card_the_one_that_asks_or_has_the_file_is_meant() {
+    let mut stale = machine();
+    stale["Uuid"] = id(0).into();
+    stale["Name"] = "stale".into();
+    stale["Address"] = "10.0.0.78".into();
+    stale["BootEnv"] = "local".into();
+    let view = with(&furnished(), &[(Kind::Machine, stale.clone())]);
+    let asked_from = |last: u8, path: &str| {
+        let server = Arc::new(Server { client: Some([10, 0, 0, last].into()), ..(*server()).clone() });
+        match Renderer::new().file(&view, path, &server, &host()) {
+            Ok(File::Rendered(rendered)) => rendered.source.machine.unwrap().to_string(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(asked_from(77, "52:54:00:00:00:01.ipxe"), id(1));
+    assert_eq!(asked_from(78, "52:54:00:00:00:01.ipxe"), id(0));
+    // Only one of them has a file there, whoever asks.
+    stale["BootEnv"] = "gone".into();
+    stale["Address"] = "10.0.0.77".into();
+    let view = with(&view, &[(Kind::Machine, stale)]);
+    assert!(file(&view, "52:54:00:00:00:01.ipxe").unwrap().starts_with("#!ipxe\nkernel"));
+    assert!(file(&view, "pxelinux.cfg/0A00004D").unwrap().starts_with("append"));
+}
+
+#[test]
+fn stage_files_stay_when_the_environment_is_gone() {
+    let mut lost = machine();
+    lost["BootEnv"] = "removed-with-its-pack".into();
+    let stage = json!({"Name": "st", "Templates": [{"Name": "seed", "Path": "{{.Machine.Path}}/seed", "Contents": "of {{.Stage.Name}}"}]});
+    let view = with(&furnished(), &[(Kind::Machine, lost), (Kind::Stage, stage)]);
+    assert_eq!(file(&view, &format!("machines/{}/seed", id(1))).unwrap(), "of st");
+}
+
+#[test]
 fn unknown_machines_get_the_environment_for_the_unknown() {
     let base = view(&[]);
     assert!(
