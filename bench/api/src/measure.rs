@@ -31,6 +31,8 @@ const BY_NAME: [Row; 2] = [row("get by Name, ms", ""), row("  ms CPU each (get)"
 const BY_PARAM: [Row; 2] = [row("list by a param's value, ms", ""), row("  ms CPU each (param)", "")];
 const BY_NUMBER: [Row; 2] =
     [row("list by a numeric param's value, ms", ""), row("  ms CPU each (numeric param)", "")];
+const WHOAMI: [Row; 2] =
+    [row("first whoami of a new machine, ms", "the same at all sizes"), row("  ms CPU each (whoami)", "")];
 const EVENT: Row = row("event after its patch's answer, ms", "2");
 const JOBS: [Row; 2] =
     [row("jobs/s, 8 clients (ask, run, finish)", "thousands"), row("  ms CPU each (job)", "")];
@@ -119,7 +121,27 @@ impl Round<'_> {
         add(LIST_SIZE, bytes as f64 / 1e6);
         self.read(server, BY_NAME, add, some, &[]).await?;
         self.read(server, BY_PARAM, add, all, &[("rack", "rack-7")]).await?;
-        self.read(server, BY_NUMBER, add, all, &[("row", "7")]).await
+        self.read(server, BY_NUMBER, add, all, &[("row", "7")]).await?;
+        self.whoami(server, add).await
+    }
+
+    /// What every machine asks at its first start: hardware that nobody has.
+    async fn whoami(&self, server: &Server, add: Add<'_>) -> Result<()> {
+        let load = Load { clients: 1, most: usize::MAX, time: self.time };
+        let took = spread(server, load, |client, number| async move {
+            let body = json!({
+                "MacAddrs": [format!("06:00:{:02x}:{:02x}:00:01", number >> 8 & 255, number & 255)],
+                "Fingerprint": {
+                    "SSNHash": "bmV3", "CSNHash": "bmV3", "SystemUUID": format!("new-{number}"), "MemoryIds": ["bmV3"],
+                },
+            });
+            client.call(Method::POST, "/whoami", &[], Some(&body)).await?;
+            Ok(())
+        });
+        let took = took.await?;
+        add(WHOAMI[0], took.ms_each());
+        add(WHOAMI[1], took.cpu_ms_each());
+        Ok(())
     }
 
     async fn read(

@@ -109,7 +109,7 @@ impl Behaviour for Machine {
     const SHOWN: Shown = Shown::Params;
     const INDEXES: &'static [Index] = &[
         Index::text("Name").unique(),
-        Index { regex: true, ..Index::of("Uuid", IndexType::Uuid) },
+        Index { regex: true, unique: true, ..Index::of("Uuid", IndexType::Uuid) },
         Index::of("Address", IndexType::Address("Invalid address: ")).kept(),
         Index::text("BootEnv").refers(Kind::BootEnv),
         Index::text("Stage").refers(Kind::Stage),
@@ -130,6 +130,12 @@ impl Behaviour for Machine {
         Index::flag("PoolAllocated"),
         Index::text("PoolStatus"),
         Index::flag("WorkflowComplete"),
+        // By these a machine finds itself again (API §10.20), at every start of every machine.
+        Index::text("Fingerprint.SSNHash").at(&["Fingerprint", "SSNHash"]).kept().internal(),
+        Index::text("Fingerprint.CSNHash").at(&["Fingerprint", "CSNHash"]).kept().internal(),
+        Index::text("Fingerprint.SystemUUID").at(&["Fingerprint", "SystemUUID"]).kept().internal(),
+        Index::text("Fingerprint.CloudInstanceID").at(&["Fingerprint", "CloudInstanceID"]).kept().internal(),
+        Index::list("Fingerprint.MemoryIds").at(&["Fingerprint", "MemoryIds"]).kept().internal(),
     ];
 
     fn fill(machine: &mut Map<String, Value>, fill: &Fill<'_>) {

@@ -1,20 +1,17 @@
-//! What only machines have: tokens, whoami and the boot trace (reference: api.md §10.20, §15.6).
+//! What only machines have: tokens and the boot trace (reference: api.md §15.6).
 
 use std::time::Duration;
 
-use gantry_api::types::{Whoami, WhoamiResult};
 use gantry_api::{Error, duration};
-use gantry_model::{Kind, Machine, View, check};
+use gantry_model::{Kind, Machine, check};
 use serde_json::json;
 
 use super::answer::{self, Answer};
-use super::{Ask, body, users};
+use super::{Ask, users};
 use crate::auth::Token;
 use crate::trace::{Entry, Reader, Wanted};
 use crate::{clock, tokens};
 
-/// A machine is recognised from this score on.
-const ENOUGH: u64 = 100;
 /// The longest wait for news of a trace.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
@@ -33,85 +30,6 @@ pub(super) fn token(ask: &Ask) -> Answer {
     let issued = Token::for_machine(&machine.uuid.to_string(), clock::now(), ttl).issue(&ask.view);
     let issued = issued.ok_or_else(|| Error::not_found(ask.method, "machines", &ask.route.key))?;
     answer::ok(&json!({ "Token": issued, "Info": *super::info::describe(ask) }))
-}
-
-/// `POST /whoami`
-pub(super) async fn whoami(mut ask: Ask) -> Answer {
-    let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
-    let mut whoami: Whoami =
-        serde_json::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
-    whoami.result = best(&ask.view, &whoami).unwrap_or_default();
-    if !whoami.result.uuid.is_empty() {
-        let ttl = tokens::known_timeout(&ask.view);
-        let token = Token::for_machine(&whoami.result.uuid, clock::now(), ttl);
-        whoami.result.token = token.issue(&ask.view).unwrap_or_default();
-        ask.api.note_machine(
-            &ask.view,
-            &whoami.result.uuid,
-            Some(ask.remote()),
-            "agent",
-            "asks who it is".into(),
-        );
-    }
-    answer::ok(&whoami)
-}
-
-fn best(view: &View, asked: &Whoami) -> Option<WhoamiResult> {
-    let scored = candidates(view, asked).map(|machine| (score(&machine, asked), machine));
-    let (score, machine) = scored.max_by_key(|(score, _)| *score)?;
-    (score >= ENOUGH).then(|| WhoamiResult { score, uuid: machine.uuid.to_string(), token: String::new() })
-}
-
-/// Machines that can reach the score at all. One MAC or the remembered UUID finds them by index; only a fingerprint
-/// without either needs a look at every machine.
-fn candidates<'a>(
-    view: &'a View,
-    asked: &'a Whoami,
-) -> Box<dyn Iterator<Item = std::sync::Arc<Machine>> + 'a> {
-    let by_uuid = view.object::<Machine>(&asked.on_disk_uuid.to_ascii_lowercase());
-    if let Some(machine) = by_uuid {
-        return Box::new(std::iter::once(machine));
-    }
-    let macs: Vec<String> = asked.mac_addrs.iter().map(|mac| mac.to_ascii_lowercase()).collect();
-    let by_mac: Vec<_> = macs
-        .iter()
-        .flat_map(|mac| view.find(Kind::Machine, "HardwareAddrs", mac))
-        .filter_map(|key| view.object(key))
-        .collect();
-    match by_mac.is_empty() {
-        false => Box::new(by_mac.into_iter()),
-        true if asked.fingerprint == gantry_api::types::Fingerprint::default() => {
-            Box::new(std::iter::empty())
-        }
-        true => Box::new(view.objects::<Machine>()),
-    }
-}
-
-/// Points of likeness (reference: api.md §10.20): a field counts only when the stored machine has it.
-fn score(machine: &Machine, asked: &Whoami) -> u64 {
-    let (known, given) = (&machine.fingerprint, &asked.fingerprint);
-    let same =
-        |known: &str, given: &str, points| if !known.is_empty() && known == given { points } else { 0 };
-    let uuid = machine.uuid.to_string();
-    let memory: Vec<String> = known.memory_ids.iter().map(ToString::to_string).collect();
-    let macs: Vec<String> = machine.hardware_addrs.iter().map(|mac| mac.to_ascii_lowercase()).collect();
-    let given_macs: Vec<String> = asked.mac_addrs.iter().map(|mac| mac.to_ascii_lowercase()).collect();
-    same(&known.ssn_hash.to_string(), &given.ssn_hash, 25)
-        + same(&known.csn_hash.to_string(), &given.csn_hash, 25)
-        + same(&known.system_uuid, &given.system_uuid, 50)
-        + same(&known.cloud_instance_id, &given.cloud_instance_id, 500)
-        + share(&memory, &given.memory_ids)
-        + share(&macs, &given_macs)
-        + same(&uuid, &asked.on_disk_uuid.to_ascii_lowercase(), 1_000)
-}
-
-/// 100 points times the part of the known ones that was given.
-fn share(known: &[String], given: &[String]) -> u64 {
-    let matched = known.iter().filter(|one| given.contains(one)).count();
-    match known.len() {
-        0 => 0,
-        all => (100 * matched / all) as u64,
-    }
 }
 
 /// `GET /machines/<k>/trace`

@@ -28,6 +28,7 @@ pub(crate) mod range;
 pub mod secure;
 mod stream;
 mod users;
+mod whoami;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -169,7 +170,7 @@ async fn reply(
 async fn handle(op: Op, ask: Ask) -> Answer {
     match op {
         Op::Info => info::info(&ask),
-        Op::Whoami => machines::whoami(ask).await,
+        Op::Whoami => whoami::whoami(ask).await,
         Op::UserToken => users::token(&ask),
         Op::UserPassword => users::password(ask).await,
         Op::MachineToken => machines::token(&ask),
