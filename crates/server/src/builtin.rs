@@ -9,9 +9,9 @@ use crate::auth::password;
 /// The password of the first user, which DRP's clients try when they are told nothing.
 const FIRST_PASSWORD: &str = "r0cketsk8ts";
 
-/// Whether a store still needs [`first_objects`].
+/// Whether a store still needs [`first_objects`]. Users say nothing about it: a content pack may bring some.
 pub(crate) fn is_fresh(view: &View) -> bool {
-    view.count(Kind::User) == 0
+    view.preference("baseTokenSecret").is_empty()
 }
 
 /// The hash of the first user's password. Slow by design.
@@ -25,7 +25,7 @@ pub(crate) fn has_first_password(view: &View) -> bool {
     user.is_some_and(|user| password::verify(FIRST_PASSWORD, &user.password_hash.0))
 }
 
-/// Fills a fresh store: the model's first objects, then the preferences that the operator gave at the command line.
+/// Fills a fresh store: the model's first objects, and the preferences that the operator gave at the command line.
 ///
 /// # Errors
 /// When a given preference is refused.
@@ -34,9 +34,13 @@ pub(crate) fn first_objects(
     given: &BTreeMap<&'static str, String>,
     hash: &[u8],
 ) -> Result<(), Error> {
+    let unset = |name: &&str| tx.view().record(Kind::Preference, name).is_none();
+    let given: Vec<(String, String)> = given
+        .iter()
+        .filter(|(name, _)| unset(name))
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     builtin::first_objects(tx, hash)?;
-    let given: Vec<(String, String)> =
-        given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     tx.set_preferences(&given)
 }
 
@@ -51,6 +55,24 @@ mod tests {
         first_objects(&mut tx, &given, b"hash").unwrap();
         assert_eq!(tx.view().preference("defaultStage"), "local");
         assert_eq!(tx.view().preference("baseTokenSecret").len(), 32);
+    }
+
+    /// A store whose first pack has users is as fresh as any: without a secret of its own, anybody could make tokens.
+    #[test]
+    fn users_of_a_pack_do_not_leave_a_store_without_secrets() {
+        let pack = serde_json::json!({
+            "meta": { "Name": "people" }, "sections": { "users": { "joe": { "Name": "joe" } } },
+        });
+        let (view, _) = View::base().put_layer(gantry_model::Layer::from_value(pack).unwrap(), 0).unwrap();
+        assert!(is_fresh(&view));
+        let mut tx = Tx::new(view, crate::clock::dice());
+        first_objects(&mut tx, &BTreeMap::new(), b"hash").unwrap();
+        assert!(!is_fresh(tx.view()));
+        assert_eq!(tx.view().preference("systemGrantorSecret").len(), 32);
+        assert!(tx.view().record(Kind::Profile, "global").is_some());
+        let other = BTreeMap::from([("defaultStage", "local".to_owned())]);
+        first_objects(&mut tx, &other, b"hash").unwrap();
+        assert_eq!(tx.view().preference("defaultStage"), "none", "what is stored is left alone");
     }
 
     #[test]
