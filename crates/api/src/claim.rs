@@ -99,7 +99,14 @@ fn action_covers(granted: &str, wanted: &str) -> bool {
 
 /// What every user may do, whatever the roles (reference: api.md §15.3).
 pub fn of_any_user(name: &str) -> Vec<Claim> {
-    vec![Claim::new("users", "get,password,token", name), Claim::new("info", "get", "*")]
+    let mut claims = of_narrowed_user(name);
+    claims.push(Claim::new("users", "password", name));
+    claims
+}
+
+/// The same for a token with fewer roles than its user: who could give the user another password with it would have all of them.
+pub fn of_narrowed_user(name: &str) -> Vec<Claim> {
+    vec![Claim::new("users", "get,token", name), Claim::new("info", "get", "*")]
 }
 
 /// What a token may do that a machine gets before anybody knows it: register itself, find itself again, read `info`
@@ -116,7 +123,7 @@ pub fn of_unknown_machine() -> Vec<Claim> {
 /// What the token of machine `uuid` may do (reference: network.md §2.13 and api.md §15.6). `address` is the key of a
 /// reservation for its own address, when the machine has one.
 pub fn of_machine(uuid: &str, address: Option<&str>) -> Vec<Claim> {
-    let own = "get,actions,update,patch,action,getSecure,updateSecure,updateTaskList,token,releaseToPool";
+    let own = "get,actions,update,patch,action,getSecure,updateSecure,token,releaseToPool";
     let mut claims = vec![
         Claim::new("machines", own, uuid),
         Claim::new("machines", "whoami", ",*"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
 use super::{Ask, body};
-use crate::auth::{Token, token};
+use crate::auth::{Subject, Token, token};
 use crate::clock;
 
 /// How long a token of a user lasts when nobody says, in seconds.
@@ -20,17 +20,22 @@ pub(super) fn token(ask: &Ask) -> Answer {
     let key = ask.view.lookup(Kind::User, &ask.route.key);
     let key = key.ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
     let mut token = Token::for_user(key.as_str(), clock::now(), ttl(ask, DEFAULT_TTL)?);
+    // A token for somebody else is a right of its own; one for the caller may do no more than the caller.
+    let own = ask.caller.subject == Subject::User(key.as_str().to_owned());
+    let mut within = token::of_user(&ask.view, key.as_str(), None);
+    if own {
+        token.limits = ask.caller.limits.clone();
+        within.clone_from(&ask.caller.claims);
+    }
     if ask.query.get("roles").is_some() {
-        token.roles = Some(ask.query.list("roles").into_iter().map(str::to_owned).collect());
+        token.limits.narrow(&ask.query.list("roles"));
     }
     if let Some(scope) = ask.query.get("scope").filter(|scope| !scope.is_empty()) {
         let word = |name| ask.query.get(name).filter(|word| !word.is_empty()).unwrap_or("*");
+        // A claim that goes beyond these rights is dropped, not an error: the token then may do nothing.
+        let scope = if scope == "all" { "*" } else { scope };
         let wanted = Claim::new(scope, word("action"), word("specific"));
-        // A claim that goes beyond the user's own rights is dropped, not an error: the token then may do nothing.
-        let scope = if wanted.scope == "all" { "*" } else { &wanted.scope };
-        let wanted = Claim::new(scope, wanted.action, wanted.specific);
-        let within = token::of_user(&ask.view, key.as_str(), None);
-        token.claims = Some(if claim::contains(&within, &wanted) { vec![wanted] } else { Vec::new() });
+        token.limits.claims = Some(if claim::contains(&within, &wanted) { vec![wanted] } else { Vec::new() });
     }
     let issued =
         token.issue(&ask.view).ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;

@@ -17,7 +17,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 pub use password::{Passwords, Verdict};
-pub use token::{Subject, Token};
+pub use token::{Limits, Subject, Token};
 
 use crate::clock;
 
@@ -30,6 +30,8 @@ pub struct Caller {
     pub subject: Subject,
     /// What they may do.
     pub claims: Vec<Claim>,
+    /// What they may do less than their user; tokens that they ask for themselves have the same limits.
+    pub limits: Limits,
     /// Whether a password was given with this very request.
     pub by_password: bool,
 }
@@ -129,7 +131,13 @@ impl Caller {
 
     fn of_token(token: &Token, view: &View) -> Self {
         let principal = token.subject.principal();
-        Self { principal, subject: token.subject.clone(), claims: token.claims(view), by_password: false }
+        Self {
+            principal,
+            subject: token.subject.clone(),
+            claims: token.claims(view),
+            limits: token.limits.clone(),
+            by_password: false,
+        }
     }
 }
 
@@ -221,6 +229,7 @@ async fn of_password(
         principal: format!("user:{name}"),
         subject: Subject::User(name.to_owned()),
         claims: token::of_user(view, name, None),
+        limits: Limits::default(),
         by_password: true,
     })
 }

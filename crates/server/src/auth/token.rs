@@ -48,18 +48,35 @@ pub struct Token {
     /// Whether the server granted it by itself, so that `systemGrantorSecret` ends it.
     #[serde(default)]
     pub system: bool,
-    /// Roles to take claims from when it is used; None stands for all of the user's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub roles: Option<Vec<String>>,
-    /// Claims instead of roles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claims: Option<Vec<Claim>>,
+    /// What it may do less than its user.
+    #[serde(flatten)]
+    pub limits: Limits,
     /// The job of a machine whose rights it has, too, as long as that job is at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
     /// Digest over the secrets that it depends on.
     #[serde(default)]
     pub seal: String,
+}
+
+/// What the token of a user may do less than the user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Roles to take claims from when it is used; None stands for all of the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
+    /// Claims instead of roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Vec<Claim>>,
+}
+
+impl Limits {
+    /// Fewer roles: those of `wanted` that are allowed now.
+    pub fn narrow(&mut self, wanted: &[&str]) {
+        let allowed =
+            |role: &&&str| self.roles.as_ref().is_none_or(|roles| roles.iter().any(|own| own == **role));
+        self.roles = Some(wanted.iter().filter(allowed).map(|role| (*role).to_owned()).collect());
+    }
 }
 
 /// Why a token is not accepted.
@@ -128,8 +145,7 @@ impl Token {
             iat,
             exp: iat.saturating_add(ttl),
             system: false,
-            roles: None,
-            claims: None,
+            limits: Limits::default(),
             job: None,
             seal: String::new(),
         }
@@ -137,7 +153,7 @@ impl Token {
 
     /// Seals and signs. None when the subject does not exist.
     pub fn issue(mut self, view: &View) -> Option<String> {
-        let key = base_key(view);
+        let key = base_key(view)?;
         self.seal = self.make_seal(view, &key)?;
         let body = serde_json::to_vec(&self).ok()?;
         let signed = format!("{HEADER}.{}", BASE64.encode(body));
@@ -150,7 +166,7 @@ impl Token {
     /// # Errors
     /// See [`Refused`].
     pub fn open(text: &str, view: &View, now: Time) -> Result<Self, Refused> {
-        let key = base_key(view);
+        let key = base_key(view).ok_or(Refused::Foreign)?;
         let token = verify(text, &key).ok_or(Refused::Foreign)?;
         if token.exp <= now.unix() {
             return Err(Refused::Expired { seconds: now.unix() - token.exp, subject: token.subject });
@@ -166,9 +182,9 @@ impl Token {
     /// What the bearer may do at this moment.
     pub fn claims(&self, view: &View) -> Vec<Claim> {
         match &self.subject {
-            Subject::User(name) => match &self.claims {
+            Subject::User(name) => match &self.limits.claims {
                 Some(claims) => claims.clone(),
-                None => of_user(view, name, self.roles.as_deref()),
+                None => of_user(view, name, self.limits.roles.as_deref()),
             },
             Subject::Machine(uuid) => {
                 let job = self.job.as_ref().and_then(|job| at_work(view, uuid, job));
@@ -202,9 +218,13 @@ impl Token {
     }
 }
 
-/// Claims of a user: those of the roles (or of the named ones among them) and what every user may do.
+/// Claims of a user: those of the roles and what every user may do; or of the named roles among them and what a token with fewer
+/// roles may do.
 pub fn of_user(view: &View, name: &str, only: Option<&[String]>) -> Vec<Claim> {
-    let mut claims = claim::of_any_user(name);
+    let mut claims = match only {
+        None => claim::of_any_user(name),
+        Some(_) => claim::of_narrowed_user(name),
+    };
     let Some(user) = view.object::<User>(name) else { return claims };
     let chosen = user.roles.iter().filter(|role| only.is_none_or(|only| only.contains(role)));
     for role in chosen.filter_map(|role| view.object::<gantry_model::Role>(role)) {
@@ -229,8 +249,10 @@ fn of_machine(view: &View, uuid: &str) -> Vec<Claim> {
     claim::of_machine(uuid, address.as_deref().filter(|hex| !hex.is_empty()))
 }
 
-fn base_key(view: &View) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, view.preference("baseTokenSecret").as_bytes())
+/// None while there is no secret: what anybody could sign proves nothing.
+fn base_key(view: &View) -> Option<hmac::Key> {
+    let secret = view.preference("baseTokenSecret");
+    (!secret.is_empty()).then(|| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
 }
 
 fn verify(text: &str, key: &hmac::Key) -> Option<Token> {

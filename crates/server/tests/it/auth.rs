@@ -155,6 +155,36 @@ async fn an_unknown_machine_may_register_look_and_no_more() {
     assert_eq!(get(&unknown, "/info").await.status, 403, "a new grantor secret ends what the server granted");
 }
 
+/// Whoever hands on a token with fewer rights keeps the rest to themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrowed_token_makes_no_wider_one() {
+    let server = Server::start().await;
+    let claims = json!([{ "scope": "machines", "action": "list,get", "specific": "*" }]);
+    server.create("roles", json!({ "Name": "reader", "Claims": claims })).await;
+    server.create("users", json!({ "Name": "ann", "Roles": ["superuser", "reader"] })).await;
+    server.put("/users/ann/password", json!({ "Password": "pw" })).await;
+    let ann = server.as_user("ann", "pw");
+    let issued = async |by: &Client, query: &str| {
+        let reply = get(by, &format!("/users/ann/token?ttl=600{query}")).await;
+        assert_eq!(reply.status, 200, "{query}: {}", reply.text());
+        server.as_token(reply.json()["Token"].as_str().unwrap())
+    };
+    let prefs = async |by: &Client| get(by, "/prefs").await.status;
+    let reader = issued(&ann, "&roles=reader").await;
+    assert_eq!((prefs(&ann).await, prefs(&reader).await), (200, 403));
+    assert_eq!(get(&reader, "/machines").await.status, 200);
+    for query in ["", "&roles=superuser", "&roles=superuser,reader", "&scope=preferences&action=list"] {
+        assert_eq!(prefs(&issued(&reader, query).await).await, 403, "{query}");
+    }
+    let again = issued(&reader, "&roles=superuser,reader").await;
+    assert!(get(&again, "/machines/none").await.error().starts_with("404"), "a token renews itself");
+    let word = json!({ "Password": "mine" });
+    let refused = ask(&reader, Method::PUT, "/users/ann/password", Some(word)).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let narrow = issued(&ann, "&scope=users&action=token&specific=ann").await;
+    assert_eq!(prefs(&issued(&narrow, "").await).await, 403, "claims are handed on, too");
+}
+
 /// Seen on the 2019 server: a password on every request cost 50 ms of processor time each.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_on_every_request_is_checked_slowly_only_once() {
