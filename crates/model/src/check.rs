@@ -5,12 +5,17 @@
 pub mod arch;
 mod given;
 mod names;
+mod size;
 mod values;
 
 pub(crate) use given::{Cross, Delete, Fill, Refusals};
 pub(crate) use names::{endpoint_name, name, number_name, param_keys, param_name, param_names, user_name};
+pub(crate) use size::size;
+pub use size::{DEEPEST, LONGEST, LONGEST_NAME};
 pub use values::param_value;
 pub(crate) use values::{default_flags, default_int, default_text, param_values, required_params, text};
+
+use std::collections::HashMap;
 
 use crate::parts::{Claim, TemplateInfo};
 use crate::{Address, Kind, Problems, View};
@@ -24,6 +29,7 @@ pub(crate) enum Paths {
 
 /// The rules of a list of templates (API §3).
 pub(crate) fn templates(problems: &mut Problems, templates: &[TemplateInfo], paths: Paths) {
+    let mut seen = HashMap::new();
     for (i, template) in templates.iter().enumerate() {
         if template.name.is_empty() {
             problems.add(format!("Template[{i}] is missing a Name"));
@@ -37,9 +43,9 @@ pub(crate) fn templates(problems: &mut Problems, templates: &[TemplateInfo], pat
         if !template.id.is_empty() && !template.contents.is_empty() {
             problems.add(format!("Template[{i}] has both an ID and Contents"));
         }
-        let twin = templates[..i].iter().position(|other| other.name == template.name);
-        if let Some(j) = twin.filter(|_| !template.name.is_empty()) {
-            problems.add(format!("Template {j} and {i} have the same name {}", template.name));
+        let first = *seen.entry(&template.name).or_insert(i);
+        if first != i && !template.name.is_empty() {
+            problems.add(format!("Template {first} and {i} have the same name {}", template.name));
         }
     }
 }
@@ -62,9 +68,11 @@ pub(crate) fn missing_template_ids(view: &View, templates: &[TemplateInfo], erro
 
 /// No profile may be listed twice.
 pub(crate) fn duplicate_profiles(problems: &mut Problems, profiles: &[String]) {
+    let mut seen = HashMap::new();
     for (i, profile) in profiles.iter().enumerate() {
-        if let Some(j) = profiles[..i].iter().position(|other| other == profile) {
-            problems.add(format!("Duplicate profile {profile}: at {j} and {i}"));
+        let first = *seen.entry(profile).or_insert(i);
+        if first != i {
+            problems.add(format!("Duplicate profile {profile}: at {first} and {i}"));
         }
     }
 }

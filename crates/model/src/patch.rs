@@ -1,24 +1,33 @@
 //! RFC 6902 patches with the messages of the reference (API §6).
 //!
 //! The `json-patch` crate moves the values; reading the operations, `test`, and the words of every failure are here, because
-//! clients compare them.
+//! clients compare them. What a patch may cost is bounded ([`cost`]).
+
+mod cost;
+
+use std::io;
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{
     AddOperation, CopyOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::cost::{Budget, MOST_OPERATIONS};
 use crate::go;
+
+/// A refusal repeats at most so many bytes of the patch, or of the object.
+const REPEATED: usize = 256 << 10;
 
 /// A patch that was read and can be applied.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     operations: Vec<Operation>,
-    text: Value,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// Serialised, it is the operation as refusals show it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct Operation {
     op: String,
     path: PointerBuf,
@@ -39,20 +48,25 @@ impl Patch {
     /// Reads a patch. Null and an empty list change nothing.
     ///
     /// # Errors
-    /// What Go's decoder says about it.
+    /// What Go's decoder says about it, or that it has too many operations.
     pub fn parse(value: Value) -> Result<Self, String> {
-        let text = value;
-        let operations = match &text {
+        let items = match value {
             Value::Null => Vec::new(),
-            Value::Array(items) => items.iter().map(read).collect::<Result<_, _>>()?,
+            Value::Array(items) => items,
             other => {
                 return Err(format!(
                     "json: cannot unmarshal {} into Go value of type jsonpatch2.Patch",
-                    go::word(other)
+                    go::word(&other)
                 ));
             }
         };
-        Ok(Self { operations, text })
+        if items.len() > MOST_OPERATIONS {
+            return Err(format!(
+                "the patch has {} operations, at most {MOST_OPERATIONS} are possible",
+                items.len()
+            ));
+        }
+        Ok(Self { operations: items.into_iter().map(read).collect::<Result<_, _>>()? })
     }
 
     /// Applies the patch, all or nothing.
@@ -61,8 +75,9 @@ impl Patch {
     /// The first operation that fails.
     pub fn apply(&self, document: &Value) -> Result<Value, Failure> {
         let mut result = document.clone();
+        let mut budget = Budget::default();
         for (line, operation) in self.operations.iter().enumerate() {
-            operation.apply(&mut result).map_err(|reason| Failure { line, reason })?;
+            operation.apply(&mut result, &mut budget).map_err(|reason| Failure { line, reason })?;
         }
         Ok(result)
     }
@@ -90,34 +105,43 @@ impl Patch {
         })
     }
 
-    /// The patch with two spaces of indent, each operation with op, path, from and value in that order.
-    fn pretty(&self) -> String {
-        if self.operations.is_empty() {
-            return "[]".to_owned();
-        }
-        let quoted = |text: &str| Value::from(text).to_string();
-        let lines: Vec<String> = self.operations.iter().map(|operation| {
-            let value = serde_json::to_string_pretty(&operation.value).unwrap_or_default().replace('\n', "\n    ");
-            format!(
-                "  {{\n    \"op\": {},\n    \"path\": {},\n    \"from\": {},\n    \"value\": {value}\n  }}",
-                quoted(&operation.op), quoted(operation.path.as_str()), quoted(operation.from.as_str()),
-            )
-        }).collect();
-        format!("[\n{}\n]", lines.join(",\n"))
+    /// Whether it does more than look.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.written_paths().next().is_some()
     }
 
-    /// The patch as it was given.
-    #[must_use]
-    pub fn as_value(&self) -> &Value {
-        &self.text
+    /// The patch with two spaces of indent, each operation with op, path, from and value in that order.
+    fn pretty(&self) -> String {
+        let mut text = Bounded(Vec::new());
+        match serde_json::to_writer_pretty(&mut text, &self.operations) {
+            Ok(()) => String::from_utf8(text.0).unwrap_or_default(),
+            Err(_) => format!("{} operations, too long to repeat", self.operations.len()),
+        }
     }
 }
 
-fn read(item: &Value) -> Result<Operation, String> {
-    let Value::Object(map) = item else {
+/// A text that refuses to grow beyond [`REPEATED`]: indented, a patch may be a hundred times as long as it was.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > REPEATED {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn read(item: Value) -> Result<Operation, String> {
+    let Value::Object(mut map) = item else {
         return Err(format!(
             "json: cannot unmarshal {} into Go value of type jsonpatch2.operation",
-            go::word(item)
+            go::word(&item)
         ));
     };
     let text = |name: &str| map.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -125,7 +149,7 @@ fn read(item: &Value) -> Result<Operation, String> {
         op: text("op").to_owned(),
         path: pointer(text("path"))?,
         from: pointer(text("from"))?,
-        value: map.get("value").cloned().unwrap_or_default(),
+        value: map.remove("value").unwrap_or_default(),
     })
 }
 
@@ -137,41 +161,53 @@ fn pointer(text: &str) -> Result<PointerBuf, String> {
 }
 
 impl Operation {
-    fn apply(&self, document: &mut Value) -> Result<(), String> {
-        let (path, value) = (self.path.clone(), self.value.clone());
-        let from = self.from.clone();
+    fn apply(&self, document: &mut Value, budget: &mut Budget) -> Result<(), String> {
+        if self.op == "test" {
+            return self.test(document);
+        }
+        self.check(document, budget)?;
+        let (path, from) = (self.path.clone(), self.from.clone());
+        let value = || self.value.clone();
         let operation = match self.op.as_str() {
-            "test" => return self.test(document),
-            "add" => PatchOperation::Add(AddOperation { path, value }),
-            "remove" => {
-                self.must_exist(document, &self.path)?;
-                PatchOperation::Remove(RemoveOperation { path })
-            }
-            "replace" => {
-                if document.pointer(self.path.as_str()).is_none() {
-                    return Err(format!("{} does not refer to an existing location", self.path));
-                }
-                PatchOperation::Replace(ReplaceOperation { path, value })
-            }
-            "move" => {
-                self.must_exist(document, &self.from)?;
-                PatchOperation::Move(MoveOperation { from, path })
-            }
-            "copy" => {
-                self.must_exist(document, &self.from)?;
-                PatchOperation::Copy(CopyOperation { from, path })
-            }
+            "add" => PatchOperation::Add(AddOperation { path, value: value() }),
+            "remove" => PatchOperation::Remove(RemoveOperation { path }),
+            "replace" => PatchOperation::Replace(ReplaceOperation { path, value: value() }),
+            "move" => PatchOperation::Move(MoveOperation { from, path }),
+            "copy" => PatchOperation::Copy(CopyOperation { from, path }),
             other => return Err(format!("Invalid op {other}")),
         };
-        json_patch::patch(document, &[operation])
+        // The document is thrown away when an operation fails, so nothing has to be undone.
+        json_patch::patch_unsafe(document, &[operation])
             .map_err(|_| format!("`{}` does not point to an existing location", self.path))
     }
 
-    fn must_exist(&self, document: &Value, path: &PointerBuf) -> Result<(), String> {
-        match document.pointer(path.as_str()) {
-            Some(_) => Ok(()),
-            None => Err(format!("`{path}` does not point to an existing location")),
+    /// Whether what the operation needs is there, and within the budget.
+    fn check(&self, document: &Value, budget: &mut Budget) -> Result<(), String> {
+        match self.op.as_str() {
+            "add" => {
+                budget.put(&self.path, &self.value)?;
+                budget.shift(document, &self.path)
+            }
+            "remove" => {
+                self.must_exist(document, &self.path)?;
+                budget.shift(document, &self.path)
+            }
+            "replace" if document.pointer(self.path.as_str()).is_none() => {
+                Err(format!("{} does not refer to an existing location", self.path))
+            }
+            "replace" => budget.put(&self.path, &self.value),
+            "move" | "copy" => {
+                budget.put(&self.path, self.must_exist(document, &self.from)?)?;
+                budget.shift(document, &self.from)?;
+                budget.shift(document, &self.path)
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn must_exist<'a>(&self, document: &'a Value, path: &PointerBuf) -> Result<&'a Value, String> {
+        let found = document.pointer(path.as_str());
+        found.ok_or_else(|| format!("`{path}` does not point to an existing location"))
     }
 
     fn test(&self, document: &Value) -> Result<(), String> {
@@ -204,7 +240,9 @@ impl Operation {
 }
 
 fn selector(name: &str, map: &Map<String, Value>) -> String {
-    format!("Selector {name} not a member of {}", go::print_map(map))
+    let mut text = format!("Selector {name} not a member of {}", go::print_map(map));
+    text.truncate(text.floor_char_boundary(REPEATED));
+    text
 }
 
 /// Equality of JSON values; numbers are equal when their values are.

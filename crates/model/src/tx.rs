@@ -4,6 +4,7 @@
 //! decode, defaults, the hooks of the engines ([`Rules`]), the object's own rules, its references, uniqueness. What comes out
 //! is a list of [`Edit`]s to be committed.
 
+mod leave;
 mod rules;
 mod store;
 
@@ -121,13 +122,17 @@ impl Tx {
         Ok((before, object))
     }
 
-    /// Applies a JSON patch to an object (API §6). `key` may be any form that [`View::lookup`] knows.
+    /// Applies a JSON patch to an object (API §6). `key` may be any form that [`View::lookup`] knows. A patch that only looks
+    /// (`test` operations, or none) changes nothing and leaves no edit.
     ///
     /// # Errors
     /// As [`Tx::put`], [`Error::Conflict`] when an operation fails, [`Error::Undecodable`], [`Error::KeyPatched`].
     pub fn patch(&mut self, kind: Kind, key: &str, patch: &Patch) -> Result<Arc<Record>, Error> {
         let before = self.writable(kind, key)?;
         let object = self.patched(&before, patch)?;
+        if !patch.writes() {
+            return Ok(before);
+        }
         self.store(kind, before.key(), object, Some(&before))
     }
 
@@ -156,7 +161,7 @@ impl Tx {
             messages: patch.object_messages(&failure),
         };
         let mut wire = before.wire_value();
-        restore_hidden(kind, before, &mut wire);
+        blank_hidden(kind, &mut wire);
         let patched = patch.apply(&wire).map_err(conflict)?;
         let object = decode::object(kind, patched).map_err(|message| Error::Undecodable {
             kind,
@@ -171,7 +176,8 @@ impl Tx {
         Ok(object)
     }
 
-    /// Applies a JSON patch to one map of an object: `Params` or `Meta` (API §4.8, §7). Returns the object.
+    /// Applies a JSON patch to one map of an object: `Params` or `Meta` (API §4.8, §7). Returns the object. A patch that only looks
+    /// leaves no edit.
     ///
     /// # Errors
     /// As [`Tx::patch`], with the messages for maps.
@@ -190,6 +196,9 @@ impl Tx {
             key: key.to_owned(),
             messages: Patch::map_messages(&failure),
         })?;
+        if !patch.writes() {
+            return Ok(before);
+        }
         object.insert(field.to_owned(), patched);
         self.update(kind, &before, object)
     }
@@ -261,6 +270,9 @@ impl Tx {
         }
         if record.read_only() {
             return Err(Error::ReadOnly { kind, key: native });
+        }
+        if kind == Kind::Machine {
+            self.leave(&record.typed())?;
         }
         self.push(Edit::delete(kind, native))?;
         Ok(record)
@@ -348,14 +360,11 @@ fn params_of(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
     params.as_object_mut().expect("it was made an object above")
 }
 
-/// A patch works on what the client sees, but must not lose what it does not see.
-fn restore_hidden(kind: Kind, before: &Record, wire: &mut Value) {
-    if kind.spec().hidden_fields().next().is_none() {
-        return;
-    }
-    let stored = before.value();
+/// A patch works on what the client sees. Hidden fields are there to be written, but empty: neither `test` nor the words of a
+/// refusal tell what is in them.
+fn blank_hidden(kind: Kind, wire: &mut Value) {
     for field in kind.spec().hidden_fields() {
-        wire[field] = stored[field].clone();
+        wire[field] = "".into();
     }
 }
 

@@ -9,7 +9,7 @@ use gantry_model::secret::Sealed;
 use gantry_model::{Kind, Machine, Param, Problems, Rules, Saving, View, schema};
 use gantry_netboot::dhcp::option;
 use gantry_template::Set;
-use gantry_workflow::change::{self, Defaults, Force};
+use gantry_workflow::change::{self, Defaults, Force, Place};
 use serde_json::Value;
 
 use crate::api::secure::Keys;
@@ -130,7 +130,8 @@ impl Rules for Workflow {
             }
             Some(before) => {
                 let force = if saving.how.force { Force::Yes } else { Force::No };
-                change::updated(view, before, machine, force)
+                let place = if saving.how.keeps_place { Place::Fixed } else { Place::Free };
+                change::updated(view, before, machine, force, place)
             }
         };
         if let Err(faults) = done {

@@ -7,13 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use gantry_model::{Action, Edit, Kind, Record};
-use gantry_store::{Entry, Key, Value};
+use gantry_model::{Action, Edit, Kind, Record, check};
+use gantry_store::{Entry, Key, MAX_KEY, MAX_VALUE, Value};
 
 use crate::Error;
 
 /// The shape that this program writes. 1: the first.
 const SHAPE: u32 = 1;
+/// What the model takes, the store takes.
+const _: () = assert!(check::LONGEST + 16 <= MAX_VALUE && check::LONGEST_NAME + 64 <= MAX_KEY);
 /// Put by every commit that deletes, because the compare of a range does not notice a deletion.
 const DELETES: &str = "_deletes";
 

@@ -30,6 +30,15 @@ pub enum Force {
     Yes,
 }
 
+/// Whether the editor of a machine may set `CurrentTask` to an entry of its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Any that the rules allow.
+    Free,
+    /// Only to -1, the start: the editor lacks the right `updateTaskList`.
+    Fixed,
+}
+
 /// Completes a machine that is being created.
 ///
 /// # Errors
@@ -67,14 +76,21 @@ pub fn created(view: &View, machine: &mut Machine, defaults: Defaults<'_>) -> Re
 ///
 /// # Errors
 /// One message per fault, in the server's words; `after` is not to be stored then.
-pub fn updated(view: &View, before: &Machine, after: &mut Machine, force: Force) -> Result<(), Vec<String>> {
+pub fn updated(
+    view: &View,
+    before: &Machine,
+    after: &mut Machine,
+    force: Force,
+    place: Place,
+) -> Result<(), Vec<String>> {
+    keep_own(before, after);
     if after.workflow != before.workflow {
         change_workflow(view, after)?;
     } else if after.stage != before.stage {
         change_stage(view, before, after, force)?;
     } else {
         change_boot_env(before, after, force)?;
-        change_position(view, before, after)?;
+        change_position(view, before, after, place)?;
         change_tasks(view, before, after, force)?;
     }
     // The boot environment is entered by a reboot; the agent that comes up in it sets Runnable again.
@@ -82,6 +98,14 @@ pub fn updated(view: &View, before: &Machine, after: &mut Machine, force: Force)
         after.runnable = false;
     }
     Ok(())
+}
+
+/// What only the server writes stays as it was, whatever an editor sends: often it is what they read a while ago.
+fn keep_own(before: &Machine, after: &mut Machine) {
+    after.current_job = before.current_job;
+    after.retry_task_attempt = before.retry_task_attempt;
+    after.task_error_stacks.clone_from(&before.task_error_stacks);
+    after.workflow_complete = before.workflow_complete;
 }
 
 fn change_workflow(view: &View, machine: &mut Machine) -> Result<(), Vec<String>> {
@@ -152,13 +176,21 @@ fn change_boot_env(before: &Machine, after: &Machine, force: Force) -> Result<()
 }
 
 /// An edit of `CurrentTask`: it may go back, as far as the machine's boot environment reaches, never forward.
-fn change_position(view: &View, before: &Machine, after: &mut Machine) -> Result<(), Vec<String>> {
+fn change_position(
+    view: &View,
+    before: &Machine,
+    after: &mut Machine,
+    place: Place,
+) -> Result<(), Vec<String>> {
     let (old, new) = (before.current_task, after.current_task);
     if old == new {
         return Ok(());
     }
     if new > old || new < -1 {
         return Err(vec![format!("Cannot advance CurrentTask from {old} to {new} without running jobs")]);
+    }
+    if new >= 0 && place == Place::Fixed {
+        return Err(vec![format!("Cannot change CurrentTask from {old} to {new} (reposition not allowed)")]);
     }
     if new >= 0 && after.tasks != before.tasks {
         return Err(vec!["Cannot change task list and current task at the same time".to_owned()]);

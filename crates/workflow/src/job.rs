@@ -97,9 +97,7 @@ pub fn changed(
     controls: impl FnOnce() -> Controls,
     now: &Now,
 ) -> Result<Option<Machine>, Vec<String>> {
-    // What a job may do is said when it is made: its own agent may report on it.
-    after.extra_claims.clone_from(&before.extra_claims);
-    after.token.clone_from(&before.token);
+    keep_own(before, after);
     let Some(new) = State::parse(&after.state) else {
         return Err(vec![format!("Invalid State `{}`", after.state)]);
     };
@@ -134,6 +132,26 @@ pub fn changed(
         }
         (settled != *machine).then_some(settled)
     }))
+}
+
+/// A report says how it goes; what the job is, and where it stands in the list, was said when it was made.
+fn keep_own(before: &Job, after: &mut Job) {
+    let own = before.clone();
+    *after = Job {
+        previous: own.previous,
+        machine: own.machine,
+        task: own.task,
+        stage: own.stage,
+        workflow: own.workflow,
+        boot_env: own.boot_env,
+        context: own.context,
+        current: own.current,
+        current_index: own.current_index,
+        next_index: own.next_index,
+        extra_claims: own.extra_claims,
+        token: own.token,
+        ..std::mem::take(after)
+    };
 }
 
 /// What the end of its current job does to a machine.

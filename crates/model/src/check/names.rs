@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::size::LONGEST_NAME;
 use crate::Problems;
 
 /// One rule.
@@ -46,7 +47,10 @@ const SHOWN: usize = 60;
 
 impl Rule {
     fn check(&self, problems: &mut Problems, what: &str, value: &str) {
-        if !self.pattern.is_match(value) {
+        if value.len() > LONGEST_NAME {
+            problems.add(format!("{what} `{}…`", shown(value)));
+            problems.hint(format!("it has {} bytes; a name has at most {LONGEST_NAME}", value.len()));
+        } else if !self.pattern.is_match(value) {
             problems.add(format!("{what} `{value}`"));
             problems.hint(self.hint(value));
         }
@@ -151,6 +155,10 @@ mod tests {
             let got = hint(rule, value);
             assert!(got.contains(expected), "{value:?}: {got}");
         }
-        assert!(hint(name, &":".repeat(1 << 20)).len() < 400, "a giant name is not repeated");
+        let mut problems = Problems::default();
+        name(&mut problems, "Invalid Name", &"ab".repeat(1 << 20));
+        let told = problems.into_messages().join("\n");
+        assert!(told.ends_with("it has 2097152 bytes; a name has at most 255"), "{told}");
+        assert!(told.len() < 400, "a giant name is not repeated");
     }
 }

@@ -39,12 +39,6 @@ impl Behaviour for User {
         if check::text(user, "Secret").is_empty() {
             user.insert("Secret".to_owned(), fill.now.secret(16).into());
         }
-        // Nobody is shown the hash, so whoever replaces a user does not mean to take the password away.
-        if check::text(user, "PasswordHash").is_empty()
-            && let Some(hash) = fill.before.and_then(|before| before.get("PasswordHash"))
-        {
-            user.insert("PasswordHash".to_owned(), hash.clone());
-        }
     }
 
     fn check(&self, problems: &mut Problems) {

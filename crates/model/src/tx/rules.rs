@@ -89,4 +89,6 @@ pub struct How {
     pub force: bool,
     /// The lock of a machine counts: set for people, not for the machine's own tokens and the server itself (API §6).
     pub locks: bool,
+    /// `CurrentTask` of a machine may not be set to an entry of its list: the caller lacks `updateTaskList` (API §11.2).
+    pub keeps_place: bool,
 }

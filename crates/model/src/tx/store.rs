@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{Hooks, Saving, Tx};
-use crate::check::{Cross, Fill};
+use crate::check::{self, Cross, Fill};
 use crate::{BootEnv, Edit, Error, Key, Kind, Machine, Object, Problems, Record, access, decode};
 
 impl Tx {
@@ -50,6 +50,9 @@ impl Tx {
         before: Option<&Arc<Record>>,
     ) -> Result<Arc<Record>, Error> {
         let old = before.map(|record| record.value());
+        if let Some(old) = &old {
+            keep_hidden(kind, old, &mut object);
+        }
         let fill = Fill { view: &self.view, now: &self.now, before: old.as_ref() };
         (kind.spec().erased.fill)(&mut object, &fill);
         let before = before.map(Arc::as_ref);
@@ -101,6 +104,7 @@ impl Tx {
             .map_err(|message| Error::Malformed { kind, message })?;
         let record = Record::from_canonical(kind, &value, self.view.revision() + 1)
             .map_err(|message| Error::Malformed { kind, message })?;
+        check::size(&mut problems, key, &value, record.json().len());
         self.check_unique(&record, &mut problems);
         if problems.is_empty() && hooks == Hooks::Run {
             self.rules.check(&self.saving(kind, before), &value, &mut problems);
@@ -149,5 +153,14 @@ impl Tx {
         self.changes.extend(changes);
         self.edits.push(edit);
         Ok(())
+    }
+}
+
+/// Nobody is shown a hidden field, so whoever leaves it empty does not mean to empty it.
+fn keep_hidden(kind: Kind, before: &Value, object: &mut Map<String, Value>) {
+    for field in kind.spec().hidden_fields() {
+        if check::text(object, field).is_empty() {
+            object.insert(field.to_owned(), before[field].clone());
+        }
     }
 }

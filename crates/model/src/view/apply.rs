@@ -177,10 +177,10 @@ impl Table {
         };
         let old = before.as_ref().map_or(&[][..], |record| &record.facts);
         let new = after.map_or(&[][..], |record| &record.facts);
-        for (number, value) in old.iter().filter(|fact| !new.contains(fact)) {
+        for (number, value) in old.iter().filter(|fact| new.binary_search(fact).is_err()) {
             index::remove(&mut self.indexes[usize::from(*number)], value, key);
         }
-        for (number, value) in new.iter().filter(|fact| !old.contains(fact)) {
+        for (number, value) in new.iter().filter(|fact| old.binary_search(fact).is_err()) {
             let entry = Entry { value: Arc::clone(value), key: key.clone() };
             self.indexes[usize::from(*number)].insert(entry);
         }

@@ -12,19 +12,20 @@ use crate::Key;
 use crate::kind::{Index, Spec};
 use crate::record::Fact;
 
-/// The values of all kept indexes of an object. Empty values are not kept: nobody is found by having no name.
+/// The values of all kept indexes of an object, in order. Empty values are not kept: nobody is found by having no name.
 pub(crate) fn facts(spec: &Spec, value: &Value) -> Box<[Fact]> {
     let mut facts = Vec::new();
     for (number, index) in spec.indexes.iter().enumerate().filter(|(_, index)| index.kept) {
         let number = u8::try_from(number).expect("no kind has 256 indexes");
-        let start = facts.len();
         each_text(index, value, &mut |text| {
             let text = if index.folded { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
-            if !text.is_empty() && !facts[start..].iter().any(|(_, seen): &Fact| **seen == *text) {
+            if !text.is_empty() {
                 facts.push((number, Arc::from(&*text)));
             }
         });
     }
+    facts.sort_unstable();
+    facts.dedup();
     facts.into_boxed_slice()
 }
 

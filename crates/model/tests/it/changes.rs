@@ -283,3 +283,32 @@ fn subnets_get_their_options_and_see_their_neighbours() {
             .unwrap_err();
     assert_eq!(messages(error), ["Strategy cannot change"]);
 }
+
+#[test]
+fn a_machine_that_goes_leaves_no_newest_job_and_no_tenant_behind() {
+    let mut tx = draft();
+    let (key, other) = (id(1), id(2));
+    create(&mut tx, Kind::Machine, json!({"Name": "mm", "Uuid": key}));
+    create(&mut tx, Kind::Machine, json!({"Name": "other", "Uuid": other}));
+    for (job, current) in [(id(3), false), (id(4), true)] {
+        create(
+            &mut tx,
+            Kind::Job,
+            json!({"Uuid": job, "Machine": key, "State": "finished", "Current": current}),
+        );
+    }
+    create(
+        &mut tx,
+        Kind::Tenant,
+        json!({"Name": "tt", "Members": {"machines": [key, other], "profiles": ["global"]}}),
+    );
+    create(&mut tx, Kind::Tenant, json!({"Name": "uu", "Members": {"machines": [other]}}));
+    let before = tx.edits().len();
+    tx.delete(Kind::Machine, &key).unwrap();
+    assert_eq!(tx.get(Kind::Job, &id(4)).unwrap().value()["Current"], false);
+    let members = tx.get(Kind::Tenant, "tt").unwrap().value()["Members"].clone();
+    assert_eq!(members, json!({"machines": [other], "profiles": ["global"]}));
+    let edits: Vec<String> =
+        tx.edits()[before..].iter().map(|edit| format!("{}/{}", edit.kind, edit.key)).collect();
+    assert_eq!(edits, [format!("jobs/{}", id(4)), "tenants/tt".to_owned(), format!("machines/{key}")]);
+}

@@ -9,6 +9,7 @@
 mod changes;
 mod files;
 mod filters;
+mod hostile;
 mod layers;
 mod rebuild;
 mod refusals;

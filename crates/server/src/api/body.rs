@@ -9,13 +9,14 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use gantry_api::Error;
+use gantry_model::check;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-/// The largest JSON body of an ordinary request, in bytes.
-pub(crate) const JSON_LIMIT: u64 = 16 << 20;
+/// The largest JSON body of an ordinary request, in bytes: a patch may hold the largest object twice, as it was and as it shall be.
+pub(crate) const JSON_LIMIT: u64 = 2 * check::LONGEST as u64;
 /// The largest content pack, in bytes.
 pub(crate) const PACK_LIMIT: u64 = 256 << 20;
 /// How long a client may be silent in the middle of a body.

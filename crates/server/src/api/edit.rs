@@ -12,7 +12,7 @@ use gantry_state::Failure;
 use super::Ask;
 use super::body::{PATIENCE, Upload};
 use crate::auth::Subject;
-use crate::incident;
+use crate::{clock, incident};
 
 /// What a write came to.
 #[derive(Debug)]
@@ -40,8 +40,7 @@ impl Ask {
         target: Target,
         work: impl Fn(&mut Tx) -> Result<T, gantry_model::Error> + Send + Sync + 'static,
     ) -> Result<Written<T>, Error> {
-        let how =
-            How { force: self.query.flag("force"), locks: matches!(self.caller.subject, Subject::User(_)) };
+        let how = self.how();
         let written = self.api.write(&self.caller.principal, action, move |tx| {
             tx.set_how(how);
             work(tx)
@@ -54,6 +53,27 @@ impl Ask {
                 tracing::error!(%error, path = %self.path, "write failed");
                 Err(Error::unavailable(self.method, "the store refused the write"))
             }
+        }
+    }
+
+    /// Runs `work` on the objects as the caller sees them and stores nothing: for what turns out to change nothing.
+    pub(super) fn look<T>(
+        &self,
+        target: Target,
+        work: impl FnOnce(&mut Tx) -> Result<T, gantry_model::Error>,
+    ) -> Result<Written<T>, Error> {
+        let mut tx = Tx::new(View::clone(&self.view), clock::dice());
+        tx.set_how(self.how());
+        let value = work(&mut tx).map_err(|error| self.refuse(error, target))?;
+        Ok(Written { value, view: self.view.clone() })
+    }
+
+    fn how(&self) -> How {
+        let step = || Wanted::new("machines", "updateTaskList", self.specific());
+        How {
+            force: self.query.flag("force"),
+            locks: matches!(self.caller.subject, Subject::User(_)),
+            keeps_place: self.route.kind == "machines" && !self.caller.may(&step()),
         }
     }
 

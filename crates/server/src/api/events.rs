@@ -23,6 +23,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::answer::{self, Answer};
+use super::jobs::ASKED;
 use super::{Ask, body};
 use crate::auth::Caller;
 use crate::core::Core;
@@ -287,6 +288,8 @@ fn action(event: &gantry_state::Event, change: &Change) -> &'static str {
         (None, _) => "create",
         (_, None) => "delete",
         _ if event.audit.action == "update" && event.changes.first() == Some(change) => "update",
+        // Whoever asks for a job updates the machine that it is for (reference: api.md §16.1).
+        _ if event.audit.action == ASKED && change.kind == Kind::Machine => "update",
         _ => "save",
     }
 }

@@ -24,6 +24,9 @@ use crate::clock;
 /// The longest life of a job's token. It ends with its job, and jobs may take their time.
 const JOB_TOKEN: Duration = Duration::from_secs(30 * 24 * 3_600);
 
+/// What the commit of `POST /jobs` is called.
+pub(super) const ASKED: &str = "jobs.create";
+
 /// `POST /jobs`
 pub(super) async fn create(mut ask: Ask) -> Answer {
     let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
@@ -41,7 +44,7 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
     let (view, outcome) = loop {
         let (machine, job, context) = (machine.clone(), job.clone(), context.clone());
         let work = move |tx: &mut Tx| ask_for_work(tx, &machine, &job, &context);
-        let written = ask.write("jobs.create", Target::Object, work).await?;
+        let written = ask.write(ASKED, Target::Object, work).await?;
         let outcome = written.value.map_err(|refused| refuse(&refused))?;
         match outcome.answer {
             Next::Nothing(Reason::Later(time)) => pause(&ask, time).await?,

@@ -260,6 +260,7 @@ pub(super) async fn patch(mut ask: Ask) -> Answer {
     permit_patch(&ask, kind, &patch, "")?;
     let key = ask.route.key.clone();
     let written = match kind {
+        _ if !patch.writes() => ask.look(Target::Object, |tx| tx.patch(kind, &key, &patch))?,
         Kind::Job => jobs::patch(&ask, key, patch).await?,
         _ => ask.write("update", Target::Object, move |tx| tx.patch(kind, &key, &patch)).await?,
     };
@@ -283,36 +284,34 @@ pub(super) async fn read_patch(ask: &mut Ask) -> Result<Patch, Error> {
 }
 
 /// Every pointer that a patch writes needs its claim; `under` is what the patch's pointers are relative to. A denial names
-/// the action `patch`.
+/// the action `patch`. A patch that only looks needs the right to look.
 pub(super) fn permit_patch(ask: &Ask, kind: Kind, patch: &Patch, under: &str) -> Result<(), Error> {
     let specific = ask.specific();
-    let denied =
-        |action: &str| Error::forbidden(&ask.path, &Wanted::new(kind.prefix(), action, ask.subject()));
-    let writes: Vec<&str> = patch.written_paths().collect();
-    for pointer in &writes {
+    let denied = || Error::forbidden(&ask.path, &Wanted::new(kind.prefix(), "patch", ask.subject()));
+    let hidden = || Error::not_found(ask.method, kind.prefix(), ask.subject());
+    if !patch.writes() && !ask.may_see(kind, &specific) {
+        return Err(hidden());
+    }
+    for pointer in patch.written_paths() {
         let wanted = Wanted::new(kind.prefix(), format!("update:{under}{pointer}"), &*specific);
         if !ask.caller.may(&wanted) {
-            return Err(if ask.may_see(kind, &specific) {
-                denied("patch")
-            } else {
-                Error::not_found(ask.method, kind.prefix(), ask.subject())
-            });
+            return Err(if ask.may_see(kind, &specific) { denied() } else { hidden() });
         }
-    }
-    let steps = kind == Kind::Machine && writes.contains(&"/CurrentTask");
-    if steps && !ask.caller.may(&Wanted::new("machines", "updateTaskList", &*specific)) {
-        return Err(denied("updateTaskList"));
     }
     Ok(())
 }
 
-/// A replacement needs the claim for every field that it changes.
+/// A replacement needs the claim for every field that it changes; one that changes none, the right to look.
 fn permit_replace(ask: &Ask, record: &Record, value: &Value) -> Result<(), Error> {
     let before = record.wire_value();
     let none = Map::new();
     let (before, after) = (before.as_object().unwrap_or(&none), value.as_object().unwrap_or(&none));
     let specific = ask.specific();
-    let changed = before.keys().chain(after.keys()).filter(|field| before.get(*field) != after.get(*field));
+    let fields = before.keys().chain(after.keys());
+    let mut changed = fields.filter(|field| before.get(*field) != after.get(*field)).peekable();
+    if changed.peek().is_none() && !ask.may_see(record.kind(), &specific) {
+        return Err(Error::not_found(ask.method, record.kind().prefix(), ask.subject()));
+    }
     for field in changed {
         let wanted = Wanted::new(record.kind().prefix(), format!("update:/{field}"), &*specific);
         if !ask.caller.may(&wanted) {

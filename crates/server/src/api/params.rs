@@ -7,7 +7,7 @@ use gantry_api::claim::Wanted;
 use gantry_api::refusal::Target;
 use gantry_boot::param::{self, Found};
 use gantry_model::params::{self, Layer, Origin};
-use gantry_model::{Kind, Machine, Record, Stage};
+use gantry_model::{Kind, Machine, Record, Stage, Tx};
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
@@ -49,9 +49,12 @@ async fn patch_map(mut ask: Ask, field: &'static str) -> Answer {
     let patch = read_patch(&mut ask).await?;
     let (kind, _) = record(&ask)?;
     permit_patch(&ask, kind, &patch, &format!("/{field}"))?;
-    let key = ask.route.key.clone();
-    let written =
-        ask.write("update", Target::Part, move |tx| tx.patch_map(kind, &key, field, &patch)).await?;
+    let (key, writes) = (ask.route.key.clone(), patch.writes());
+    let work = move |tx: &mut Tx| tx.patch_map(kind, &key, field, &patch);
+    let written = match writes {
+        true => ask.write("update", Target::Part, work).await?,
+        false => ask.look(Target::Part, work)?,
+    };
     ask.api.changed(&ask.view, &written.view, kind, written.value.key());
     answer::ok(&own(&written.value, field))
 }

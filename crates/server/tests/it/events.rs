@@ -142,6 +142,35 @@ async fn posted_events_and_log_lines_reach_who_registered() {
     assert_eq!(text, "Authenticated user rocketskates from 127.0.0.1");
 }
 
+/// The order and the names of api.md §16.1.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_and_machines_tell_each_step() {
+    let server = Server::start().await;
+    server.create("tasks", json!({ "Name": "task1" })).await;
+    let body = json!({ "Name": "m1", "Tasks": ["task1", "task1"] });
+    let machine = server.create("machines", body).await["Uuid"].as_str().unwrap().to_owned();
+    let mut events = server.client.events(None).await.unwrap();
+    events.register("machines.*.*").await.unwrap();
+    events.register("jobs.*.*").await.unwrap();
+    let mut steps = async |count: usize| {
+        let mut seen = Vec::new();
+        for _ in 0..count {
+            let event = events.next().await.unwrap();
+            seen.push(format!("{}.{} {}", event.r#type, event.action, event.object["Current"]));
+        }
+        seen
+    };
+    let job = server.post("/jobs", json!({ "Machine": machine })).await.json();
+    assert_eq!(steps(2).await, ["jobs.create true", "machines.update null"]);
+    let done = json!([{ "op": "replace", "path": "/State", "value": "failed" }]);
+    server.patch(&format!("/jobs/{}", job["Uuid"].as_str().unwrap()), done).await;
+    assert_eq!(steps(1).await, ["jobs.update true"]);
+    server.post("/jobs", json!({ "Machine": machine })).await;
+    assert_eq!(steps(3).await, ["jobs.save false", "jobs.create true", "machines.update null"]);
+    server.delete(&format!("/machines/{machine}")).await;
+    assert_eq!(steps(2).await, ["jobs.save false", "machines.delete null"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_hears_of_what_they_may_not_see() {
     let server = Server::start().await;

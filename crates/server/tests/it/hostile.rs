@@ -29,7 +29,7 @@ async fn giant_json_is_refused_before_it_is_held() {
     let server = Server::start().await;
     let announced = raw(&server.client, Method::POST, "/profiles")
         .header("content-type", "application/json")
-        .body(vec![b' '; (16 << 20) + 1]);
+        .body(vec![b' '; (8 << 20) + 1]);
     assert_eq!(send(announced).await.status, 413);
     let (sender, body) = dripping();
     let endless =

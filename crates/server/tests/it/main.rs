@@ -13,6 +13,7 @@ mod hostile;
 mod jobs;
 mod machines;
 mod pack_changes;
+mod patches;
 mod pools;
 mod secure;
 mod transport;

@@ -1,6 +1,7 @@
 //! What edits of a machine do, and which are refused.
 
-use gantry_workflow::change::Force;
+use gantry_workflow::change::{Force, Place};
+use gantry_workflow::job::{Controls, State};
 use serde_json::json;
 
 use crate::world::{MACHINE, World};
@@ -192,4 +193,33 @@ fn tasks_added_behind_a_finished_list_run() {
     let machine = world.edit(Force::No, |m| m.tasks.push("task-c".into())).expect("one more");
     assert!(!machine.workflow_complete);
     assert_eq!(world.run(), ["201 1 task-c", "204 2 Exhausted"]);
+}
+
+/// Whoever replaces a machine by what they read a while ago does not mean to run its tasks again, or to end its waits.
+#[test]
+fn what_the_server_keeps_about_a_machine_cannot_be_edited() {
+    let mut world = World::new();
+    world.edit(Force::No, |m| m.tasks = vec!["task-a".into(), "task-c".into()]).expect("a list");
+    assert_eq!(world.step(), "201 0 task-a");
+    world.report(State::Finished, "complete", &Controls::default()).expect("it may finish");
+    let before = world.machine();
+    let edited = world.edit(Force::No, |m| {
+        m.current_job = gantry_model::Uuid(None);
+        m.retry_task_attempt = 5;
+        m.workflow_complete = true;
+        m.task_error_stacks = vec![gantry_model::kinds::machine::TaskStack::default()];
+    });
+    assert_eq!(edited.expect("it is stored as it was"), before);
+    assert_eq!(world.step(), "201 1 task-c", "what is finished does not run again");
+}
+
+#[test]
+fn without_the_right_a_machine_goes_back_to_its_start_only() {
+    let mut world = World::new();
+    world.edit(Force::No, |m| m.tasks = vec!["task-a".into(), "task-b".into()]).expect("a list");
+    world.run();
+    let refused = world.edit_from(Place::Fixed, Force::No, |m| m.current_task = 1).expect_err("not there");
+    assert_eq!(refused, ["Cannot change CurrentTask from 2 to 1 (reposition not allowed)"]);
+    let machine = world.edit_from(Place::Fixed, Force::No, |m| m.current_task = -1).expect("to the start");
+    assert_eq!(machine.current_task, -1);
 }

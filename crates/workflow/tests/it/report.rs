@@ -1,7 +1,8 @@
 //! What reports on jobs do.
 
+use gantry_model::Job;
 use gantry_workflow::change::Force;
-use gantry_workflow::job::{Controls, State};
+use gantry_workflow::job::{self, Controls, State};
 use gantry_workflow::next::{Answer, Reason};
 
 use crate::world::World;
@@ -99,4 +100,27 @@ fn single_step_stops_after_each_task() {
     let controls = Controls { single_step: true, ..Controls::default() };
     world.report(State::Finished, "complete", &controls).expect("it may finish");
     assert!(!world.machine().runnable);
+}
+
+/// A report is sent by whoever has the machine's token. It cannot make the job another one.
+#[test]
+fn a_report_does_not_change_what_the_job_is() {
+    let world = at_work();
+    let before = world.job(world.machine().current_job);
+    let mut after = Job {
+        machine: world.now.uuid(),
+        task: "task-c".into(),
+        current: false,
+        current_index: 7,
+        previous: world.now.uuid(),
+        state: "finished".into(),
+        meta: [("color".to_owned(), "red".to_owned())].into(),
+        ..before.clone()
+    };
+    let machine =
+        job::changed(&world.view, &before, &mut after, Controls::default, &world.now).expect("it may finish");
+    assert_eq!(machine, None, "nothing else about the machine changes");
+    let end = after.end_time;
+    let told = Job { state: "finished".into(), meta: after.meta.clone(), end_time: end, ..before };
+    assert_eq!((after.meta["color"].as_str(), &after), ("red", &told));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantry_model::{Edit, Job, Kind, Machine, Now, Object, Record, Time, Uuid, View};
-use gantry_workflow::change::{self, Defaults, Force};
+use gantry_workflow::change::{self, Defaults, Force, Place};
 use gantry_workflow::job::{self, Controls, State};
 use gantry_workflow::next::{self, Answer, Outcome, Reason, Refused, Request};
 use serde_json::{Value, json};
@@ -87,10 +87,20 @@ impl World {
         force: Force,
         edit: impl FnOnce(&mut Machine),
     ) -> Result<Machine, Vec<String>> {
+        self.edit_from(Place::Free, force, edit)
+    }
+
+    /// The same for a user who may not set `CurrentTask` to an entry of the list, or who may.
+    pub(crate) fn edit_from(
+        &mut self,
+        place: Place,
+        force: Force,
+        edit: impl FnOnce(&mut Machine),
+    ) -> Result<Machine, Vec<String>> {
         let before = self.machine();
         let mut after = before.clone();
         edit(&mut after);
-        change::updated(&self.view, &before, &mut after, force)?;
+        change::updated(&self.view, &before, &mut after, force, place)?;
         self.save(&after);
         Ok(self.machine())
     }
