@@ -59,3 +59,19 @@ impl Environment {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_job_with_rights_of_its_own_has_its_own_token() {
+        let token = |job: &Job| {
+            let environment = Environment { base: BTreeMap::new() };
+            environment.of_job(job, "u", "the machine's", Path::new("/task"))["RS_TOKEN"].clone()
+        };
+        assert_eq!(token(&Job::default()), "the machine's");
+        assert_eq!(token(&Job { token: Secret::new("the job's"), ..Job::default() }), "the job's");
+    }
+}
