@@ -1,6 +1,6 @@
 //! The default entry of grub's generated menu. Not a shell: only what `grub-mkconfig` and hand-written
 //! menus say plainly is understood: `set` of constants, `menuentry` blocks, `linux*` and `initrd*`.
-//! The first entry counts unless `default` names another one by number, title or id.
+//! The first entry counts unless `default` names another one by number, title or id, with `>` between a submenu and what is in it.
 
 use super::Entry;
 use crate::deploy::inside::Root;
@@ -36,17 +36,19 @@ fn locate(root: &Root, path: &str) -> String {
     if root.exists(path) { path.to_owned() } else { format!("/boot{path}") }
 }
 
-/// One entry of the menu.
+/// One entry of the menu, or a submenu.
 #[derive(Clone, Debug, Default)]
 struct Item {
     title: String,
     id: String,
+    /// Its number, after those of the submenus that it is in. A submenu counts as one.
+    at: Vec<usize>,
     entry: Entry,
 }
 
 /// Reads a menu; `environment` is grub's saved environment.
 pub fn parse(text: &str, environment: &str) -> Option<Entry> {
-    let mut menu = Menu::default();
+    let mut menu = Menu { counts: vec![0], ..Menu::default() };
     for line in environment.lines().filter(|line| !line.starts_with('#')) {
         if let Some((name, value)) = line.split_once('=') {
             menu.variables.insert(name.to_owned(), value.to_owned());
@@ -63,8 +65,13 @@ pub fn parse(text: &str, environment: &str) -> Option<Entry> {
 struct Menu {
     variables: HashMap<String, String>,
     items: Vec<Item>,
-    /// Titles of open submenus and entries.
+    submenus: Vec<Item>,
+    /// What is open: true for an entry, false for a submenu.
     open: Vec<bool>,
+    /// The submenu that is open.
+    inside: Vec<usize>,
+    /// How many entries and submenus there were so far, at the top and in each open submenu.
+    counts: Vec<usize>,
 }
 
 impl Menu {
@@ -73,23 +80,43 @@ impl Menu {
         match first.text.as_str() {
             "set" => self.set(words),
             "menuentry" | "submenu" => {
-                let is_entry = first.text == "menuentry";
-                if is_entry {
-                    let id = words
-                        .windows(2)
-                        .find(|pair| matches!(pair[0].text.as_str(), "$menuentry_id_option" | "--id"));
-                    self.items.push(Item {
-                        title: words.get(1).map(|word| word.text.clone()).unwrap_or_default(),
-                        id: id.map(|pair| pair[1].text.clone()).unwrap_or_default(),
-                        entry: Entry::default(),
-                    });
-                }
-                self.open.push(is_entry);
+                self.begin(words, first.text == "menuentry");
             }
             "linux" | "linux16" | "linuxefi" => self.linux(words),
             "initrd" | "initrd16" | "initrdefi" => self.initrd(words),
-            "}" if self.open.len() == 1 || self.open.last() == Some(&true) => drop(self.open.pop()),
+            "}" if self.open.len() == 1 || self.open.last() == Some(&true) => self.end(),
             _ => {}
+        }
+    }
+
+    fn begin(&mut self, words: &[Word], is_entry: bool) {
+        let id =
+            words.windows(2).find(|pair| matches!(pair[0].text.as_str(), "$menuentry_id_option" | "--id"));
+        let mut at = self.inside.clone();
+        if let Some(count) = self.counts.last_mut() {
+            at.push(*count);
+            *count += 1;
+        }
+        let item = Item {
+            title: words.get(1).map(|word| word.text.clone()).unwrap_or_default(),
+            id: id.map(|pair| pair[1].text.clone()).unwrap_or_default(),
+            at,
+            entry: Entry::default(),
+        };
+        if is_entry {
+            self.items.push(item);
+        } else {
+            self.inside.clone_from(&item.at);
+            self.counts.push(0);
+            self.submenus.push(item);
+        }
+        self.open.push(is_entry);
+    }
+
+    fn end(&mut self) {
+        if self.open.pop() == Some(false) {
+            self.inside.pop();
+            self.counts.pop();
         }
     }
 
@@ -165,18 +192,29 @@ impl Menu {
     }
 
     fn pick(&self, wanted: &str) -> Option<Entry> {
-        let bootable: Vec<&Item> = self.items.iter().filter(|item| !item.entry.kernel.is_empty()).collect();
-        // `1>2` is entry 2 of submenu 1; the title or id behind the last `>` identifies it as well.
+        let mut bootable = self.items.iter().filter(|item| !item.entry.kernel.is_empty());
+        let first = bootable.clone().next();
+        // Of a submenu the first entry is started.
+        let by_path =
+            self.place(wanted).and_then(|at| bootable.clone().find(|item| item.at.starts_with(&at)));
+        // A title or an id identifies an entry without its submenu as well.
         let last = wanted.rsplit('>').next().unwrap_or(wanted);
-        let by_name =
-            bootable.iter().find(|item| !last.is_empty() && (item.title == last || item.id == last));
-        let by_number = wanted
-            .parse::<usize>()
-            .ok()
-            .and_then(|number| self.items.get(number))
-            .filter(|item| !item.entry.kernel.is_empty());
-        let item = by_name.copied().or(by_number).or(bootable.first().copied())?;
-        Some(item.entry.clone())
+        let by_name = || bootable.find(|item| !last.is_empty() && (item.title == last || item.id == last));
+        Some(by_path.or_else(by_name).or(first)?.entry.clone())
+    }
+
+    /// Where `1>2`, `submenu>id` and the like lead.
+    fn place(&self, wanted: &str) -> Option<Vec<usize>> {
+        let mut at: Vec<usize> = Vec::new();
+        for word in wanted.split('>') {
+            let number = word.parse::<usize>().ok();
+            let all = self.items.iter().chain(&self.submenus);
+            let mut here = all.filter(|item| item.at.len() == at.len() + 1 && item.at.starts_with(&at));
+            let by_number = here.clone().find(|item| number.is_some() && item.at.last().copied() == number);
+            let found = by_number.or_else(|| here.find(|item| item.title == word || item.id == word))?;
+            at.clone_from(&found.at);
+        }
+        Some(at)
     }
 }
 
@@ -267,6 +305,30 @@ submenu 'Advanced options' $menuentry_id_option 'gnulinux-advanced-abc' {
         }
         let text = DEBIAN.replace("default=\"0\"", "default=\"${saved_entry}\"");
         assert_eq!(parse(&text, "saved_entry=old\n").expect("entry").kernel, "/boot/vmlinuz-6.1.0-50-amd64");
+    }
+
+    #[test]
+    fn a_submenu_counts_as_one() {
+        let text = format!(
+            "{DEBIAN}\nmenuentry 'Behind' {{\n linux /boot/behind\n}}\nsubmenu 'More' {{\n menuentry a {{\n linux /a\n }}\n \
+             menuentry b {{\n linux /b\n }}\n}}\n"
+        );
+        let newest = "/boot/vmlinuz-6.1.0-56-amd64";
+        let old = "/boot/vmlinuz-6.1.0-50-amd64";
+        for (default, kernel) in [
+            ("0", newest),
+            ("1", old),
+            ("1>0", old),
+            ("2", "/boot/behind"),
+            ("3>1", "/b"),
+            ("More>0", "/a"),
+            ("More>b", "/b"),
+            ("3>7", newest),
+            ("9", newest),
+        ] {
+            let text = text.replace("default=\"0\"", &format!("default=\"{default}\""));
+            assert_eq!(parse(&text, "").expect("entry").kernel, kernel, "{default}");
+        }
     }
 
     #[test]
