@@ -44,7 +44,8 @@ pub fn bring_up(net: &Net, bootif: Option<&str>, milestones: &Milestones) -> Up 
     let text = format!("dhcp {name} {}/{} from {}", lease.address, lease.prefix, lease.server);
     milestones.reach("dhcp", &text);
     let up = Up { server: Some(lease.server), mac: mac_text(&name) };
-    std::thread::spawn(move || keep(&name, lease));
+    let net = net.clone();
+    std::thread::spawn(move || keep(&name, lease, &net));
     up
 }
 
@@ -146,16 +147,15 @@ fn ready(name: &str, vlan: Option<u16>, over: &AtomicBool, milestones: &Mileston
 /// Talks DHCP on one interface until there is a lease or somebody else has one.
 fn discover(name: &str, over: &AtomicBool) -> io::Result<Option<Lease>> {
     let mac = link::mac(name).ok_or_else(|| io::Error::other("no Ethernet address"))?;
-    let socket = dhcp_socket(Some(name), Ipv4Addr::UNSPECIFIED)?;
+    let socket = dhcp_socket(name)?;
     let mut client = Client::new(mac, transaction(mac));
-    converse(&socket, &mut client, Ipv4Addr::BROADCAST, None, over)
+    converse(&socket, &mut client, None, over)
 }
 
 /// Sends and listens. Ends with a lease, when `over` is set, or at the deadline.
 fn converse(
     socket: &UdpSocket,
     client: &mut Client,
-    to: Ipv4Addr,
     deadline: Option<Instant>,
     over: &AtomicBool,
 ) -> io::Result<Option<Lease>> {
@@ -163,7 +163,7 @@ fn converse(
     let mut buffer = [0; 2048];
     loop {
         let (packet, wait) = client.packet(begin.elapsed());
-        if let Err(error) = socket.send_to(&packet, SocketAddrV4::new(to, 67)) {
+        if let Err(error) = socket.send_to(&packet, SocketAddrV4::new(client.to(), 67)) {
             say(&format!("dhcp: {error}"));
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -187,8 +187,9 @@ fn converse(
     }
 }
 
-/// A UDP socket on port 68, shared with the other interfaces' clients.
-fn dhcp_socket(device: Option<&str>, address: Ipv4Addr) -> io::Result<UdpSocket> {
+/// A UDP socket on port 68, shared with the other interfaces' clients. It is bound to the device and to no address, for refusals
+/// come by broadcast, also to a client that has one.
+fn dhcp_socket(device: &str) -> io::Result<UdpSocket> {
     // SAFETY: a plain socket call; the descriptor is owned at once.
     let socket = unsafe {
         let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
@@ -207,15 +208,12 @@ fn dhcp_socket(device: Option<&str>, address: Ipv4Addr) -> io::Result<UdpSocket>
     let on = 1i32.to_ne_bytes();
     option(libc::SOL_SOCKET, libc::SO_REUSEADDR, &on)?;
     option(libc::SOL_SOCKET, libc::SO_BROADCAST, &on)?;
-    if let Some(device) = device {
-        option(libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())?;
-    }
+    option(libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())?;
     // SAFETY: zeroed is a valid sockaddr_in, and its length is given.
     let result = unsafe {
         let mut name: libc::sockaddr_in = std::mem::zeroed();
         name.sin_family = libc::AF_INET as u16;
         name.sin_port = 68u16.to_be();
-        name.sin_addr.s_addr = u32::from(address).to_be();
         libc::bind(socket.as_raw_fd(), (&raw const name).cast(), size_of::<libc::sockaddr_in>() as u32)
     };
     if result < 0 {
@@ -234,8 +232,8 @@ fn transaction(mac: [u8; 6]) -> u32 {
     u32::from_be_bytes(random)
 }
 
-/// Prolongs the lease for as long as the machine runs.
-fn keep(name: &str, mut lease: Lease) {
+/// Prolongs the lease for as long as the machine runs; with another address, or other options, the machine is set up anew.
+fn keep(name: &str, mut lease: Lease, net: &Net) {
     let never = AtomicBool::new(false);
     loop {
         std::thread::sleep(lease.renew);
@@ -245,7 +243,13 @@ fn keep(name: &str, mut lease: Lease) {
             renew(name, &lease, Ipv4Addr::BROADCAST, begin + lease.life.saturating_sub(lease.renew), &never)
         });
         match renewed {
-            Some(new) => lease = new,
+            Some(new) => {
+                if new.differs_from(&lease) {
+                    say(&format!("dhcp {name} {}/{} from {}", new.address, new.prefix, new.server));
+                    configure(name, &new, net);
+                }
+                lease = new;
+            }
             // The address may belong to somebody else now; keeping it is still the best chance to be reached.
             None => say(&format!("dhcp {name}: lease of {} not prolonged", lease.address)),
         }
@@ -254,9 +258,9 @@ fn keep(name: &str, mut lease: Lease) {
 
 fn renew(name: &str, lease: &Lease, to: Ipv4Addr, deadline: Instant, over: &AtomicBool) -> Option<Lease> {
     let mac = link::mac(name)?;
-    let socket = dhcp_socket(Some(name), lease.address).ok()?;
-    let mut client = Client::renewing(mac, transaction(mac), lease);
-    converse(&socket, &mut client, to, Some(deadline), over).ok().flatten()
+    let socket = dhcp_socket(name).ok()?;
+    let mut client = Client::renewing(mac, transaction(mac), lease, to);
+    converse(&socket, &mut client, Some(deadline), over).ok().flatten()
 }
 
 fn configure(name: &str, lease: &Lease, net: &Net) {

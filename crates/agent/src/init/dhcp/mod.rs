@@ -61,7 +61,7 @@ pub struct Lease {
 enum State {
     Selecting,
     Requesting { address: Ipv4Addr, server: Ipv4Addr },
-    Renewing { address: Ipv4Addr },
+    Renewing { address: Ipv4Addr, to: Ipv4Addr },
 }
 
 /// What a packet led to.
@@ -85,15 +85,31 @@ pub struct Client {
     since: Duration,
 }
 
+impl Lease {
+    /// Does the machine have to be set up anew when this takes the place of `other`?
+    pub fn differs_from(&self, other: &Self) -> bool {
+        let Self { server, life, renew, rebind, .. } = *other;
+        Self { server, life, renew, rebind, ..self.clone() } != *other
+    }
+}
+
 impl Client {
     /// A client that begins to look for servers. `xid` should be random.
     pub fn new(mac: [u8; 6], xid: u32) -> Self {
         Self { mac, xid, state: State::Selecting, tries: 0, since: Duration::ZERO }
     }
 
-    /// A client that prolongs a lease.
-    pub fn renewing(mac: [u8; 6], xid: u32, lease: &Lease) -> Self {
-        Self { state: State::Renewing { address: lease.address }, ..Self::new(mac, xid) }
+    /// A client that prolongs a lease, at the server that gave it or, by broadcast, at any.
+    pub fn renewing(mac: [u8; 6], xid: u32, lease: &Lease, to: Ipv4Addr) -> Self {
+        Self { state: State::Renewing { address: lease.address, to }, ..Self::new(mac, xid) }
+    }
+
+    /// Where the next packet goes. A client that was refused begins anew, and asks everybody.
+    pub fn to(&self) -> Ipv4Addr {
+        match self.state {
+            State::Renewing { to, .. } => to,
+            State::Selecting | State::Requesting { .. } => Ipv4Addr::BROADCAST,
+        }
     }
 
     /// The packet to send now, and how long to wait for an answer. `elapsed` is the time since the start.
@@ -123,7 +139,7 @@ impl Client {
             {
                 Some(Event::Bound(Box::new(reply.lease()?)))
             }
-            (State::Renewing { address }, ACK) if reply.address == *address => {
+            (State::Renewing { address, .. }, ACK) if reply.address == *address => {
                 Some(Event::Bound(Box::new(reply.lease()?)))
             }
             (State::Requesting { .. } | State::Renewing { .. }, NAK) => {
@@ -160,7 +176,7 @@ impl Client {
         packet.push(255);
         match &self.state {
             // A renewing client has its address and can be answered directly.
-            State::Renewing { address } => packet[12..16].copy_from_slice(&address.octets()),
+            State::Renewing { address, .. } => packet[12..16].copy_from_slice(&address.octets()),
             _ => packet[10] = 0x80,
         }
         packet.resize(packet.len().max(300), 0);
@@ -242,10 +258,27 @@ mod tests {
     fn renewing_asks_directly() {
         let ack = reply(ACK, 7, [10, 0, 0, 9], &[]);
         let lease = Reply::parse(&ack, 7, MAC).and_then(|r| r.lease()).expect("lease");
-        let mut client = Client::renewing(MAC, 7, &lease);
+        let mut client = Client::renewing(MAC, 7, &lease, lease.server);
         let (packet, _) = client.packet(Duration::ZERO);
         assert_eq!((packet[10], &packet[12..16]), (0, &[10, 0, 0, 9][..]));
-        assert!(matches!(client.take(&ack), Some(Event::Bound(_))));
+        assert_eq!(client.to(), Ipv4Addr::new(10, 0, 0, 1));
+        let Some(Event::Bound(again)) = client.take(&ack) else { panic!("no lease") };
+        assert!(!again.differs_from(&lease));
+    }
+
+    #[test]
+    fn a_renewal_that_is_refused_ends_with_another_address() {
+        let ack = reply(ACK, 7, [10, 0, 0, 9], &[]);
+        let lease = Reply::parse(&ack, 7, MAC).and_then(|r| r.lease()).expect("lease");
+        let mut client = Client::renewing(MAC, 7, &lease, lease.server);
+        assert_eq!(client.take(&reply(NAK, 7, [0; 4], &[])), Some(Event::Refused));
+        let (packet, _) = client.packet(Duration::ZERO);
+        assert_eq!((packet[242], &packet[12..16], client.to()), (DISCOVER, &[0; 4][..], Ipv4Addr::BROADCAST));
+        client.take(&reply(OFFER, 7, [10, 0, 0, 40], &[]));
+        let Some(Event::Bound(moved)) = client.take(&reply(ACK, 7, [10, 0, 0, 40], &[])) else {
+            panic!("no lease")
+        };
+        assert!(moved.differs_from(&lease) && moved.address == Ipv4Addr::new(10, 0, 0, 40));
     }
 
     proptest::proptest! {
