@@ -15,7 +15,7 @@ use std::process::Command;
 /// How our entry is called.
 const LABEL: &str = "Gantry disk";
 /// Types of EFI system partitions: of GPT, of MBR.
-const SYSTEM_TYPES: [&str; 2] = ["c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ef"];
+pub(super) const SYSTEM_TYPES: [&str; 2] = ["c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ef"];
 /// The end of a boot loader's name on this architecture.
 const ARCH: &str = if cfg!(target_arch = "aarch64") { "aa64" } else { "x64" };
 

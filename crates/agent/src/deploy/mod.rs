@@ -11,6 +11,7 @@
 //! The order is JSON, see [`spec::Spec`]. A disk that turns out to have got the wrong bytes is wiped, so
 //! that nothing boots from it.
 
+pub mod boot;
 pub mod configure;
 pub mod decode;
 pub mod efi;
@@ -26,6 +27,7 @@ pub mod table;
 pub mod target;
 pub mod volume;
 
+use crate::http::tls::Trust;
 use crate::inventory::disks;
 use crate::kexec;
 use crate::secret::Secret;
@@ -91,12 +93,14 @@ pub fn run(spec: &Spec, identity: &Identity, say: Say<'_>) -> Result<(), Error> 
     let disk = target::choose(&all, &spec.disk, &target::busy(root)).map_err(Error::Target)?;
     say(&format!("target disk {}", target::describe(disk)));
     let path = Path::new(&disk.path);
+    let image = open_image(spec, &identity.service.endpoint, say)?;
+    // Not before there is something to put in its place.
     if efi::is_there()
         && let Err(error) = efi::remove_entries()
     {
         say(&format!("the firmware's entry for the old system stays: {error}"));
     }
-    write_image(spec, path, say)?;
+    write_image(spec, image, path, say)?;
     volume::reread(path)
         .map_err(|source| Error::System { what: "reading the new partition table", source })?;
     if spec.system.is_none() && spec.kexec.is_none() && spec.keep_size {
@@ -105,13 +109,41 @@ pub fn run(spec: &Spec, identity: &Identity, say: Say<'_>) -> Result<(), Error> 
     set_up(spec, identity, path, say)
 }
 
-/// Downloads, unpacks, writes and verifies; also on a regular file.
-pub fn write_image(spec: &Spec, disk: &Path, say: Say<'_>) -> Result<Written, Error> {
+/// Asks for the image; fails when it cannot be had. `endpoint` is the server of this job.
+pub fn open_image(spec: &Spec, endpoint: &str, say: Say<'_>) -> Result<Source, Error> {
+    let trust = spec.trust();
+    let source = Source::open(&spec.url, trust, host(endpoint)).map_err(Error::Download)?;
+    let length = source.length().map_or_else(|| "length unknown".to_owned(), human_size);
+    say(&format!("image {} ({length})", spec.url));
+    if spec.url.starts_with("https://") {
+        let own = host(&spec.url) == host(endpoint);
+        say(match trust {
+            Trust::Pin(_) => "https: only the certificate that the order names is accepted",
+            Trust::Any => "https: any certificate is accepted, as the order says",
+            Trust::Authorities if own => {
+                "https: any certificate is accepted, for it is the server of this job"
+            }
+            Trust::Authorities => "https: checked against the certificate authorities of this system",
+        });
+    }
+    Ok(source)
+}
+
+/// The host in a URL.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    match host.starts_with('[') {
+        true => host.split_inclusive(']').next().unwrap_or_default(),
+        false => host.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// Unpacks, writes and verifies; also on a regular file.
+pub fn write_image(spec: &Spec, mut source: Source, disk: &Path, say: Say<'_>) -> Result<Written, Error> {
     let name = disk.display().to_string();
-    let pin = crate::cmdline::pin(&spec.tls);
-    let mut source = Source::open(&spec.url, pin).map_err(Error::Download)?;
     let length = source.length();
-    say(&format!("image {} ({})", spec.url, length.map_or_else(|| "length unknown".to_owned(), human_size)));
     let failed = |source| Error::Write { disk: name.clone(), source };
     let sink = Sink::open(disk).map_err(&failed)?;
     let mut progress = Progress::new();
@@ -273,7 +305,7 @@ fn load_kernel(
     place: &root::Place,
     say: Say<'_>,
 ) {
-    let _boot = mounted.mount_boot(disk, parts);
+    let _boot = boot::mount(&mounted.root(), disk, parts);
     let root = mounted.root();
     let Some(entry) = kexec::find(&root, &place.root_argument()) else {
         say("kexec: no kernel found in the written system; it will boot from its disk");

@@ -1,7 +1,7 @@
 //! The image as a stream of bytes, hashed as served. A download that breaks is taken up again at the
 //! byte where it broke (RFC 9110 §14), so that the decoder behind it never notices.
 
-use crate::http::tls;
+use crate::http::tls::{self, Trust, Trusted};
 use crate::runner::say;
 use ring::digest::{Context, SHA256};
 use std::io::{self, Read};
@@ -36,16 +36,19 @@ impl std::fmt::Debug for Source {
 }
 
 impl Source {
-    /// Connects; fails at once when the server refuses.
-    pub fn open(url: &str, pin: Option<[u8; 32]>) -> io::Result<Self> {
+    /// Connects; fails at once when the server refuses, or is not to be trusted. `own` is the host of the job's server, whose
+    /// certificate no authority has signed.
+    pub fn open(url: &str, trust: Trust, own: &str) -> io::Result<Self> {
         let config = ureq::Agent::config_builder()
+            // What began under TLS is not redirected out of it.
+            .https_only(url.starts_with("https://"))
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_per_read(Some(STALL))
             .input_buffer_size(256 * 1024)
             .build();
         let mut source = Self {
-            agent: tls::agent(config, pin),
+            agent: tls::agent_for(config, Trusted::new(trust, own)),
             url: url.to_owned(),
             body: None,
             digest: Context::new(&SHA256),
@@ -109,7 +112,10 @@ impl Source {
             builder = builder.header("range", format!("bytes={}-", self.offset));
         }
         let request = builder.body(()).map_err(|error| Trouble::Final(error.to_string()))?;
-        let response = self.agent.run(request).map_err(|error| Trouble::Passing(error.to_string()))?;
+        let response = self.agent.run(request).map_err(|error| match tls::is_distrust(&error) {
+            true => Trouble::Final(format!("{error}; the order's Tls says which certificate is accepted")),
+            false => Trouble::Passing(error.to_string()),
+        })?;
         let code = response.status().as_u16();
         let from = match code {
             200 => 0,

@@ -1,6 +1,7 @@
 //! The order for a deployment, as JSON. A task's template writes it, `gantry-agent deploy --spec FILE`
 //! carries it out. Unknown fields are refused: a misspelt one must not be ignored on the way to a disk.
 
+use crate::http::tls::Trust;
 use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,8 @@ pub struct Spec {
     /// SHA-256 of the file as served, in hexadecimal; empty for unchecked.
     #[serde(rename = "SHA256")]
     pub sha256: String,
-    /// `sha256:…` of the certificate of an https server; empty accepts any.
+    /// Which certificate of an https server is accepted: `sha256:…` for the one with this hash, `any`; empty for those of
+    /// the system's authorities, and any of the server of the job.
     pub tls: String,
     /// Which disk to write.
     pub disk: DiskRule,
@@ -27,6 +29,17 @@ pub struct Spec {
     pub system: Option<System>,
     /// Load the image's kernel, so that the machine's next restart jumps into it.
     pub kexec: Option<Kexec>,
+}
+
+impl Spec {
+    /// What [`Spec::tls`] says; what it cannot mean counts as not given.
+    pub fn trust(&self) -> Trust {
+        match crate::cmdline::pin(&self.tls) {
+            Some(pin) => Trust::Pin(pin),
+            None if self.tls == "any" => Trust::Any,
+            None => Trust::Authorities,
+        }
+    }
 }
 
 /// How an image is packed.
@@ -215,8 +228,8 @@ pub fn parse(text: &[u8]) -> Result<Spec, String> {
     if !spec.sha256.is_empty() && !hex {
         problems.push(format!("SHA256={}: want 64 hexadecimal digits", spec.sha256));
     }
-    if !spec.tls.is_empty() && crate::cmdline::pin(&spec.tls).is_none() {
-        problems.push(format!("Tls={}: want sha256: and 64 hexadecimal digits", spec.tls));
+    if !spec.tls.is_empty() && spec.trust() == Trust::Authorities {
+        problems.push(format!("Tls={}: want `any`, or sha256: and 64 hexadecimal digits", spec.tls));
     }
     spec.disk.problems("Disk.", &mut problems);
     if let Some(system) = &spec.system {
@@ -275,12 +288,19 @@ mod tests {
 
     #[test]
     fn all_problems_at_once() {
-        let text = br#"{"Url":"ftp://x","SHA256":"12","Disk":{"MinSize":"huge"},
+        let text = br#"{"Url":"ftp://x","SHA256":"12","Tls":"some","Disk":{"MinSize":"huge"},
             "System":{"Hostname":"a b","Users":[{"Name":"Root!"}],"Files":[{"Path":"/etc/../x","Mode":"9"}]}}"#;
         let error = parse(text).expect_err("refused");
-        for part in
-            ["Url=ftp", "SHA256=12", "MinSize=huge", "Hostname=a b", "Name=Root!", "Path=/etc/../x", "Mode=9"]
-        {
+        for part in [
+            "Url=ftp",
+            "SHA256=12",
+            "Tls=some",
+            "MinSize=huge",
+            "Hostname=a b",
+            "Name=Root!",
+            "Path=/etc/../x",
+            "Mode=9",
+        ] {
             assert!(error.contains(part), "{part} in {error}");
         }
     }

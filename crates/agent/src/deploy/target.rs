@@ -1,5 +1,6 @@
 //! Which disk to write. When in doubt, none: the refusal lists what there is, so that the operator can
-//! name one. Disks that hold anything mounted, removable ones and read-only ones are never candidates.
+//! name one. Disks that hold anything mounted and read-only ones are never candidates; removable ones and those on USB only
+//! when the rule asks for them.
 
 use super::spec::{DiskRule, Pick};
 use crate::inventory::disks::Disk;
@@ -15,7 +16,7 @@ pub fn choose<'a>(disks: &'a [Disk], rule: &DiskRule, busy: &BTreeSet<String>) -
     let mut reasons = Vec::new();
     let mut fitting = Vec::new();
     for disk in disks {
-        match obstacle(disk, rule, named.as_deref(), busy) {
+        match obstacle(disk, rule, named.as_deref(), busy).or_else(|| unasked(disk, rule)) {
             None => fitting.push(disk),
             Some(reason) => reasons.push(format!("{}: {reason}", describe(disk))),
         }
@@ -127,7 +128,7 @@ fn is_exact(rule: &DiskRule) -> bool {
     [&rule.path, &rule.serial, &rule.by_id, &rule.wwn].iter().any(|name| !name.is_empty())
 }
 
-/// Where several disks may be meant, one on a plug has to be: it may be the medium that the machine was started from.
+/// A disk on a plug has to be asked for: it may be the operator's, or a medium that the machine was started from.
 fn unasked(disk: &Disk, rule: &DiskRule) -> Option<String> {
     let plugged = disk.transport == "usb" && rule.transport.is_empty() && !is_exact(rule);
     plugged.then(|| "is attached by usb, which the rule does not ask for".to_owned())
@@ -142,8 +143,7 @@ fn resolve(path: &str) -> Option<String> {
     Some(real.file_name()?.to_string_lossy().into_owned())
 }
 
-/// The disks that fit at least one of the rules, whatever their `Pick`, and for each other one why it does not. Disks on USB
-/// only fit rules that name them or their transport.
+/// The disks that fit at least one of the rules, whatever their `Pick`, and for each other one why it does not.
 pub fn fitting<'a>(
     disks: &'a [Disk],
     rules: &[DiskRule],
@@ -281,6 +281,20 @@ mod tests {
         assert_eq!(fits(DiskRule { min_size: "1G".into(), ..DiskRule::default() }), 0);
         assert_eq!(fits(DiskRule { serial: "E".into(), ..DiskRule::default() }), 1);
         assert_eq!(fits(DiskRule { transport: "usb".into(), ..DiskRule::default() }), 1);
+        let own = disk("sda", 1 << 30, "A");
+        let pick = |disks: &[Disk], rule: DiskRule| {
+            choose(disks, &rule, &BTreeSet::new()).map(|disk| disk.name.clone())
+        };
+        let both = [own, stick.clone()];
+        assert_eq!(pick(&both, DiskRule::default()), Ok("sda".into()));
+        assert_eq!(pick(&both, DiskRule { pick: Pick::Largest, ..DiskRule::default() }), Ok("sda".into()));
+        assert_eq!(
+            pick(&both, DiskRule { transport: "usb".into(), ..DiskRule::default() }),
+            Ok("sde".into())
+        );
+        let error =
+            pick(&both[1..], DiskRule { pick: Pick::First, ..DiskRule::default() }).expect_err("refused");
+        assert!(error.contains("is attached by usb, which the rule does not ask for"), "{error}");
     }
 
     /// Btrfs mounts have a device number of their own, and say one of the disks at most.

@@ -5,7 +5,6 @@ use super::inside::Root;
 use super::sink::size_of_target;
 use super::table::Table;
 use crate::inventory::names;
-use crate::runner::say;
 use crate::{init, sys};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -167,6 +166,8 @@ pub fn node(disk: &Path, number: u32) -> io::Result<PathBuf> {
 #[derive(Debug)]
 pub struct Mounted {
     place: PathBuf,
+    /// The folder was made for it.
+    temporary: bool,
 }
 
 impl Mounted {
@@ -178,28 +179,14 @@ impl Mounted {
         fs::create_dir_all(&place)?;
         let flags = libc::MS_NODEV | libc::MS_NOSUID;
         sys::mount(&device.display().to_string(), &place, kind.name(), flags, "")?;
-        Ok(Self { place })
+        Ok(Self { place, temporary: true })
     }
 
-    /// Mounts what lies in `/etc/fstab` below `/boot`, so that kernels on a partition of their own are
-    /// found. `UUID=` and `PARTUUID=` are looked up in what the disk offers.
-    pub fn mount_boot(&self, disk: &Path, parts: &[Partition]) -> Option<Mounted> {
-        let root = Root::new(&self.place);
-        let fstab = root.read("/etc/fstab").ok().flatten().unwrap_or_default();
-        let line = fstab.lines().find(|line| line.split_whitespace().nth(1) == Some("/boot"))?;
-        let source = line.split_whitespace().next()?;
-        let mut file = File::open(disk).ok()?;
-        let part = parts.iter().find(|part| is_source(&mut file, part, source))?;
-        let kind = detect(&mut file, part.start)?;
-        let place = root.resolve("/boot").ok()?;
-        let device = node(disk, part.number).ok()?;
-        match sys::mount(&device.display().to_string(), &place, kind.name(), libc::MS_RDONLY, "") {
-            Ok(()) => Some(Self { place }),
-            Err(error) => {
-                say(&format!("/boot of the written system: {error}"));
-                None
-            }
-        }
+    /// Mounts a file system of any type for reading, inside of one that is mounted.
+    pub fn inside(device: &Path, kind: &str, place: PathBuf) -> io::Result<Self> {
+        let flags = libc::MS_RDONLY | libc::MS_NODEV | libc::MS_NOSUID;
+        sys::mount(&device.display().to_string(), &place, kind, flags, "")?;
+        Ok(Self { place, temporary: false })
     }
 
     /// Where it is mounted.
@@ -240,7 +227,7 @@ impl Drop for Mounted {
         if sys::unmount(&self.place, 0).is_err() {
             let _ = sys::unmount(&self.place, libc::MNT_DETACH);
         }
-        if self.place.starts_with("/run/gantry") {
+        if self.temporary {
             let _ = fs::remove_dir(&self.place);
         }
     }
@@ -261,18 +248,7 @@ fn block_size(place: &Path) -> io::Result<u64> {
     fs::metadata(place).map(|meta| meta.blksize().max(1024))
 }
 
-fn is_source(file: &mut File, part: &Partition, source: &str) -> bool {
-    match source.split_once('=') {
-        Some(("PARTUUID", id)) => id.trim_matches('"').eq_ignore_ascii_case(&part.id),
-        Some(("PARTLABEL", name)) => name.trim_matches('"') == part.name,
-        Some(("UUID", id)) => {
-            uuid(file, part.start).is_some_and(|own| own.eq_ignore_ascii_case(id.trim_matches('"')))
-        }
-        _ => false,
-    }
-}
-
-/// The UUID of an ext or XFS file system.
+/// The UUID of a file system that can be a root.
 pub fn uuid<D: Read + Seek>(disk: &mut D, start: u64) -> Option<String> {
     let offset = match detect(disk, start)? {
         Kind::Ext => 0x468,

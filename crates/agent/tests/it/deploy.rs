@@ -3,7 +3,7 @@
 use super::runner::TempDir;
 use super::server::{Request, Response, Server};
 use gantry_agent::deploy::spec::Spec;
-use gantry_agent::deploy::{Error, write_image};
+use gantry_agent::deploy::{Error, open_image, write_image};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -57,7 +57,9 @@ fn deploy(server: &Server, sha256: &str) -> Run {
     std::fs::write(&path, vec![0xee; DISK]).expect("disk");
     let spec = Spec { url: format!("{}/image", server.url()), sha256: sha256.to_owned(), ..Spec::default() };
     let mut lines = Vec::new();
-    let result = write_image(&spec, &path, &mut |line| lines.push(line.to_owned())).map(drop);
+    let mut say = |line: &str| lines.push(line.to_owned());
+    let image = open_image(&spec, "", &mut say);
+    let result = image.and_then(|image| write_image(&spec, image, &path, &mut say)).map(drop);
     Run { result, lines, disk: std::fs::read(&path).expect("disk"), _dir: dir }
 }
 

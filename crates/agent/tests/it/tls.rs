@@ -1,6 +1,8 @@
 //! Certificates: any by default, exactly one when pinned.
 
 use super::runner::TempDir;
+use gantry_agent::deploy::open_image;
+use gantry_agent::deploy::spec::Spec;
 use gantry_agent::http::{Client, Endpoint, Fault};
 use gantry_agent::runner::proxy;
 use gantry_agent::secret::Secret;
@@ -69,4 +71,28 @@ fn any_certificate_or_exactly_one() {
         panic!("a foreign certificate was accepted")
     };
     assert!(text.contains("not the one that this machine was told to trust"), "{text}");
+}
+
+/// What comes of asking for an image of a server whose certificate no authority has signed: the line of the log, or the error.
+fn image(url: &str, tls: &str, endpoint: &str) -> Result<String, String> {
+    let spec = Spec { url: format!("{url}/image"), tls: tls.to_owned(), ..Spec::default() };
+    let mut lines = Vec::new();
+    let opened = open_image(&spec, endpoint, &mut |line| lines.push(line.to_owned()));
+    opened.map(|_| lines.join("\n")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn images_come_from_who_is_vouched_for() {
+    let (url, hash) = start();
+    let error = image(&url, "", "https://other:8092").expect_err("refused");
+    assert!(error.contains("invalid peer certificate") && error.contains("the order's Tls says"), "{error}");
+    assert!(!error.contains("gave up"), "asking again is of no use: {error}");
+    let own = image(&url, "", "https://127.0.0.1:8092").expect("the server of the job");
+    assert!(own.contains("it is the server of this job"), "{own}");
+    assert!(image(&url, "any", "").expect("any").contains("any certificate is accepted, as the order says"));
+    let pin: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(image(&url, &format!("sha256:{pin}"), "").is_ok());
+    let error =
+        image(&url, &format!("sha256:{}", "07".repeat(32)), "https://127.0.0.1").expect_err("refused");
+    assert!(error.contains("not the one that this machine was told to trust"), "{error}");
 }

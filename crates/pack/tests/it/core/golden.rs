@@ -61,6 +61,7 @@ pub(super) fn everything() -> Value {
         "image-deploy/image-url": "{{ .ProvisionerURL }}/images/x.raw.zst",
         "image-deploy/image-format": "zst",
         "image-deploy/image-sha256": "ab".repeat(32),
+        "image-deploy/image-tls": "any",
         "image-deploy/install-disk": {"Serial": "S1", "Pick": "first"},
         "image-deploy/grow-root": false,
         "image-deploy/user-data": "#cloud-config\nhostname: {{ .Machine.Name }}\n",
