@@ -1,10 +1,11 @@
 //! The TFTP service: one socket for requests, one socket and one task per transfer, both bounded.
 
-use std::collections::HashMap;
+mod transfers;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use gantry_netboot::path;
@@ -15,12 +16,10 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::transfers::{Admission, Place, Transfers};
 use super::udp::{Datagram, Socket};
 use super::{FileSource, Found, Protocol, Reports, Served, Wanted};
 
-/// Transfers at once, and of one client's address.
-const TRANSFERS: usize = 2_048;
-const PER_CLIENT: usize = 64;
 /// Read from a file at a time, bytes.
 const CHUNK: usize = 1 << 20;
 /// Largest file that is converted to netascii, bytes.
@@ -32,14 +31,13 @@ const BUFFER: usize = 2_048;
 pub struct Tftp {
     source: Arc<dyn FileSource>,
     reports: Reports,
-    /// Transfers under way, so that a repeated request starts no second one.
-    active: Mutex<HashMap<SocketAddr, ()>>,
+    transfers: Mutex<Transfers>,
 }
 
 impl Tftp {
     /// A service that is not listening yet.
     pub fn new(source: Arc<dyn FileSource>, reports: Reports) -> Self {
-        Self { source, reports, active: Mutex::default() }
+        Self { source, reports, transfers: Mutex::default() }
     }
 
     /// Serves until `stop`; transfers under way are then cut, clients ask again.
@@ -82,9 +80,9 @@ impl Tftp {
         transfers: &mut JoinSet<()>,
     ) {
         let refuse = match Packet::decode(bytes) {
-            Ok(Packet::Read(request)) => match self.admit(datagram.from) {
-                Admission::Welcome(guard) => {
-                    let service = self.clone();
+            Ok(Packet::Read(request)) => match self.admit(datagram.from, &request) {
+                Admission::Welcome(place) => {
+                    let (service, guard) = (self.clone(), self.guard(place));
                     transfers.spawn(async move { service.transfer(request, datagram, guard).await });
                     return;
                 }
@@ -111,18 +109,17 @@ impl Tftp {
         }
     }
 
-    fn admit(self: &Arc<Self>, client: SocketAddr) -> Admission {
-        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        if active.contains_key(&client) {
-            return Admission::Repeated;
-        }
-        let same = || active.keys().filter(|other| other.ip() == client.ip()).count();
-        if active.len() >= TRANSFERS || (active.len() >= PER_CLIENT && same() >= PER_CLIENT) {
-            return Admission::Full;
-        }
-        active.insert(client, ());
+    fn admit(&self, client: SocketAddr, request: &Request) -> Admission {
+        self.transfers().admit(client, request, Instant::now())
+    }
+
+    fn guard(self: &Arc<Self>, place: Place) -> Guard {
         self.reports.counters.transfers().inc();
-        Admission::Welcome(Guard { service: self.clone(), client })
+        Guard { service: self.clone(), place }
+    }
+
+    fn transfers(&self) -> MutexGuard<'_, Transfers> {
+        self.transfers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn transfer(self: Arc<Self>, request: Request, datagram: Datagram, guard: Guard) {
@@ -146,7 +143,7 @@ impl Tftp {
                 }
                 Ok(path) => {
                     wanted.path = path;
-                    self.send(&socket, &request, &wanted).await
+                    self.send(&socket, &request, &wanted, &guard).await
                 }
             },
         };
@@ -163,8 +160,12 @@ impl Tftp {
         self.reports.file(&served);
     }
 
-    async fn send(&self, socket: &UdpSocket, request: &Request, wanted: &Wanted) -> Summary {
-        let content = match self.source.open(wanted).await {
+    async fn send(&self, socket: &UdpSocket, request: &Request, wanted: &Wanted, guard: &Guard) -> Summary {
+        let opened = tokio::select! {
+            opened = self.source.open(wanted) => opened,
+            () = guard.place.replaced.cancelled() => return Summary::failed(REPLACED),
+        };
+        let content = match opened {
             Found::Bytes(bytes) => Content::Bytes(bytes),
             Found::File { file, size, .. } => Content::file(file, size),
             Found::Missing => return refuse(socket, error::NOT_FOUND, "file not found").await,
@@ -182,26 +183,29 @@ impl Tftp {
                 Err(why) => return refuse(socket, error::UNDEFINED, &why).await,
             },
         };
-        converse(socket, request, content).await
+        converse(socket, request, content, guard).await
     }
 }
 
-/// What became of a request to transfer.
-enum Admission {
-    Welcome(Guard),
-    Repeated,
-    Full,
-}
+/// Why a transfer ends whose client asks anew.
+const REPLACED: &str = "the client began another transfer";
 
 /// A place among the transfers; given back when dropped.
 struct Guard {
     service: Arc<Tftp>,
-    client: SocketAddr,
+    place: Place,
+}
+
+impl Guard {
+    /// The client has answered.
+    fn heard(&self) {
+        self.service.transfers().heard(&self.place, Instant::now());
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.service.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.client);
+        self.service.transfers().end(&self.place);
         self.service.reports.counters.transfers().dec();
     }
 }
@@ -248,7 +252,7 @@ async fn socket_to(local: IpAddr, client: SocketAddr) -> io::Result<UdpSocket> {
     Ok(bound)
 }
 
-async fn converse(socket: &UdpSocket, request: &Request, mut content: Content) -> Summary {
+async fn converse(socket: &UdpSocket, request: &Request, mut content: Content, guard: &Guard) -> Summary {
     let size = content.size();
     let mtu =
         getsockopt(socket, sockopt::IpMtu).ok().and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(1500);
@@ -267,7 +271,15 @@ async fn converse(socket: &UdpSocket, request: &Request, mut content: Content) -
         if let Some(ended) = ended {
             return Summary::of(&session, ended);
         }
-        let received = tokio::time::timeout(wait, socket.recv(&mut buffer)).await;
+        let received = tokio::select! {
+            received = tokio::time::timeout(wait, socket.recv(&mut buffer)) => received,
+            () = guard.place.replaced.cancelled() => {
+                return Summary::of(&session, Ended::Failed(REPLACED.into()));
+            }
+        };
+        if let Ok(Ok(_)) = &received {
+            guard.heard();
+        }
         if let Err(why) = content.fetch(session.ahead()).await {
             let _ = socket.send(&refusal(error::UNDEFINED, "the file cannot be read")).await;
             return Summary::of(&session, Ended::Failed(why.to_string()));

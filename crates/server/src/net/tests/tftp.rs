@@ -160,6 +160,28 @@ async fn a_repeated_request_starts_no_second_transfer() {
 }
 
 #[tokio::test]
+async fn another_file_from_the_same_port_takes_the_place_of_the_first() {
+    let server = Server::start();
+    let (socket, _, from) = ask(&server, b"\0\x01big\0octet\0").await;
+    socket.send_to(b"\0\x01default.ipxe\0octet\0", server.address).await.unwrap();
+    let mut buffer = [0; 600];
+    let (again, len) = loop {
+        let (len, again) = socket.recv_from(&mut buffer).await.unwrap();
+        if again != from {
+            break (again, len);
+        }
+    };
+    assert_eq!((&buffer[..4], len), (&b"\0\x03\0\x01"[..], 4 + 18));
+    socket.send_to(b"\0\x04\0\x01", again).await.unwrap();
+    let served = server.ear.files(2).await;
+    let told =
+        |n: usize| (served[n].wanted.path.as_str(), served[n].status.as_str(), served[n].error.as_deref());
+    assert_eq!(told(0), ("big", "FAILED", Some("the client began another transfer")));
+    assert_eq!(told(1), ("default.ipxe", "SUCCESS", None));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn netascii_and_the_address_that_was_asked() {
     let server = Server::start();
     let (socket, answer, from) = ask(&server, b"\0\x01default.ipxe\0netascii\0").await;
