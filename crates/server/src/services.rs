@@ -78,15 +78,25 @@ pub(crate) fn start(
         let dhcp = Dhcp::new(durable, host, settings(core), reports.clone(), clock::now);
         tasks.spawn(dhcp.run(sockets, stop.clone()));
     }
-    if core.config.router_advertisement {
-        let advertiser = Advertiser::open(reports.counters.clone()).map_err(|error| StartError::Service {
-            service: "router advertisement",
-            reason: error.to_string(),
-        })?;
+    if let Some(advertiser) = advertiser(core, reports)? {
         let (core, stop) = (core.clone(), stop.clone());
         tasks.spawn(async move { advertiser.run(move || core.state.view(), stop).await });
     }
     Ok(())
+}
+
+/// Subnets may ask for advertisements; with the flag, those that do not say have them, and then they must be possible.
+fn advertiser(core: &Core, reports: &Reports) -> Result<Option<Advertiser>, StartError> {
+    let all = core.config.router_advertisement;
+    if !all && !core.config.services.dhcp {
+        return Ok(None);
+    }
+    match Advertiser::open(reports.counters.clone(), all) {
+        Err(error) if all => {
+            Err(StartError::Service { service: "router advertisement", reason: error.to_string() })
+        }
+        opened => Ok(usable("router advertisements", opened)),
+    }
 }
 
 /// Something that needs a privilege, and without which the service still works, if less well.

@@ -58,7 +58,7 @@ pub(super) static FLAGS: &[Flag] = &[
     flag("static-ip", "RS_STATIC_IP", Value(""), "Address to advertise when the client's connection does not tell"),
     flag("force-static", "RS_FORCE_STATIC", Switch, "Advertise --static-ip always"),
     flag("dhcp-ifs", "RS_DHCP_INTERFACES", Values, "Interfaces that DHCP answers on; none given means all"),
-    flag("router-advertisement", "GANTRY_ROUTER_ADVERTISEMENT", Switch, "Tell each subnet by IPv6 that there is no router, so that iPXE does not wait for one"),
+    flag("router-advertisement", "GANTRY_ROUTER_ADVERTISEMENT", Switch, "Tell each subnet by IPv6 that there is no router, so that iPXE does not wait for one. A subnet decides for itself by `router-advertisement` in its Meta: `true` or `false`"),
     flag("tls-cert", "RS_TLS_CERT_FILE", Value("server.crt"), "Certificate of the API, PEM; made at the first start"),
     flag("tls-key", "RS_TLS_KEY_FILE", Value("server.key"), "Key of the API, PEM; made at the first start"),
     flag("static-tls-cert", "RS_STATIC_TLS_CERT_FILE", Value(""), "Certificate of files over HTTPS; that of the API when not given"),

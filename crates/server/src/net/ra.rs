@@ -1,4 +1,4 @@
-//! Answers router solicitations with "no router here", on networks where we serve a subnet (see `gantry_netboot::ra`).
+//! Answers router solicitations with "no router here", on networks whose subnet is to have it (see `gantry_netboot::ra`).
 
 use std::collections::HashSet;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_model::{Subnet, View};
-use gantry_netboot::ra::{SOLICITATION, advertisement, solicitation};
+use gantry_netboot::ra::{SOLICITATION, advertisement, is_wanted, solicitation};
 use nix::libc;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType,
@@ -32,21 +32,22 @@ pub struct Advertiser {
     socket: AsyncFd<OwnedFd>,
     interfaces: Interfaces,
     counters: Counters,
+    usual: bool,
 }
 
 impl Advertiser {
-    /// Opens the raw socket, which needs CAP_NET_RAW.
+    /// Opens the raw socket, which needs CAP_NET_RAW. `usual` is whether subnets that do not say are answered.
     ///
     /// # Errors
     /// What the system says.
-    pub fn open(counters: Counters) -> io::Result<Self> {
+    pub fn open(counters: Counters, usual: bool) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket(AddressFamily::Inet6, SockType::Raw, flags, SockProtocol::IcmpV6)?;
         setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true)?;
         set_number(&fd, libc::IPV6_RECVHOPLIMIT, 1)?;
         set_number(&fd, libc::IPV6_MULTICAST_HOPS, HOPS)?;
         set_number(&fd, libc::IPV6_UNICAST_HOPS, HOPS)?;
-        Ok(Self { socket: super::watch(fd)?, interfaces: Interfaces::default(), counters })
+        Ok(Self { socket: super::watch(fd)?, interfaces: Interfaces::default(), counters, usual })
     }
 
     /// Answers until `stop`. `view` gives the objects as they are now.
@@ -107,12 +108,19 @@ impl Advertiser {
         if message.first() != Some(&SOLICITATION) || solicitation(message).is_none() {
             return;
         }
-        let Some(nic) = self.interfaces.get(interface).filter(|nic| serves(view, nic)) else { return };
+        let Some(nic) = self.interfaces.get(interface).filter(|nic| self.serves(view, nic)) else { return };
         let to = if from.ip().is_unspecified() { ALL_NODES } else { from.ip() };
         match self.send(&advertisement(nic.hardware), to, interface) {
             Ok(()) => self.counters.advertised(),
             Err(error) => tracing::debug!(%error, %to, "router advertisement not sent"),
         }
+    }
+
+    /// Is a subnet on this interface that is to be answered?
+    fn serves(&self, view: &View, nic: &Nic) -> bool {
+        let subnets =
+            nic.interface.addresses.iter().filter_map(|(a, _)| Subnet::containing(view, (*a).into()));
+        subnets.into_iter().any(|subnet| is_wanted(&subnet, self.usual))
     }
 
     fn send(&self, message: &[u8], to: Ipv6Addr, interface: u32) -> io::Result<()> {
@@ -124,12 +132,6 @@ impl Advertiser {
         sendmsg(fd, &[IoSlice::new(message)], &control, MsgFlags::empty(), Some(&to))?;
         Ok(())
     }
-}
-
-/// Is a subnet of ours on this interface?
-fn serves(view: &View, nic: &Nic) -> bool {
-    let mut addresses = nic.interface.addresses.iter();
-    addresses.any(|(address, _)| Subnet::containing(view, (*address).into()).is_some_and(|s| s.enabled))
 }
 
 /// `None` for what came from farther than the next wire.

@@ -59,7 +59,7 @@ fn server(peer: &Receiver<i32>, ready: &Sender<io::Result<()>>, stop: &Cancellat
     runtime.block_on(async {
         let objects = Objects::lab();
         let reports = ear.reports();
-        let advertiser = Advertiser::open(reports.counters.clone()).unwrap();
+        let advertiser = Advertiser::open(reports.counters.clone(), true).unwrap();
         let service = Dhcp::new(objects.clone(), Arc::new(Plain), Settings::default(), reports, clock::now);
         let sockets = Sockets {
             dhcp: Socket::bind((Ipv4Addr::UNSPECIFIED, 67).into()).unwrap(),
