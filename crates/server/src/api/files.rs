@@ -4,6 +4,7 @@
 //! `store::blobs::Name`, which refuses everything that could leave the folder.
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use axum::body::Body;
 use gantry_api::Error;
@@ -14,13 +15,16 @@ use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
 };
 use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
 
 use super::answer::{self, Answer};
 use super::body::Upload;
 use super::form::File;
 use super::range::{self, Range};
 use super::{Ask, body, form};
+use crate::core::Core;
 use crate::digests::LARGE;
+use crate::net::{Protocol, Served, Wanted as Wish};
 
 /// The largest upload: bigger than any image that is deployed, smaller than a disk that it could fill unnoticed.
 const LIMIT: u64 = 256 << 30;
@@ -80,7 +84,66 @@ pub(super) async fn read(ask: Ask) -> Answer {
         answer::tag(&mut reply, etag);
         answer::header(&mut reply, SHA256, digest);
     }
-    Ok(reply)
+    Ok(traced(&ask, reply))
+}
+
+/// What a machine fetches is part of its boot trace, with the bytes that it took.
+fn traced(ask: &Ask, reply: Response<Body>) -> Response<Body> {
+    let Some(machine) = ask.caller.machine() else { return reply };
+    let mut fetch = Fetch {
+        api: ask.api.clone(),
+        machine: machine.to_owned(),
+        wanted: Wish {
+            path: format!("api/v3/{}/{}", ask.route.kind, ask.route.rest),
+            client: ask.remote(),
+            local: ask.peer.local.ip(),
+            protocol: Protocol::Https,
+        },
+        status: reply.status(),
+        bytes: 0,
+        start: SystemTime::now(),
+        since: Instant::now(),
+    };
+    let counted = move |body: Body| {
+        body.map_frame(move |frame| {
+            fetch.took(frame.data_ref().map_or(0, |data| data.len() as u64));
+            frame
+        })
+    };
+    reply.map(|body| Body::new(counted(body)))
+}
+
+/// A download of a machine; noted when it is dropped, which is when the last byte has left or the machine went away.
+struct Fetch {
+    api: Arc<Core>,
+    machine: String,
+    wanted: Wish,
+    status: StatusCode,
+    bytes: u64,
+    start: SystemTime,
+    since: Instant,
+}
+
+impl Fetch {
+    fn took(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        let served = Served {
+            wanted: self.wanted.clone(),
+            status: self.status.as_str().to_owned(),
+            bytes: self.bytes,
+            start: self.start,
+            duration: self.since.elapsed(),
+            retries: 0,
+            error: None,
+        };
+        let view = self.api.state.view();
+        self.api.note_of(&view, &self.machine, Some(self.wanted.client), served.note());
+    }
 }
 
 /// The digest of a file; of a large one that nobody has hashed yet only when the request is about the digest: whoever wants

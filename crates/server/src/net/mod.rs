@@ -125,6 +125,28 @@ pub struct Served {
     pub error: Option<String>,
 }
 
+impl Served {
+    /// As a line of a boot trace; who it was is for the caller to add.
+    pub fn note(&self) -> Note {
+        let Self { wanted, status, bytes, duration, retries, error, .. } = self;
+        let mut data = serde_json::Map::new();
+        data.insert("File".into(), wanted.path.clone().into());
+        data.insert("Status".into(), status.clone().into());
+        data.insert("Bytes".into(), (*bytes).into());
+        data.insert("Ms".into(), (duration.as_micros() as f64 / 1000.0).into());
+        let (word, milliseconds) = (wanted.protocol.word(), duration.as_millis());
+        let mut text = format!("{word} /{} {status} {bytes} bytes in {milliseconds} ms", wanted.path);
+        if *retries > 0 {
+            data.insert("Retries".into(), (*retries).into());
+            text = format!("{text}, {retries} retries");
+        }
+        if let Some(error) = error {
+            text = format!("{text}: {error}");
+        }
+        Note { kind: word, text, data, ..Note::default() }
+    }
+}
+
 /// Hears of every file that was served. Never blocks.
 pub trait ServedSink: Send + Sync {
     /// One request is over.
@@ -151,34 +173,7 @@ impl Reports {
     fn file(&self, served: &Served) {
         self.counters.file(served);
         self.served.served(served);
-        let Served { wanted, status, bytes, duration, retries, error, .. } = served;
-        let mut data = serde_json::Map::new();
-        data.insert("File".into(), wanted.path.clone().into());
-        data.insert("Status".into(), status.clone().into());
-        data.insert("Bytes".into(), (*bytes).into());
-        data.insert("Ms".into(), (duration.as_micros() as f64 / 1000.0).into());
-        if *retries > 0 {
-            data.insert("Retries".into(), (*retries).into());
-        }
-        let milliseconds = duration.as_millis();
-        let mut text = format!(
-            "{} /{} {status} {bytes} bytes in {milliseconds} ms",
-            wanted.protocol.word(),
-            wanted.path
-        );
-        if *retries > 0 {
-            text = format!("{text}, {retries} retries");
-        }
-        if let Some(error) = error {
-            text = format!("{text}: {error}");
-        }
-        self.trace.note(Note {
-            address: Some(wanted.client),
-            kind: wanted.protocol.word(),
-            text,
-            data,
-            ..Note::default()
-        });
+        self.trace.note(Note { address: Some(served.wanted.client), ..served.note() });
     }
 }
 

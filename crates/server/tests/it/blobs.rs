@@ -11,6 +11,30 @@ async fn upload(server: &Server, path: &str, bytes: &str) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_machine_downloads_is_in_its_trace() {
+    let server = Server::start().await;
+    upload(&server, "/files/dir/foo", "0123456789").await;
+    let uuid = server.machine("m1").await;
+    let token = server.get(&format!("/machines/{uuid}/token")).await.json()["Token"].clone();
+    let machine = server.as_token(token.as_str().unwrap());
+    server.get("/files/dir/foo").await;
+    let part = send(raw(&machine, Method::GET, "/files/dir/foo").header("range", "bytes=2-4")).await;
+    assert_eq!(part.text(), "234");
+    let path = format!("/machines/{uuid}/trace");
+    let fetched = loop {
+        let trace = server.get(&path).await.json();
+        let lines = trace.as_array().unwrap().clone();
+        let fetched: Vec<Value> = lines.into_iter().filter(|line| line["Kind"] == "https").collect();
+        if !fetched.is_empty() {
+            break fetched;
+        }
+    };
+    assert_eq!(fetched.len(), 1, "what others download is not the machine's: {fetched:?}");
+    let text = fetched[0]["Text"].as_str().unwrap();
+    assert!(text.starts_with("https /api/v3/files/dir/foo 206 3 bytes in "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_uploaded_is_served_by_range_and_sum() {
     let server = Server::start().await;
     let made = upload(&server, "/files/dir/foo", "0123456789").await;
