@@ -71,8 +71,11 @@ fn program(role: Role) -> Command {
         .arg_required_else_help(true);
     let serve = || gantry_server::config::command("serve");
     match role {
-        // `dr-provision --version` is `gantry serve --version`.
-        Role::Server => command.propagate_version(true).subcommand(serve()),
+        // `dr-provision --version` is `gantry serve --version`; who asks wants to know which DRP it stands in for.
+        Role::Server => command
+            .version(format!("{} (gantry {})", gantry_api::DRP_VERSION, env!("CARGO_PKG_VERSION")))
+            .propagate_version(true)
+            .subcommand(serve()),
         Role::Client => gantry_cli::mount(command),
         Role::Gantry => {
             let tools = [

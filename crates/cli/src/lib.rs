@@ -10,6 +10,7 @@ mod blob;
 mod content;
 mod generic;
 mod input;
+mod inspect;
 mod machine;
 mod merge;
 mod origin;
@@ -19,6 +20,7 @@ mod pool;
 mod run;
 mod session;
 mod special;
+mod status;
 mod subnet;
 pub mod template;
 mod verb;
@@ -63,6 +65,10 @@ pub fn mount(command: Command) -> Command {
         .fold(command, Command::subcommand)
         .subcommand(content::command())
         .subcommand(session::command())
+        .subcommand(
+            Command::new("version")
+                .about("Show which drpcli this program stands in for, and its own version"),
+        )
 }
 
 /// Runs what [`mount`]'s commands matched.

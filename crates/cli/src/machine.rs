@@ -69,6 +69,34 @@ pub(crate) async fn remove_from_list(typed: &Typed<'_>, field: &str) -> Answer {
     replace_list(typed, field, &from, to).await
 }
 
+/// `tasks add <id> [at <offset>] <task>...`
+pub(crate) async fn add_tasks(typed: &Typed<'_>) -> Answer {
+    let (offset, tasks) = match typed.rest() {
+        ["at", offset, tasks @ ..] => {
+            let wrong = |_| Error::Usage(format!("the offset is `{offset}`; it must be a number from 0 on"));
+            (Some(offset.parse::<usize>().map_err(wrong)?), tasks)
+        }
+        tasks => (None, tasks),
+    };
+    if tasks.is_empty() {
+        return Err(Error::Usage("say which tasks: `tasks add ID [at OFFSET] TASK...`".into()));
+    }
+    let from = typed.get(&typed.path(), &[]).await?;
+    let mut to = list(&from, "Tasks");
+    let at = place(&to, from.get("CurrentTask").and_then(Value::as_i64).unwrap_or(-1), offset);
+    to.splice(at..at, tasks.iter().map(|task| Value::from(*task)));
+    replace_list(typed, "Tasks", &from, to).await
+}
+
+/// Where tasks are added: so many after the present one, at most at the end of its stage, which is also where they go without
+/// an offset.
+fn place(tasks: &[Value], present: i64, offset: Option<usize>) -> usize {
+    let next = usize::try_from(present.saturating_add(1)).unwrap_or(0).min(tasks.len());
+    let is_stage = |task: &Value| task.as_str().is_some_and(|task| task.starts_with("stage:"));
+    let end = tasks[next..].iter().position(is_stage).map_or(tasks.len(), |left| next + left);
+    offset.map_or(end, |offset| next.saturating_add(offset).min(end))
+}
+
 pub(crate) async fn insert_task(typed: &Typed<'_>) -> Answer {
     let from = typed.get(&typed.path(), &[]).await?;
     let text = typed.optional(2).unwrap_or("0");
@@ -90,7 +118,7 @@ pub(crate) async fn replace_list(typed: &Typed<'_>, field: &str, from: &Value, t
     Ok(Some(typed.send(Method::PATCH, &typed.path(), Some(&patch)).await?))
 }
 
-fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+pub(crate) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -174,12 +202,6 @@ pub(crate) async fn whoami(typed: &Typed<'_>) -> Answer {
         None => json!({}),
     };
     Ok(Some(typed.send(Method::POST, "/whoami", Some(&body)).await?))
-}
-
-pub(crate) async fn inspect(typed: &Typed<'_>) -> Answer {
-    let machine = typed.get(&typed.path(), &[]).await?;
-    let jobs = typed.get("/jobs", &[("Machine", text(&machine, "Uuid")), ("sort", "StartTime")]).await?;
-    Ok(Some(json!({ "Machine": machine, "Jobs": jobs })))
 }
 
 /// Prints the trace as lines, or as it came when a format is asked for.
@@ -276,6 +298,26 @@ mod tests {
         assert_eq!(read("NextServer", "192.0.2.1").unwrap(), json!("192.0.2.1"));
         let error = read("ActiveLeaseTime", "an hour").unwrap_err().to_string();
         assert_eq!(error, "ActiveLeaseTime is `an hour`; it must be a whole number");
+    }
+
+    #[test]
+    fn tasks_are_added_within_the_present_stage() {
+        let tasks: Vec<Value> = ["stage:a", "one", "two", "stage:b", "three"].map(Value::from).to_vec();
+        for (present, offset, at) in [
+            (-1, None, 0),
+            (0, None, 3),
+            (1, None, 3),
+            (1, Some(0), 2),
+            (1, Some(1), 3),
+            (1, Some(9), 3),
+            (2, Some(0), 3),
+            (3, None, 5),
+            (4, None, 5),
+            (99, Some(7), 5),
+            (i64::MAX, None, 5),
+        ] {
+            assert_eq!(place(&tasks, present, offset), at, "{present} {offset:?}");
+        }
     }
 
     #[test]

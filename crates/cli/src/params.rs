@@ -147,7 +147,7 @@ async fn pairs(words: &[&str]) -> Result<Map<String, Value>, Error> {
 
 pub(crate) async fn run_action(typed: &Typed<'_>) -> Answer {
     let body = Value::Object(pairs(typed.rest()).await?);
-    let path = format!("{}/actions/{}", typed.path(), typed.word(1));
+    let path = format!("{}/{}", typed.actions(), typed.word(1));
     let answer = typed.session.client.call(Method::POST, &path, &typed.query(), Some(&body)).await?;
     Ok(Some(answer))
 }

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::session::{Environment, Session};
 use crate::verb::{Do, Takes, Verb, Word};
-use crate::{Error, blob, content, generic, machine, params, pool, special, subnet, verb, warn, watch};
+use crate::{
+    Error, blob, content, generic, inspect, machine, params, pool, special, status, subnet, verb, warn, watch,
+};
 
 /// A verb with its words, ready to run.
 pub(crate) struct Typed<'a> {
@@ -28,6 +30,14 @@ pub(crate) async fn dispatch(matches: &ArgMatches, environment: &Environment) ->
             crate::output::print(&crate::session::options());
             return Ok(());
         }
+        "version" => {
+            crate::output::print(&format!(
+                "Version: {}\nGantry: {}",
+                gantry_api::DRP_VERSION,
+                env!("CARGO_PKG_VERSION")
+            ));
+            return Ok(());
+        }
         _ => {}
     }
     let (row, inner) = find(noun, inner)?;
@@ -35,10 +45,14 @@ pub(crate) async fn dispatch(matches: &ArgMatches, environment: &Environment) ->
     let session = Session::open(inner, environment, row.act == Do::List).await?;
     let typed = Typed::new(noun, row, inner, session);
     let answer = act(row.act, &typed).await?;
-    if let Some(value) = answer {
-        crate::output::print(&typed.session.format.render(&value));
+    let Some(value) = answer else { return Ok(()) };
+    crate::output::print(&typed.session.format.render(&value));
+    match warn::errors(&value) {
+        errors if typed.session.errors_are_fatal && !errors.is_empty() => {
+            Err(Error::Usage(format!("the object has errors:\n  {}", errors.join("\n  "))))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn find<'a>(noun: &str, matches: &'a ArgMatches) -> Result<(&'static Verb, &'a ArgMatches), Error> {
@@ -113,6 +127,12 @@ impl<'a> Typed<'a> {
         format!("/{}/{}", self.noun, self.word(0))
     }
 
+    /// Where the actions of plugins for the object are; a job's own actions are something else.
+    pub(crate) fn actions(&self) -> String {
+        let word = if self.noun == Kind::Job.prefix() { "plugin_actions" } else { "actions" };
+        format!("{}/{word}", self.path())
+    }
+
     /// The verb's own flags as a query, with `force` when asked for.
     pub(crate) fn query(&self) -> Vec<(&'a str, &'a str)> {
         let mut query: Vec<(&str, &str)> = self.session.query();
@@ -165,9 +185,9 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::Params | Do::ParamGet | Do::ParamSet | Do::ParamAdd | Do::ParamRemove => {
             params::params(act, typed).await
         }
-        Do::Actions => Ok(Some(typed.get(&format!("{}/actions", typed.path()), &typed.query()).await?)),
+        Do::Actions => Ok(Some(typed.get(&typed.actions(), &typed.query()).await?)),
         Do::Action => {
-            let path = format!("{}/actions/{}", typed.path(), typed.word(1));
+            let path = format!("{}/{}", typed.actions(), typed.word(1));
             Ok(Some(typed.get(&path, &typed.query()).await?))
         }
         Do::RunAction => params::run_action(typed).await,
@@ -177,12 +197,13 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::OptionSet => subnet::set_option(typed).await,
         Do::AddToList(field) => machine::add_to_list(typed, field).await,
         Do::RemoveFromList(field) => machine::remove_from_list(typed, field).await,
+        Do::AddTasks => machine::add_tasks(typed).await,
         Do::InsertTask => machine::insert_task(typed).await,
         Do::Trace => machine::trace(typed).await,
         Do::CurrentLog => machine::current_log(typed).await,
         Do::DeleteJobs => machine::delete_jobs(typed).await,
         Do::Whoami => machine::whoami(typed).await,
-        Do::Inspect => machine::inspect(typed).await,
+        Do::InspectJobs | Do::InspectTasks => inspect::inspect(act, typed).await,
         Do::JobsCreate | Do::JobsCurrent | Do::JobsState => machine::jobs(act, typed).await,
         Do::JobsPurge => machine::purge_jobs(typed).await,
         Do::JobActions => {
@@ -196,6 +217,7 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
             let body = json!({ "Password": typed.word(1) });
             Ok(Some(typed.send(Method::PUT, &format!("{}/password", typed.path()), Some(&body)).await?))
         }
+        Do::PasswordHash => status::password_hash(typed.word(0)).map(|()| None),
         Do::BlobList => blob::list(typed).await,
         Do::BlobUpload => blob::upload(typed).await,
         Do::BlobDownload => blob::download(typed).await,
@@ -211,6 +233,8 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::PrefsList => show("/prefs").await,
         Do::PrefsSet => params::prefs(typed).await,
         Do::InfoGet => show("/info").await,
+        Do::InfoCheck => show("/info").await.map(|_| Some(json!({ "active": true }))),
+        Do::InfoStatus => status::status(typed).await,
         Do::EventsPost => {
             let event = crate::input::value(typed.word(0)).await?;
             typed.send(Method::POST, "/events", Some(&event)).await.map(|_| None)

@@ -126,6 +126,15 @@ fn all_flags() -> Vec<Arg> {
         value('t', "trace", "Log level of the server for this call"),
         value('Z', "trace-token", "Text by which the server's log lines of this call are found"),
         switch('d', "debug", "Tell what is called"),
+        switch(
+            'X',
+            "exit-early",
+            "End with status 1 when the answer is an object with errors [RS_OBJECT_ERRORS_ARE_FATAL]",
+        ),
+        switch('N', "no-color", "Accepted for drpcli's sake: nothing is coloured"),
+        value('C', "colors", "Accepted for drpcli's sake: nothing is coloured"),
+        value('c', "catalog", "Accepted for drpcli's sake: no catalogue is asked"),
+        value('D', "download-proxy", "Accepted for drpcli's sake: nothing is downloaded from a catalogue"),
     ]
 }
 
@@ -135,6 +144,8 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) format: Format,
     pub(crate) force: bool,
+    /// An answer that is an object with errors ends the program with status 1.
+    pub(crate) errors_are_fatal: bool,
     pub(crate) reference: Option<Value>,
 }
 
@@ -168,6 +179,8 @@ impl Session {
             client: connect(matches, environment, &text).await?,
             format,
             force: matches.get_flag("force"),
+            errors_are_fatal: matches.get_flag("exit-early")
+                || environment.get("RS_OBJECT_ERRORS_ARE_FATAL").is_some_and(|word| word == "true"),
             reference,
         })
     }

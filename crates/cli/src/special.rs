@@ -46,7 +46,6 @@ static VERBS: &[(&str, &[Verb])] = &[
         verb("deletejobs", &[ID], &[], Do::DeleteJobs, "Delete all jobs of the machine"),
         verb("token", &[ID], &[("ttl", Takes::Value, "How long it lasts (duration)")], Do::MachineToken, "Make a token that acts as the machine"),
         verb("whoami", &[Optional("json")], &[], Do::Whoami, "Find the machine that fits a fingerprint"),
-        verb("inspect", &[ID], &[], Do::Inspect, "Show the machine with its jobs"),
         verb("releaseToPool", &[ID], &[], Do::ReleaseToPool, "Release the machine to its pool"),
     ]),
     ("pools", &[
@@ -75,11 +74,15 @@ static VERBS: &[(&str, &[Verb])] = &[
     ("jobs", &[
         verb("purge", &[], PURGE, Do::JobsPurge, "Remove old jobs and their logs, by the preferences or these flags; prints which"),
         verb("actions", &[ID], &[("for-os", Takes::Value, "For this operating system")], Do::JobActions, "Show the files and scripts of a job"),
+        verb("plugin_actions", &[ID], PLUGIN, Do::Actions, "Show the actions that plugins offer for the job"),
+        verb("plugin_action", &[ID, Needed("command")], PLUGIN, Do::Action, "Show one action"),
+        verb("runplugin_action", &[ID, Needed("command"), Rest("arguments")], PLUGIN, Do::RunAction, "Run an action with JSON or with key value pairs"),
         verb("log", &[ID, Optional("text")], &[], Do::JobLog, "Show the log of a job, or append text (- for standard input)"),
     ]),
     ("users", &[
         verb("token", &[ID, Rest("words")], &[], Do::Token, "Make a token: `ttl 3600`, `scope x action y specific z`, `roles a,b`"),
         verb("password", &[ID, Needed("password")], &[], Do::Password, "Set the password"),
+        verb("passwordhash", &[Needed("password")], &[], Do::PasswordHash, "Print a hash of a password, for users in content packs"),
     ]),
     ("templates", &[
         verb("upload", &[Needed("file"), Literal("as"), Needed("id")], &[], Do::TemplateUpload, "Make a template from a file"),
@@ -91,6 +94,8 @@ static VERBS: &[(&str, &[Verb])] = &[
 static NOUNS: &[(&str, &str, &[Verb])] = &[
     ("info", "The server itself", &[
         verb("get", &[], &[], Do::InfoGet, "Show version, ports and features"),
+        verb("check", &[], &[], Do::InfoCheck, "Exit with 0 if the server answers, else with 1"),
+        verb("status", &[], &[], Do::InfoStatus, "Show which services are on, and which of them answer"),
     ]),
     ("prefs", "Preferences of the server", &[
         verb("list", &[], &[], Do::PrefsList, "Show all"),
@@ -147,9 +152,17 @@ static MACHINE_JOBS: &[Verb] = &[
 /// `machines tasks …`
 #[rustfmt::skip]
 static MACHINE_TASKS: &[Verb] = &[
-    verb("add", &[ID, Rest("tasks")], &[], Do::AddToList("Tasks"), "Append tasks"),
+    verb("add", &[ID, Rest("words")], &[], Do::AddTasks, "Add tasks at the end of the present stage, or `at 0`: after the present task, or so many further on"),
     verb("del", &[ID, Rest("tasks")], &[], Do::RemoveFromList("Tasks"), "Remove tasks"),
 ];
+/// `machines inspect …`
+#[rustfmt::skip]
+static MACHINE_INSPECT: &[Verb] = &[
+    verb("jobs", &[ID, Optional("index")], FULL, Do::InspectJobs, "Show the jobs of a machine, oldest first, or the one with this index"),
+    verb("tasks", &[ID, Needed("task"), Optional("index")], FULL, Do::InspectTasks, "Show the jobs that ran a task on a machine, oldest first, or the one with this index"),
+];
+const FULL: &[Flag] = &[("full", Takes::Nothing, "With the log of each job in its Meta")];
+const PLUGIN: &[Flag] = &[("plugin", Takes::Value, "Of this plugin only")];
 
 /// `pools manage …`
 #[rustfmt::skip]
@@ -200,6 +213,7 @@ pub(crate) fn group(name: &str) -> &'static [Verb] {
     match name {
         "jobs" => MACHINE_JOBS,
         "tasks" => MACHINE_TASKS,
+        "inspect" => MACHINE_INSPECT,
         "manage" => POOL_MANAGE,
         _ => &[],
     }
@@ -210,7 +224,7 @@ pub(crate) fn nouns() -> impl Iterator<Item = Command> {
     NOUNS.iter().map(|(name, about, verbs)| grouped(Command::new(*name).about(*about), name, verbs))
 }
 
-/// Adds `jobs` and `tasks` to the command of machines, `manage` to that of pools.
+/// Adds `jobs`, `tasks` and `inspect` to the command of machines, `manage` to that of pools.
 pub(crate) fn groups(kind: Kind, command: Command) -> Command {
     if kind == Kind::Pool {
         let manage = Command::new("manage").about("Move machines into, out of and within pools");
@@ -222,7 +236,9 @@ pub(crate) fn groups(kind: Kind, command: Command) -> Command {
     let jobs = grouped(Command::new("jobs").about("Jobs of one machine"), "machines jobs", MACHINE_JOBS);
     let tasks =
         grouped(Command::new("tasks").about("The task list of one machine"), "machines tasks", MACHINE_TASKS);
-    command.subcommand(jobs).subcommand(tasks)
+    let inspect = Command::new("inspect").about("What ran on one machine");
+    let inspect = grouped(inspect, "machines inspect", MACHINE_INSPECT);
+    command.subcommand(jobs).subcommand(tasks).subcommand(inspect)
 }
 
 /// `under` is what is typed before the verbs.

@@ -68,11 +68,13 @@ pub(crate) enum Do {
     AddToList(&'static str),
     RemoveFromList(&'static str),
     InsertTask,
+    AddTasks,
     Trace,
     CurrentLog,
     DeleteJobs,
     Whoami,
-    Inspect,
+    InspectJobs,
+    InspectTasks,
     JobsCreate,
     JobsPurge,
     JobsCurrent,
@@ -81,6 +83,7 @@ pub(crate) enum Do {
     JobLog,
     Token,
     Password,
+    PasswordHash,
     MachineToken,
     BlobList,
     BlobUpload,
@@ -95,6 +98,8 @@ pub(crate) enum Do {
     PrefsList,
     PrefsSet,
     InfoGet,
+    InfoCheck,
+    InfoStatus,
     EventsPost,
     EventsWatch,
     LogsGet,
@@ -146,20 +151,13 @@ const READ: &[Flag] = &[
 const PAGED: &[Flag] = &[
     ("limit", Takes::Value, "Show at most so many"),
     ("offset", Takes::Value, "Leave out so many first"),
-    ("slim", Takes::Value, "Leave out Params, Meta or both (comma list)"),
-    ("params", Takes::Value, "Show only these parameters (comma list)"),
-    ("decode", Takes::Nothing, "Open secure parameters"),
+    READ[0],
+    READ[1],
+    READ[2],
 ];
 const LONG: &[Flag] = &[
     ("wait", Takes::Value, "Wait so long for a change (duration)"),
     ("etag", Takes::Value, "A change from this tag, as `etag` prints it"),
-];
-const PARAMS_SHOWN: &[Flag] = &[
-    ("aggregate", Takes::Nothing, "Look also where the value is inherited from"),
-    ("compose", Takes::Nothing, "Merge maps and lists of all levels"),
-    ("decode", Takes::Nothing, "Open secure parameters"),
-    ("params", Takes::Value, "Show only these parameters (comma list)"),
-    ("origin", Takes::Nothing, "Show each value of a machine with where it was set, and what it hides"),
 ];
 const PARAM: &[Flag] = &[
     ("aggregate", Takes::Nothing, "Look also where the value is inherited from"),
@@ -167,6 +165,9 @@ const PARAM: &[Flag] = &[
     ("decode", Takes::Nothing, "Open secure parameters"),
     ("params", Takes::Value, "Show only these parameters (comma list)"),
 ];
+const ORIGIN: Flag =
+    ("origin", Takes::Nothing, "Show each value of a machine with where it was set, and what it hides");
+const PARAMS_SHOWN: &[Flag] = &[PARAM[0], PARAM[1], PARAM[2], PARAM[3], ORIGIN];
 
 /// Verbs of every kind that can be read; which others a kind has is decided by its row in the list of kinds.
 #[rustfmt::skip]

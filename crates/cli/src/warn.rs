@@ -51,10 +51,14 @@ fn unavailable(noun: &str, stored: &Value) -> Option<String> {
     }
     let text = |field: &str| stored.get(field).and_then(Value::as_str);
     let name = text("Name").or_else(|| text(kind.spec().key_field)).unwrap_or_default();
-    let errors =
-        stored.get("Errors").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let errors: String = errors.map(|error| format!("\n  {error}")).collect();
+    let errors: String = errors(stored).iter().map(|error| format!("\n  {error}")).collect();
     Some(format!("warning: {noun}/{name} was saved, but it cannot be used as it is:{errors}"))
+}
+
+/// What is wrong with an object by its own word.
+pub(crate) fn errors(object: &Value) -> Vec<&str> {
+    let errors = object.get("Errors").and_then(Value::as_array);
+    errors.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 #[cfg(test)]

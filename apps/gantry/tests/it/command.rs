@@ -77,6 +77,82 @@ fn machines_run_workflows_and_tell_their_trace() {
 }
 
 #[test]
+fn tasks_are_added_where_drpcli_adds_them_and_what_ran_is_shown() {
+    let server = Serving::start();
+    for task in ["one", "two", "three", "four"] {
+        server.tell(&["tasks", "create", task]);
+    }
+    server.tell(&["stages", "create", "{\"Name\": \"first\", \"Tasks\": [\"one\"]}"]);
+    server.tell(&["stages", "create", "{\"Name\": \"last\", \"Tasks\": [\"two\"]}"]);
+    server.tell(&["workflows", "create", "{\"Name\": \"flow\", \"Stages\": [\"first\", \"last\"]}"]);
+    let uuid = value(&server.tell(&["machines", "create", "m1"]))["Uuid"].as_str().unwrap().to_owned();
+    server.tell(&["machines", "workflow", &uuid, "flow"]);
+    server.tell(&["machines", "jobs", "create", &uuid]);
+    let tasks = |words: &[&str]| {
+        let all = [&["machines", "tasks", "add", uuid.as_str()], words].concat();
+        value(&server.tell(&all))["Tasks"].clone()
+    };
+    assert_eq!(tasks(&["three"]), json!(["stage:first", "one", "three", "stage:last", "two"]));
+    assert_eq!(
+        tasks(&["at", "0", "four", "three"]),
+        json!(["stage:first", "one", "four", "three", "three", "stage:last", "two"])
+    );
+    let wrong = server.ask(&["machines", "tasks", "add", &uuid, "at", "soon", "four"]);
+    assert_eq!(
+        (wrong.status, wrong.err.trim()),
+        (1, "Error: the offset is `soon`; it must be a number from 0 on")
+    );
+    assert_eq!(server.ask(&["machines", "tasks", "add", &uuid, "at", "0"]).status, 1);
+    server.tell(&["machines", "jobs", "state", &uuid, "to", "running"]);
+    let seen = |words: &[&str]| {
+        let all = [&["machines", "inspect"], words].concat();
+        let jobs = value(&server.tell(&all));
+        jobs.as_array()
+            .unwrap()
+            .iter()
+            .map(|job| job["Task"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all = seen(&["jobs", &uuid]);
+    assert_eq!(all.last().map(String::as_str), Some("one"), "{all:?}");
+    assert_eq!(seen(&["jobs", &uuid, "0"]), all[..1]);
+    assert_eq!(seen(&["tasks", "Name:m1", "one"]), ["one"]);
+    assert!(seen(&["tasks", &uuid, "two"]).is_empty() && seen(&["jobs", &uuid, "99"]).is_empty());
+    let full = value(&server.tell(&["machines", "inspect", "tasks", &uuid, "one", "--full"]));
+    assert!(full[0]["Meta"]["log"].as_str().unwrap().starts_with("Log for Job: "), "{full}");
+}
+
+#[test]
+fn drpcli_s_small_verbs_and_flags_are_there() {
+    let server = Serving::start();
+    assert!(server.tell(&["version"]).starts_with("Version: v4."));
+    assert_eq!(value(&server.tell(&["info", "check"])), json!({ "active": true }));
+    let status = value(&server.tell(&["info", "status"]));
+    let port: u64 = server.endpoint.rsplit(':').next().unwrap().parse().unwrap();
+    assert_eq!(status["API"], json!({ "Alive": true, "Enabled": true, "Port": port }));
+    for service in ["Static", "TFTP"] {
+        assert_eq!(status[service]["Alive"], status[service]["Enabled"], "{service}: {status}");
+    }
+    // What drpcli hashes with scrypt logs in here.
+    let hash = server.tell(&["users", "passwordhash", "a word"]);
+    assert!(hash.starts_with("16384$8$1$") && hash.trim().len() == 10 + 32 + 1 + 64, "{hash}");
+    let plain = ["-N", "-C", "0=32", "-c", "https://x", "-D", "http://x"];
+    assert_eq!(server.tell(&[&plain[..], &["profiles", "exists", "global"]].concat()), "");
+    // An object with errors is stored; whoever asks for it ends then.
+    let stage = "{\"Name\": \"lost\", \"BootEnv\": \"nowhere\"}";
+    let ended = server.ask(&["-X", "stages", "create", stage]);
+    assert_eq!(ended.status, 1, "{}", ended.err);
+    assert!(
+        ended.out.contains("\"Name\": \"lost\"") && ended.err.contains("the object has errors"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(server.ask(&["stages", "show", "lost"]).status, 0);
+    let job = server.ask(&["jobs", "plugin_actions", "nosuch"]);
+    assert!(job.err.contains("GET: jobs/nosuch: Not Found"), "{}", job.err);
+}
+
+#[test]
 fn files_go_up_and_come_down() {
     let server = Serving::start();
     let folder = tempfile::tempdir().unwrap();
