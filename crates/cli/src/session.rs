@@ -123,8 +123,8 @@ fn all_flags() -> Vec<Arg> {
             "url-proxy",
             "Path in front of the API, for a manager that passes calls on [RS_URL_PROXY]",
         ),
-        value('t', "trace", "Log level of the server for this call"),
-        value('Z', "trace-token", "Text by which the server's log lines of this call are found"),
+        value('t', "trace", "Log level of the server for this call: debug logs it, see `gantry logs get`"),
+        value('Z', "trace-token", "Text by which the server's log line of this call is found"),
         switch('d', "debug", "Tell what is called"),
         switch(
             'X',

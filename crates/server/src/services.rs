@@ -71,7 +71,7 @@ pub(crate) fn start(
             dhcp: socket,
             binl: udp.binl,
             frames: usable("raw Ethernet frames", Frames::open()),
-            prober: usable("address probes", Prober::open()),
+            prober: core.config.probe.then(|| usable("address probes", Prober::open())).flatten(),
         };
         let durable = Arc::new(Leases(core.clone()));
         let host = Arc::new(render::Options::new(core.clone()));

@@ -83,6 +83,8 @@ wire! {
         scopes: BTreeMap<String, Value> = "scopes",
         /// The licence; every feature is present.
         license: Map<String, Value> = "License",
+        /// The cluster that it is a member of: `Enabled` is false for a server that stands alone.
+        cluster_state: Map<String, Value> = "ClusterState",
         /// What is wrong with the server.
         errors: Vec<String> = "errors",
     }

@@ -1,4 +1,4 @@
-//! Tenants: which objects a group of users sees (API §10.15).
+//! Tenants: which objects a group of users sees (API §10.15). They are kept; that they hide anything is left out as yet.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::shape::wire;
 use crate::{Kind, Problems, View};
 
 wire! {
-    /// A group of users who see only certain objects.
+    /// A group of users who see only certain objects. Stored and not yet enforced: its users see what their roles let them see.
     object Tenant {
         /// Unique name.
         name: String = "Name",

@@ -35,10 +35,20 @@ pub(super) async fn find(
             let document = answer::ok(&openapi::document(gantry_api::DRP_VERSION));
             Some(document.unwrap_or_else(|error| answer::refused(&error)))
         }
-        "/" => Some(redirect("/ui/")),
-        "/ui" | "/ui/" if !api.config.ui_url.is_empty() => Some(redirect(&api.config.ui_url)),
+        "/" | "/ui" | "/ui/" if !api.config.ui_url.is_empty() => {
+            let ui = api.config.ui_url.trim_end_matches('/');
+            Some(redirect(&format!("{ui}/#/e/{}", server(asked, peer))))
+        }
+        "/" => None,
         _ => file(files?, peer, asked).await,
     }
+}
+
+/// This server as the caller named it: host and port.
+fn server(asked: &Parts, peer: Peer) -> String {
+    let named = asked.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let named = named.or_else(|| asked.uri.authority().map(http::uri::Authority::as_str));
+    named.map_or_else(|| peer.local.to_string(), str::to_owned)
 }
 
 /// A file, as the port of files over HTTPS serves it: to anybody, rendered for the address that asks. Agents and scripts that

@@ -17,6 +17,7 @@ use gantry_api::claim::Wanted;
 use gantry_api::{Error, Event, Filter};
 use gantry_model::{Change, Kind};
 use gantry_state::{Lost, Subscription};
+use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
@@ -87,6 +88,7 @@ pub(super) async fn stream(mut ask: Ask) -> Answer {
 fn no_upgrade() -> Response<Body> {
     let mut reply = Response::new(Body::from("this path wants a websocket\n"));
     *reply.status_mut() = StatusCode::BAD_REQUEST;
+    answer::header(&mut reply, CONTENT_TYPE, "text/plain; charset=utf-8");
     reply
 }
 

@@ -48,13 +48,19 @@ pub(super) fn describe(ask: &Ask) -> Arc<Info> {
 
 /// What was said to those who reach the server at an address: every rendered file needs it, and it hardly changes.
 ///
-/// The contract: an answer is a function of the address, of the [`Counts`], and of [`Core`]'s facts and configuration, which are
+/// The contract: an answer is a function of the address, of what is [`Told`], and of [`Core`]'s facts and configuration, which are
 /// fixed at start. `of` is given nothing else, so that what is remembered cannot be out of date.
 #[derive(Debug, Default)]
-pub struct Infos(Mutex<HashMap<IpAddr, (Counts, Arc<Info>)>>);
+pub struct Infos(Mutex<HashMap<IpAddr, (Told, Arc<Info>)>>);
 
-/// How many objects there are of the kinds that are counted: all that changes while a server runs.
-type Counts = [usize; COUNTED.len()];
+/// All that changes while a server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    /// How many objects there are of the kinds that are counted.
+    counts: [usize; COUNTED.len()],
+    /// Preference `manager`.
+    manager: bool,
+}
 
 /// Kinds whose number is told.
 const COUNTED: [Kind; 3] = [Kind::Machine, Kind::Subnet, Kind::Context];
@@ -64,22 +70,25 @@ const ADDRESSES: usize = 64;
 impl Infos {
     /// What this server says about itself to somebody who reaches it at `address`.
     pub(crate) fn at(&self, core: &Core, view: &View, address: IpAddr) -> Arc<Info> {
-        let counts = COUNTED.map(|kind| view.count(kind));
+        let told = Told {
+            counts: COUNTED.map(|kind| view.count(kind)),
+            manager: view.preference("manager") == "true",
+        };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, info)) = known.get(&address).filter(|(seen, _)| *seen == counts) {
+        if let Some((_, info)) = known.get(&address).filter(|(seen, _)| *seen == told) {
             return info.clone();
         }
         // A server has few addresses; whoever makes up many makes it forget, not grow.
         if known.len() >= ADDRESSES {
             known.clear();
         }
-        let info = Arc::new(of(core, counts, address));
-        known.insert(address, (counts, info.clone()));
+        let info = Arc::new(of(core, told, address));
+        known.insert(address, (told, info.clone()));
         info
     }
 }
 
-fn of(core: &Core, counts: Counts, address: IpAddr) -> Info {
+fn of(core: &Core, told: Told, address: IpAddr) -> Info {
     let (facts, config) = (&core.facts, &core.config);
     let (ports, services) = (facts.ports, config.services);
     Info {
@@ -109,11 +118,12 @@ fn of(core: &Core, counts: Counts, address: IpAddr) -> Info {
         secure_prov_enabled: services.files,
         address: address.into(),
         server_hostname: String::new(),
-        manager: false,
-        stats: COUNTED.iter().zip(counts).map(|(kind, count)| stat(*kind, count)).collect(),
+        manager: told.manager,
+        stats: COUNTED.iter().zip(told.counts).map(|(kind, count)| stat(*kind, count)).collect(),
         features: FEATURES.iter().map(|word| (*word).to_owned()).collect(),
         scopes: scopes().into_iter().collect(),
         license: license(&facts.id),
+        cluster_state: cluster(&facts.ha_id),
         errors: Vec::new(),
     }
 }
@@ -184,12 +194,22 @@ fn license(id: &str) -> Map<String, Value> {
     license.as_object().cloned().unwrap_or_default()
 }
 
+/// The cluster of a server that stands alone (reference: api.md §20).
+fn cluster(id: &str) -> Map<String, Value> {
+    let alone = json!({
+        "LoadBalanced": false, "Enabled": false, "ConsensusEnabled": false, "ConsensusJoin": "", "VirtAddr": "",
+        "ServerHostname": "", "ActiveUri": "", "Token": "", "HaID": id, "Valid": true, "Roots": [], "Nodes": [],
+    });
+    alone.as_object().cloned().unwrap_or_default()
+}
+
 /// `GET /objects`
 pub(super) fn objects() -> Answer {
     let kinds = Kind::ALL
         .iter()
         .filter(|kind| kind.spec().verbs.create || matches!(kind, Kind::Lease | Kind::Preference));
-    let mut names: Vec<&str> = kinds.map(|kind| kind.prefix()).collect();
+    // `kk` has no objects and no meaning; DRP lists it, and what is written for DRP compares the list (reference: api.md §26).
+    let mut names: Vec<&str> = kinds.map(|kind| kind.prefix()).chain(["kk"]).collect();
     names.sort_unstable();
     answer::ok(&names)
 }

@@ -27,6 +27,7 @@ mod purge;
 pub(crate) mod range;
 pub mod secure;
 mod stream;
+mod traced;
 mod users;
 mod whoami;
 
@@ -45,6 +46,7 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use self::answer::Answer;
+use self::traced::Traced;
 use crate::api::body::Upload;
 use crate::auth::{self, Caller};
 use crate::core::Core;
@@ -158,12 +160,17 @@ async fn reply(
         upgrade,
         api,
     };
+    let (api, traced) = (ask.api.clone(), Traced::begin(&ask));
     let reply = match permit(&ask) {
         Ok(()) => handle(op, ask).await,
         Err(Denied::Empty) => answer::ok(&Vec::<u8>::new()).map(objects::no_counts),
         Err(Denied::Refused(error)) => Err(error),
     };
-    (Some(op), reply.unwrap_or_else(|error| answer::refused(&error)))
+    let reply = reply.unwrap_or_else(|error| answer::refused(&error));
+    if let Some(traced) = traced {
+        traced.end(&api, reply.status());
+    }
+    (Some(op), reply)
 }
 
 /// One handler per operation.

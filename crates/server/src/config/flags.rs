@@ -55,6 +55,7 @@ pub(super) static FLAGS: &[Flag] = &[
     flag("disable-provisioner", "RS_DISABLE_PROVISIONER", Switch, "Serve no files over HTTP and HTTPS"),
     flag("disable-dhcp", "RS_DISABLE_DHCP", Switch, "Serve no DHCP and no boot-server discovery"),
     flag("disable-pxe", "RS_DISABLE_BINL", Switch, "Serve no boot-server discovery"),
+    flag("fake-pinger", "RS_FAKE_PINGER", Switch, "Offer fresh addresses without asking the network whether somebody has them"),
     flag("static-ip", "RS_STATIC_IP", Value(""), "Address to advertise when the client's connection does not tell"),
     flag("force-static", "RS_FORCE_STATIC", Switch, "Advertise --static-ip always"),
     flag("dhcp-ifs", "RS_DHCP_INTERFACES", Values, "Interfaces that DHCP answers on; none given means all"),
@@ -66,7 +67,7 @@ pub(super) static FLAGS: &[Flag] = &[
     flag("cert-type", "RS_CURVE_OR_BITS", Value("P384"), "Curve of certificates made here: P256 or P384"),
     flag("drp-id", "RS_DRP_ID", Value(""), "Name of this server; its first interface's MAC when not given"),
     flag("ha-id", "RS_HA_ID", Value(""), "Name of the cluster; that of the server when not given"),
-    flag("ui-url", "RS_UI_URL", Value(""), "Where /ui leads; the server's own pages when not given"),
+    flag("ui-url", "RS_UI_URL", Value(""), "A user interface that / and /ui lead to, with the address of this server; none when not given"),
     flag("default-stage", "RS_DEFAULT_STAGE", Value(""), "First value of preference defaultStage"),
     flag("default-boot-env", "RS_DEFAULT_BOOTENV", Value(""), "First value of preference defaultBootEnv"),
     flag("unknown-boot-env", "RS_UNKNOWN_BOOTENV", Value(""), "First value of preference unknownBootEnv"),
@@ -105,7 +106,6 @@ pub(super) static FLAGS: &[Flag] = &[
     flag("prometheus-gateway-url", "RS_PROM_GW_URL", Missing(PUSH), ""),
     flag("prometheus-interval", "RS_PROM_INTERVAL", Missing(PUSH), ""),
     flag("cleanup", "RS_CLEANUP_CORRUPT", Missing("the store checks itself when it opens; leave the flag out"), ""),
-    flag("fake-pinger", "RS_FAKE_PINGER", Missing("set preference or subnet pickers instead; leave the flag out"), ""),
     flag("no-watcher", "RS_NO_WATCHER", Missing("the server does not watch its own file; leave the flag out"), ""),
 ];
 

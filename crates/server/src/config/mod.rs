@@ -38,6 +38,8 @@ pub struct Config {
     pub ports: Ports,
     /// Which services run.
     pub services: Services,
+    /// Ask the network before a fresh address is offered.
+    pub probe: bool,
     /// Address to advertise when the client's connection does not tell.
     pub static_ip: Option<Ipv4Addr>,
     /// Advertise `static_ip` always.
@@ -56,7 +58,7 @@ pub struct Config {
     pub id: String,
     /// Name of the cluster; empty: the same as `id`.
     pub ha_id: String,
-    /// Where `/ui` leads.
+    /// Where `/` and `/ui` lead; empty: nowhere.
     pub ui_url: String,
     /// Preferences to set when they have no value yet.
     pub preferences: BTreeMap<&'static str, String>,

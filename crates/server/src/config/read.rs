@@ -49,6 +49,7 @@ impl Given<'_> {
                 dhcp,
                 binl: dhcp && !self.switch("disable-pxe"),
             },
+            probe: !self.switch("fake-pinger"),
             static_ip: self.parse("static-ip", "an IPv4 address"),
             force_static: self.switch("force-static"),
             dhcp_interfaces: self.list("dhcp-ifs"),
@@ -85,9 +86,13 @@ impl Given<'_> {
 
     fn data_root(&self, base: &Path) -> Option<PathBuf> {
         let backend = self.text("backend");
-        match backend.split(':').next().unwrap_or_default() {
-            "memory" => return None,
-            "file" => {}
+        let (word, place) = backend.split_once(':').unwrap_or((&backend, ""));
+        match (word, place.trim_matches('/')) {
+            ("memory", "") => return None,
+            ("file", "") => {}
+            ("file" | "memory", place) => self.problem(format!(
+                "--backend is `{backend}`; it must be `file` or `memory` without `{place}`: objects are kept below --data-root"
+            )),
             _ => self.problem(format!("--backend is `{backend}`; it must be `file` or `memory`")),
         }
         Some(base.join(self.text("data-root")))

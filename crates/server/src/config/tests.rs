@@ -37,6 +37,14 @@ fn first_values_of_preferences_come_only_from_what_was_given() {
 }
 
 #[test]
+fn the_store_has_the_spellings_of_dr_provision_and_no_place_of_its_own() {
+    for (backend, memory) in [("memory", true), ("memory:///", true), ("file", false), ("file:///", false)] {
+        assert_eq!(parse(&["--backend", backend], &[]).unwrap().data_root.is_none(), memory, "{backend}");
+    }
+    assert!(!parse(&["--fake-pinger"], &[]).unwrap().probe && parse(&[], &[]).unwrap().probe);
+}
+
+#[test]
 fn what_is_not_there_refuses_and_names_what_to_use() {
     let error = parse(&["--ha-enabled", "--local-content", "x"], &[("RS_CREATE_SELF", "1")]).unwrap_err();
     assert!(error.contains("--ha-enabled is not there: this server stands alone"), "{error}");
@@ -58,11 +66,11 @@ fn every_flag_of_dr_provision_works_or_says_what_to_use() {
                  binl-port static-secure-port unknown-token-timeout known-token-timeout static-ip force-static backend base-root \
                  data-root log-root file-root replace-root ui-url dhcp-ifs default-stage default-boot-env unknown-boot-env \
                  debug-bootenv debug-dhcp debug-renderer debug-frontend debug-plugins log-level tls-key tls-cert cert-type drp-id \
-                 ha-id base-token-secret system-grantor-secret static-tls-cert static-tls-key";
+                 ha-id fake-pinger base-token-secret system-grantor-secret static-tls-cert static-tls-key";
     let refused = "secrets local-content default-content secrets-root plugin-root plugin-comm-root saas-content-root local-ui \
                    use-old-ciphers ha-enabled ha-address ha-interface ha-passive ha-token ha-join ha-interface-script \
                    ha-consensus-addr ha-load-balanced tls-min-version tls-cipher-list tls-ciphers-available \
-                   prometheus-gateway-url prometheus-interval cleanup fake-pinger no-watcher";
+                   prometheus-gateway-url prometheus-interval cleanup no-watcher";
     let described: Vec<_> = described().collect();
     for name in works.split_whitespace() {
         let has = |it: &Described| matches!(it, Described::Works { flag, .. } if *flag == name);
@@ -90,6 +98,7 @@ fn every_flag_of_dr_provision_works_or_says_what_to_use() {
     }
     for (flag, value, right) in [
         ("--backend", "directory", "it must be `file` or `memory`"),
+        ("--backend", "file:///srv/objects", "without `srv/objects`: objects are kept below --data-root"),
         ("--cert-type", "P521", "it must be P256 or P384"),
         ("--static-ip", "fred", "it must be an IPv4 address"),
     ] {

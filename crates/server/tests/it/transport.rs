@@ -79,6 +79,66 @@ async fn the_document_of_the_api_is_served() {
     assert_eq!(document["openapi"], "3.1.0");
 }
 
+/// The head of the answer to a GET.
+async fn head(server: &Server, path: &str) -> String {
+    let mut stream = tls(server).await;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: drp.example:8092\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    answer.split_once("\r\n\r\n").unwrap().0.to_ascii_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_interface_is_told_which_server_it_is_for() {
+    let server = Server::start_with(&["--backend", "memory", "--ui-url", "https://ui.example/"]).await;
+    for path in ["/", "/ui", "/ui/"] {
+        let head = head(&server, path).await;
+        assert!(head.starts_with("http/1.1 301"), "{path}: {head}");
+        assert!(head.contains("location: https://ui.example/#/e/drp.example:8092"), "{path}: {head}");
+    }
+    let without = Server::start().await;
+    for path in ["/", "/ui/"] {
+        let head = head(&without, path).await;
+        assert!(head.starts_with("http/1.1 404"), "{path}: {head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_path_says_what_it_wants_as_text() {
+    let server = Server::start().await;
+    let reply = server.get("/ws").await;
+    assert_eq!((reply.status, reply.header("content-type")), (400, "text/plain; charset=utf-8"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_is_logged_for_who_asks_and_found_by_its_token() {
+    let server = Server::start().await;
+    let traced = |level: &str| {
+        let request = raw(&server.client, Method::GET, "/machines?Name=x");
+        send(request.header("x-log-request", level).header("x-log-token", "mine-7"))
+    };
+    let lines = async || {
+        let lines = server.get("/logs").await.json();
+        let lines = lines.as_array().unwrap().clone();
+        lines
+            .into_iter()
+            .filter(|line| line["Message"].as_str().unwrap().contains("mine-7"))
+            .collect::<Vec<_>>()
+    };
+    traced("error").await;
+    assert!(lines().await.is_empty(), "an error would have been logged, this was none");
+    traced("debug").await;
+    let found = lines().await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let message = found[0]["Message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Log token: mine-7: GET /api/v3/machines answered with 200 in "),
+        "{message}"
+    );
+    assert_eq!((&found[0]["Level"], &found[0]["Principal"]), (&json!("debug"), &json!("user:rocketskates")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_server_finishes_what_is_under_way() {
     let server = Server::start().await;
