@@ -72,6 +72,14 @@ pub fn allows(claims: &[Claim], wanted: &Wanted) -> bool {
     claims.iter().any(|claim| claim.covers(wanted))
 }
 
+/// Whether some claim of `claims` covers `action` in `scope` for any object at all: for requests whose body names the object.
+pub fn allows_some(claims: &[Claim], scope: &str, action: &str) -> bool {
+    let covers = |claim: &Claim| {
+        any(&claim.scope, |word| word == scope) && any(&claim.action, |word| action_covers(word, action))
+    };
+    claims.iter().any(covers)
+}
+
 /// Whether every right of `claims` is also in `within`: nobody hands on more than they have.
 pub fn contains(within: &[Claim], claim: &Claim) -> bool {
     let words = |list: &str| list.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();

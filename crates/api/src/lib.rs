@@ -3,7 +3,7 @@
 //! * [`operation`]: the one list of operations, [`route`]: from a request to its row.
 //! * [`claim`]: rights, and what each request wants.
 //! * [`Error`]: the one body of refusals, and [`refusal`]: how the model's refusals look on the wire.
-//! * [`types`], [`Event`]: bodies that are not objects of a kind (those are `model`'s).
+//! * [`types`], [`Event`]: bodies that are not objects of a kind (those are `model`'s), [`lenient`]: how they are read.
 //! * [`openapi`]: the document made from all that.
 //!
 //! The server serves this list, the client and the command line use it. Nothing here does I/O, knows a socket or holds
@@ -13,6 +13,7 @@ pub mod claim;
 pub mod duration;
 mod error;
 mod event;
+pub mod lenient;
 pub mod openapi;
 pub mod operation;
 pub mod parameter;

@@ -167,6 +167,10 @@ fn of_field(field: &shape::Field) -> Value {
     let mut schema = of_type(field.ty);
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("description".into(), field.doc.trim().into());
+        if let Some(range) = field.width.range() {
+            schema.insert("minimum".into(), (*range.start()).into());
+            schema.insert("maximum".into(), (*range.end()).into());
+        }
         if field.role == shape::Role::Derived {
             schema.insert("readOnly".into(), true.into());
         }

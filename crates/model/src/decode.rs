@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::go;
-use crate::shape::{Field, Role, Shape, Type};
+use crate::shape::{Field, Role, Shape, Type, Width};
 use crate::{Address, Bytes, Kind, Object, Time, Uuid};
 
 /// A value that does not fit its field.
@@ -36,6 +36,19 @@ impl Misfit {
 pub fn object(kind: Kind, value: Value) -> Result<Map<String, Value>, String> {
     let (object, misfits) = lenient(kind, value);
     misfits.into_iter().next().map_or(Ok(object), |misfit| Err(misfit.told()))
+}
+
+/// The native key of an object of `kind` that is to be created from `value`; empty when it names none.
+#[must_use]
+pub fn key(kind: Kind, value: &Value) -> String {
+    let field = kind.spec().key_field;
+    let given =
+        value.as_object().and_then(|map| Some(map.get(field_name(map, field)?)?.as_str()?.to_owned()));
+    let given = given.unwrap_or_default();
+    match Uuid::parse(&given) {
+        Ok(id) if matches!(kind, Kind::Machine | Kind::Job) => id.to_string(),
+        _ => crate::canonical_key(kind, &given),
+    }
 }
 
 /// The canonical form with zero values in the place of those that do not fit, and all of these.
@@ -104,7 +117,10 @@ impl<'a> Decoder<'a> {
             if field.role == Role::Derived {
                 continue;
             }
-            let value = self.at(Step::Field(field.name), |decoder| decoder.convert(shape, field.ty, value));
+            let value = self.at(Step::Field(field.name), |decoder| {
+                let value = decoder.convert(shape, field.ty, value);
+                decoder.bounded(shape, field.width, value)
+            });
             if field.role == Role::Omitted && is_zero(&value) {
                 continue;
             }
@@ -161,6 +177,18 @@ impl<'a> Decoder<'a> {
         })
     }
 
+    /// The number, if Go clients have room for it.
+    fn bounded(&mut self, shape: &'a Shape, width: Width, value: Value) -> Value {
+        match (width.range(), value.as_i64()) {
+            (Some(range), Some(number)) if !range.contains(&number) => {
+                let message = self.mismatch(shape, &format!("number {number}"), width.go_type());
+                self.misfit(message);
+                0.into()
+            }
+            _ => value,
+        }
+    }
+
     /// The zero value of a type. A struct in a struct is present with all its fields.
     fn zero(&mut self, ty: &'a Type) -> Value {
         match ty {
@@ -197,11 +225,15 @@ impl<'a> Decoder<'a> {
 
 /// The given value of a field: an exact name wins over one in other case.
 fn take(given: &mut Map<String, Value>, field: &Field) -> Option<Value> {
-    if let Some(value) = given.remove(field.name) {
-        return Some(value);
+    let name = field_name(given, field.name)?.to_owned();
+    given.remove(&name)
+}
+
+fn field_name<'a>(given: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
+    if let Some((name, _)) = given.get_key_value(field) {
+        return Some(name);
     }
-    let other = given.keys().find(|name| name.eq_ignore_ascii_case(field.name))?.clone();
-    given.remove(&other)
+    given.keys().map(String::as_str).find(|name| name.eq_ignore_ascii_case(field))
 }
 
 fn is_zero(value: &Value) -> bool {

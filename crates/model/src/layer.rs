@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::check::LONGEST_NAME;
 use crate::decode::{self, Misfit};
 use crate::kinds::content::ContentMeta;
 use crate::{Error, Key, Kind, LayerFault, Record};
@@ -48,6 +49,10 @@ impl Layer {
                 "",
                 vec![LayerFault::of_meta("Store at content- has no Name metadata")],
             ));
+        }
+        if meta.name.len() > LONGEST_NAME {
+            let why = format!("Name has {} bytes, at most {LONGEST_NAME} are possible", meta.name.len());
+            return Err(Error::layer("", vec![LayerFault::of_meta(why)]));
         }
         let mut layer = Self { meta, objects: BTreeMap::new(), unknown: BTreeMap::new() };
         let mut faults = Vec::new();

@@ -26,7 +26,7 @@ wire! {
     /// A DHCP option: its code and its value, which is a template in the option's text form.
     part DhcpOption {
         /// The option's number.
-        code: i64 = "Code",
+        code: i64 = "Code" byte,
         /// The value in text form; the engine packs it by the option's type.
         value: String = "Value",
     }

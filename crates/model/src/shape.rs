@@ -5,6 +5,7 @@
 //! Generic code works on `serde_json::Value` plus a shape, so serde is instantiated once per kind and no more.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
@@ -48,6 +49,38 @@ pub enum Role {
     Hidden,
 }
 
+/// Which whole numbers a field has room for in clients written in Go. All others are refused: such a client could not read the
+/// object any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// 64 bits; also for fields that are no numbers.
+    Int,
+    /// 32 bits with sign.
+    Int32,
+    /// 8 bits without sign.
+    Byte,
+}
+
+impl Width {
+    /// What fits, where not every `i64` does.
+    #[must_use]
+    pub fn range(self) -> Option<RangeInclusive<i64>> {
+        match self {
+            Self::Int => None,
+            Self::Int32 => Some(i32::MIN.into()..=i32::MAX.into()),
+            Self::Byte => Some(0..=u8::MAX.into()),
+        }
+    }
+
+    pub(crate) fn go_type(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Int32 => "int32",
+            Self::Byte => "uint8",
+        }
+    }
+}
+
 /// One field of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -55,6 +88,8 @@ pub struct Field {
     pub name: &'static str,
     /// What values it takes.
     pub ty: &'static Type,
+    /// Which numbers, if it takes numbers.
+    pub width: Width,
     /// Who writes it.
     pub role: Role,
     /// The manual: the doc comment of the field, its lines joined by newlines.
@@ -122,7 +157,7 @@ impl Wire for Map<String, Value> {
 /// Declares a struct of the wire together with its [`Shape`].
 ///
 /// `object` adds the envelope of a stored object (reference: API §3), `part` does not. Each field names its wire name, and
-/// optionally its role: `omitted` when zero, `hidden` from answers.
+/// optionally its role: `omitted` when zero, `hidden` from answers; or the width of its number: `int32`, `byte`.
 macro_rules! wire {
     (
         $(#[doc = $doc:literal])*
@@ -182,6 +217,7 @@ macro_rules! wire {
                 fields: &[ $( $crate::shape::Field {
                     name: $wire,
                     ty: <$ty as $crate::shape::Wire>::TYPE,
+                    width: $crate::shape::width!($($role)?),
                     role: $crate::shape::role!($($role)?),
                     doc: concat!($($fdoc, "\n"),*),
                 } ),* ],
@@ -190,9 +226,22 @@ macro_rules! wire {
     };
 }
 
+/// What a word after a field in `wire!` says about its numbers.
+macro_rules! width {
+    (int32) => {
+        $crate::shape::Width::Int32
+    };
+    (byte) => {
+        $crate::shape::Width::Byte
+    };
+    ($($role:ident)?) => {
+        $crate::shape::Width::Int
+    };
+}
+
 /// The role word of a field in `wire!`.
 macro_rules! role {
-    () => {
+    ($(int32)? $(byte)?) => {
         $crate::shape::Role::Stored
     };
     (omitted) => {
@@ -206,4 +255,4 @@ macro_rules! role {
     };
 }
 
-pub(crate) use {role, wire};
+pub(crate) use {role, width, wire};

@@ -91,7 +91,7 @@ fn facts(spec: &Spec) -> String {
 
 fn fields(fields: &[&Field], defaults: Option<&BTreeMap<&str, String>>) -> String {
     let rows = fields.iter().map(|field| {
-        let mut row = vec![code(field.name), type_name(field.ty)];
+        let mut row = vec![code(field.name), field_type(field)];
         row.extend(defaults.map(|defaults| defaults.get(field.name).cloned().unwrap_or_default()));
         row.push(format!("{}{}", field.doc.trim(), note(field.role)));
         row
@@ -107,6 +107,13 @@ fn note(role: Role) -> &'static str {
         Role::Hidden => " Never shown.",
         Role::Omitted => " Left out when empty.",
         Role::Stored | Role::Derived => "",
+    }
+}
+
+fn field_type(field: &Field) -> String {
+    match field.width.range() {
+        Some(range) => format!("{}, {} to {}", type_name(field.ty), range.start(), range.end()),
+        None => type_name(field.ty),
     }
 }
 

@@ -22,7 +22,7 @@ wire! {
         /// `PROBE`, `OFFER`, `ACK`, `EXPIRED`, `INVALID` or `FAKE`.
         state: String = "State",
         /// How long the client may keep the address, in seconds.
-        duration: i64 = "Duration",
+        duration: i64 = "Duration" int32,
         /// When it ends.
         expire_time: Time = "ExpireTime",
         /// The options that the client was sent.

@@ -30,7 +30,7 @@ wire! {
         /// Whether the reservation counts only inside its subnet.
         scoped: bool = "Scoped",
         /// How long the client may keep the address, in seconds; 0 for the subnet's time.
-        duration: i64 = "Duration",
+        duration: i64 = "Duration" int32,
     }
 }
 

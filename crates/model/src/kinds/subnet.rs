@@ -35,10 +35,10 @@ wire! {
         active_start: Address = "ActiveStart",
         /// The last address that is given to anybody.
         active_end: Address = "ActiveEnd",
-        /// How long such an address may be kept, in seconds; at least 60.
-        active_lease_time: i64 = "ActiveLeaseTime",
+        /// How long such an address may be kept, in seconds; at least 60 where any is given.
+        active_lease_time: i64 = "ActiveLeaseTime" int32,
         /// How long a reserved address may be kept, in seconds; at least 7200.
-        reserved_lease_time: i64 = "ReservedLeaseTime",
+        reserved_lease_time: i64 = "ReservedLeaseTime" int32,
         /// Only clients with a reservation get an address.
         only_reservations: bool = "OnlyReservations",
         /// Options that clients are sent.
@@ -163,7 +163,8 @@ impl Behaviour for Subnet {
 }
 
 fn check_times(subnet: &Subnet, problems: &mut Problems) {
-    if subnet.active_lease_time < 60 {
+    let gives_any = !subnet.only_reservations && !subnet.proxy;
+    if gives_any && subnet.active_lease_time < 60 {
         problems.add(format!(
             "ActiveLeaseTime must be greater than or equal to 60 seconds, not {}",
             subnet.active_lease_time
@@ -193,7 +194,7 @@ fn check_range(subnet: &Subnet, network: Network, problems: &mut Problems) {
     }
 }
 
-/// Puts netmask (1) and broadcast address (28) first when they are missing, and drops options that were set to nothing.
+/// Puts netmask (1) and broadcast address (28) first when they are missing. One that is there with an empty value is not sent.
 fn fill_options(subnet: &mut Map<String, Value>) {
     let Ok(network) = Network::parse(check::text(subnet, "Subnet")) else { return };
     let Some(Value::Array(options)) = subnet.get_mut("Options") else { return };

@@ -437,3 +437,19 @@ fn a_replaced_user_keeps_the_password_that_nobody_was_shown() {
     let stored = tx.put(Kind::User, "ann", shown).unwrap();
     assert_eq!(stored.typed::<User>().password_hash.0, b"hash");
 }
+
+#[test]
+fn a_subnet_that_gives_nobody_an_address_needs_no_time_for_it() {
+    let mut tx = draft();
+    let subnet =
+        |field: &str| json!({"Name": "net1", "Subnet": "10.0.0.0/24", "ActiveLeaseTime": 30, field: true});
+    for field in ["OnlyReservations", "Proxy"] {
+        create(&mut tx, Kind::Subnet, subnet(field));
+        tx.delete(Kind::Subnet, "net1").unwrap();
+    }
+    let mut giving = subnet("Enabled");
+    giving["ActiveStart"] = "10.0.0.10".into();
+    giving["ActiveEnd"] = "10.0.0.20".into();
+    let refused = messages(tx.create(Kind::Subnet, giving).unwrap_err());
+    assert_eq!(refused, ["net1: ActiveLeaseTime must be greater than or equal to 60 seconds, not 30"]);
+}

@@ -84,6 +84,16 @@ fn values_of_the_wrong_type_are_refused_in_the_words_of_go() {
             json!({"OS": {"Name": true}}),
             "json: cannot unmarshal bool into Go struct field OsInfo.OS.Name of type string",
         ),
+        (
+            Kind::Subnet,
+            json!({"ActiveLeaseTime": 4_294_967_297_i64}),
+            "json: cannot unmarshal number 4294967297 into Go struct field Subnet.ActiveLeaseTime of type int32",
+        ),
+        (
+            Kind::Reservation,
+            json!({"Options": [{"Code": 300, "Value": "x"}]}),
+            "json: cannot unmarshal number 300 into Go struct field DhcpOption.Options.Code of type uint8",
+        ),
         (Kind::Machine, json!({"Uuid": "x"}), "Uuid: invalid UUID: x"),
         (Kind::Lease, json!({"Addr": "1.2.3"}), "Addr: invalid IP address: 1.2.3"),
         (Kind::Machine, json!([]), "json: cannot unmarshal array into Go value of type models.Machine"),
@@ -120,4 +130,21 @@ fn instants_uuids_and_addresses_keep_their_unset_forms() {
     assert_eq!(job["Previous"], "00000000-0000-0000-0000-000000000000");
     assert_eq!(job.get("ExtraClaims"), None);
     assert_eq!(machine["CurrentJob"], "");
+}
+
+#[test]
+fn an_object_to_be_has_the_key_that_it_will_be_stored_under() {
+    let id = "3E7031FE-3062-45F1-835C-92541BC9CBD3";
+    let table = [
+        (Kind::Profile, json!({"name": "p1"}), "p1"),
+        (Kind::Profile, json!({"name": "p1", "Name": "p2"}), "p2"),
+        (Kind::Machine, json!({"Uuid": id, "Name": "m"}), "3e7031fe-3062-45f1-835c-92541bc9cbd3"),
+        (Kind::Reservation, json!({"Addr": "192.168.100.1"}), "C0A86401"),
+        (Kind::Machine, json!({"Name": "m"}), ""),
+        (Kind::Profile, json!([]), ""),
+        (Kind::Profile, json!({"Name": 1}), ""),
+    ];
+    for (kind, value, key) in table {
+        assert_eq!(decode::key(kind, &value), key, "{value}");
+    }
 }

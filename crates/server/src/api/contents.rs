@@ -35,7 +35,7 @@ fn summary(view: &View, layer: &Layer) -> Value {
 fn backing_meta() -> Value {
     let mut meta = json!(gantry_model::kinds::content::ContentMeta::default());
     meta["Name"] = BACKING.into();
-    meta["Version"] = "v0.0.0".into();
+    meta["Version"] = "0.0.0".into();
     meta["Description"] = "Writable backing store".into();
     meta["Type"] = "writable".into();
     meta["Writable"] = true.into();
@@ -157,6 +157,9 @@ pub(super) async fn delete(ask: Ask) -> Answer {
     let audit = Audit::new(&ask.caller.principal, "delete");
     let removed = ask.api.state.remove_pack(audit, &ask.route.key).await;
     removed.map_err(|failure| match failure {
+        Failure::Refused(gantry_model::Error::NotFound { .. }) if ask.route.key == BACKING => {
+            Error::new(404, "DELETE", format!("readonly: {BACKING}")).about("contents", BACKING)
+        }
         Failure::Refused(gantry_model::Error::NotFound { .. }) => none(&ask),
         Failure::Refused(gantry_model::Error::Layer { messages, .. }) => {
             Error { messages, ..Error::new(404, "DELETE", "").about("contents", &ask.route.key) }

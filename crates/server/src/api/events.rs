@@ -14,7 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use gantry_api::claim::Wanted;
-use gantry_api::{Error, Event, Filter};
+use gantry_api::{Error, Event, Filter, lenient};
 use gantry_model::{Change, Kind};
 use gantry_state::{Lost, Subscription};
 use http::header::CONTENT_TYPE;
@@ -43,7 +43,7 @@ const SILENCE: Duration = Duration::from_secs(90);
 pub(super) async fn post(mut ask: Ask) -> Answer {
     let given = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
     let event: Event =
-        serde_json::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
+        lenient::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
     note_milestone(&ask, &event);
     ask.api.bus.publish(Event { principal: ask.caller.principal, revision: 0, ..event });
     Ok(answer::nothing())

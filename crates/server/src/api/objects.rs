@@ -11,7 +11,7 @@ use gantry_api::refusal::Target;
 use gantry_api::{Error, duration};
 use gantry_model::filter::Query as Filter;
 use gantry_model::patch::Patch;
-use gantry_model::{Kind, Record, View};
+use gantry_model::{Kind, Record, View, decode};
 use http::header::{HeaderName, IF_NONE_MATCH};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -228,6 +228,10 @@ fn canonical(kind: Kind, key: &str) -> String {
 pub(super) async fn create(mut ask: Ask) -> Answer {
     let kind = ask.kind()?;
     let value = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
+    let wanted = Wanted::new(kind.prefix(), "create", decode::key(kind, &value));
+    if !ask.caller.may(&wanted) {
+        return Err(Error::forbidden(&ask.path, &wanted));
+    }
     let written = ask.write("create", Target::Object, move |tx| tx.create(kind, value.clone())).await?;
     let key = written.value.key().clone();
     ask.api.created(&written.view, kind, &key);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gantry_api::claim::Wanted;
 use gantry_api::refusal::Target;
-use gantry_api::{Error, duration};
+use gantry_api::{Error, duration, lenient};
 use gantry_model::filter::Query as Filter;
 use gantry_model::parts::PoolAction;
 use gantry_model::{Error as Refused, Kind, Machine, Tx, View};
@@ -101,7 +101,7 @@ struct Wish {
 impl Wish {
     async fn read(ask: &mut Ask) -> Result<Self, Error> {
         let value = body::json(ask.take_body(), &ask.headers, body::JSON_LIMIT, json!({})).await?;
-        serde_json::from_value(value).map_err(|error| Error::malformed("POST", error.to_string()))
+        lenient::from_value(value).map_err(|error| Error::malformed("POST", error.to_string()))
     }
 
     fn actions(&self) -> PoolAction {

@@ -8,8 +8,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use gantry_api::Error;
 use gantry_api::types::{Whoami, WhoamiResult};
+use gantry_api::{Error, lenient};
 use gantry_model::{Key, Kind, Machine, View, check};
 use serde_json::json;
 
@@ -33,7 +33,7 @@ const SCORED: usize = 1_024;
 pub(super) async fn whoami(mut ask: Ask) -> Answer {
     let given = body::json(ask.take_body(), &ask.headers, LIMIT, json!({})).await?;
     let mut whoami: Whoami =
-        serde_json::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
+        lenient::from_value(given).map_err(|error| Error::malformed("POST", error.to_string()))?;
     for (field, values) in
         [("MacAddrs", &whoami.mac_addrs), ("Fingerprint.MemoryIds", &whoami.fingerprint.memory_ids)]
     {

@@ -408,3 +408,32 @@ async fn a_stopped_server_can_be_recovered_on_its_host() {
     let memory = Config { data_root: None, ..config };
     assert!(matches!(recover::superuser(&memory, "ann").await, Err(recover::Error::Memory)));
 }
+
+/// Which object it is, only the body says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_to_create_is_for_the_objects_that_it_names() {
+    let server = Server::start().await;
+    let claims = json!([
+        { "scope": "profiles", "action": "create", "specific": "one-profile" },
+        { "scope": "reservations", "action": "create", "specific": "C0A8640A" },
+        { "scope": "stages", "action": "create", "specific": "" },
+    ]);
+    server.create("roles", json!({ "Name": "maker", "Claims": claims })).await;
+    server.create("users", json!({ "Name": "bob", "Roles": ["maker"] })).await;
+    server.put("/users/bob/password", json!({ "Password": "pw" })).await;
+    let bob = server.as_user("bob", "pw");
+    let make = async |kind: &str, body: Value| ask(&bob, Method::POST, &format!("/{kind}"), Some(body)).await;
+    let other = make("profiles", json!({ "Name": "other-profile" })).await;
+    let text = "403 AUTH\n  Cannot access /api/v3/profiles\n  Requires: profiles create other-profile";
+    assert_eq!(other.error(), text);
+    assert_eq!(make("profiles", json!({ "name": "one-profile" })).await.status, 201);
+    let own = json!({ "Addr": "192.168.100.10", "Token": "t", "Strategy": "MAC" });
+    assert_eq!(make("reservations", own).await.status, 201);
+    assert_eq!(
+        make("stages", json!({ "Name": "any-stage" })).await.status,
+        403,
+        "no specific covers nothing"
+    );
+    let none = make("tasks", json!({ "Name": "task1" })).await;
+    assert!(none.error().ends_with("Requires: tasks create"), "{}", none.text());
+}

@@ -379,3 +379,22 @@ async fn an_uploaded_pack_shadows_what_the_server_brings() {
     done(client, Method::DELETE, "/contents/theirs", None).await;
     assert_eq!(done(client, Method::GET, "/bootenvs/sledgehammer", None).await, ours);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_a_part_of_the_server_is_not_removed() {
+    let server = Server::start().await;
+    for name in ["BasicStore", "BackingStore"] {
+        let refused = server.delete(&format!("/contents/{name}")).await;
+        assert_eq!(refused.error(), format!("404 DELETE: contents/{name}: readonly: {name}"));
+    }
+    let missing = server.delete("/contents/nosuch").await;
+    assert_eq!(missing.error(), "404 DELETE: contents/nosuch: No such content store");
+    assert_eq!(server.get("/contents").await.json()[0]["meta"]["Version"], "0.0.0");
+    let long = server.post("/contents", json!({ "meta": { "Name": "n".repeat(2_000) } })).await;
+    assert_eq!(
+        (long.status, long.text().contains("Name has 2000 bytes, at most 255")),
+        (422, true),
+        "{}",
+        long.text()
+    );
+}

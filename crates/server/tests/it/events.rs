@@ -126,7 +126,7 @@ async fn posted_events_and_log_lines_reach_who_registered() {
     let mut events = server.client.events(None).await.unwrap();
     events.register("beeblebrox.*.*").await.unwrap();
     events.register("log.audit.frontend").await.unwrap();
-    let posted = json!({ "Type": "beeblebrox", "Action": "a", "Key": "x.y", "Principal": "forged", "Object": { "n": 1 } });
+    let posted = json!({ "type": "beeblebrox", "Action": "a", "KEY": "x.y", "Principal": "forged", "Object": { "n": 1 }, "Time": null });
     assert_eq!(server.post("/events", posted).await.status, 204);
     let (mut posted, mut logged) = (None, None);
     while posted.is_none() || logged.is_none() {

@@ -49,7 +49,7 @@ impl Ask<'_> {
         let next_server = reserved.filter(|a| is_usable(*a)).or(net.and_then(|n| n.subnet.next_server.v4()));
         Terms {
             address,
-            duration: duration.clamp(1, i64::from(u32::MAX)),
+            duration: duration.clamp(1, i64::from(i32::MAX)),
             next_server: next_server.filter(|a| is_usable(*a)),
             options: merge_options(reservation.as_deref(), net),
             skip_boot: net.is_some_and(|n| n.subnet.unmanaged),
