@@ -26,6 +26,7 @@ mod exec;
 mod fmt;
 mod funcs;
 mod host;
+mod ledger;
 mod limits;
 mod object;
 mod parse;

@@ -3,6 +3,8 @@
 
 use crate::error::Fail;
 use crate::host::Host;
+use crate::ledger::Ledger;
+use crate::value::Value;
 
 /// Bounds of one render.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of output.
     pub output: usize,
-    /// Bytes that functions may produce on the way, summed up.
+    /// Bytes of values that functions made and the render still holds.
     pub produced: usize,
     /// Nodes walked and functions called. A million take about a tenth of a second.
     pub steps: u64,
@@ -30,7 +32,7 @@ impl Default for Limits {
 pub(crate) struct Budget {
     pub(crate) limits: Limits,
     steps: u64,
-    produced: usize,
+    ledger: Ledger,
     pub(crate) depth: usize,
     pub(crate) stack: Stack,
 }
@@ -68,7 +70,7 @@ impl Stack {
 
 impl Budget {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, steps: 0, produced: 0, depth: 0, stack: Stack::here(limits.stack) }
+        Self { limits, steps: 0, ledger: Ledger::default(), depth: 0, stack: Stack::here(limits.stack) }
     }
 
     /// Counts steps of work; asks the host about its deadline now and then.
@@ -85,21 +87,38 @@ impl Budget {
         Ok(())
     }
 
-    /// Accounts for `bytes` before they are produced.
+    /// Accounts for `bytes` that are held to the end of the render, before they are made.
     pub(crate) fn produce(&mut self, bytes: usize) -> Result<(), Fail> {
-        self.produced = self.produced.saturating_add(bytes);
-        if self.produced > self.limits.produced {
-            return Err(Fail::limit(format!(
-                "exceeded the limit of {} bytes of values",
-                self.limits.produced
-            )));
+        self.reserve(bytes)?;
+        self.ledger.charge(bytes);
+        Ok(())
+    }
+
+    /// Makes sure that `bytes` may be made now. Making them is work: a step for each 1,024.
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Fail> {
+        let limit = self.limits.produced;
+        self.steps = self.steps.saturating_add((bytes >> 10) as u64);
+        if self.ledger.bytes().saturating_add(bytes) > limit {
+            self.ledger.sweep(limit);
+        }
+        if self.ledger.bytes().saturating_add(bytes) > limit {
+            return Err(Fail::limit(format!("exceeded the limit of {limit} bytes of values")));
         }
         Ok(())
     }
 
+    /// Accounts for what a function gave.
+    pub(crate) fn enter(&mut self, value: &Value) -> Result<(), Fail> {
+        let before = self.ledger.bytes();
+        self.ledger.enter(value, self.limits.produced);
+        let made = self.ledger.bytes().saturating_sub(before);
+        self.steps = self.steps.saturating_add((made >> 10) as u64);
+        self.reserve(0)
+    }
+
     /// How many more bytes may be produced.
     pub(crate) fn room(&self) -> usize {
-        self.limits.produced.saturating_sub(self.produced)
+        self.limits.produced.saturating_sub(self.ledger.bytes())
     }
 }
 

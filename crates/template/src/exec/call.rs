@@ -45,9 +45,7 @@ impl<'a> Exec<'a, '_> {
     /// What a call gave, or its error at `node`.
     pub(super) fn called(&mut self, node: At<'a>, name: &str, called: Result<Value, Fail>) -> Done<Rv> {
         let called = called.and_then(|value| {
-            if let Value::Str(s) = &value {
-                self.scope.budget.produce(s.len())?;
-            }
+            self.scope.budget.enter(&value)?;
             Ok(value)
         });
         match called {

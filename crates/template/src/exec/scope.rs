@@ -66,7 +66,12 @@ impl Scope<'_> {
         }
     }
 
-    /// Accounts for bytes that are about to be produced.
+    /// Makes sure that bytes may be made now; when they are in what the function gives, they are accounted for.
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Fail> {
+        self.budget.reserve(bytes)
+    }
+
+    /// Accounts for bytes that are about to be produced and held to the end of the render.
     ///
     /// # Errors
     /// When that passes the limit of the render.
@@ -109,7 +114,7 @@ impl Scope<'_> {
         let scope = Scope { set, callable: self.callable, host: self.host, budget: self.budget };
         super::run(template, data, scope, &mut out)?;
         self.budget.depth -= 1;
-        self.budget.produce(out.len())?;
+        self.budget.reserve(out.len())?;
         Ok(out.into())
     }
 }

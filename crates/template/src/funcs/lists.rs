@@ -95,7 +95,7 @@ fn grown(items: Vec<Value>) -> Value {
 }
 
 fn charged(scope: &mut Scope<'_>, items: usize) -> std::result::Result<(), Fail> {
-    scope.produce(items.saturating_mul(size_of::<Value>()))
+    scope.reserve(items.saturating_mul(size_of::<Value>()))
 }
 
 fn make(scope: &mut Scope<'_>, args: &[Value]) -> Result {
@@ -255,7 +255,7 @@ fn join(scope: &mut Scope<'_>, args: &[Value]) -> Result {
     let separator = str(&args[0]);
     let texts = texts(scope, &args[1])?;
     let len = texts.iter().map(|text| text.len() + separator.len()).sum();
-    scope.produce(len)?;
+    scope.reserve(len)?;
     let mut out = Vec::with_capacity(len);
     for (i, text) in texts.iter().enumerate() {
         if i > 0 {

@@ -196,7 +196,7 @@ pub(super) fn repeated(scope: &mut Scope<'_>, s: &[u8], count: i64) -> std::resu
     let Some(len) = s.len().checked_mul(count).filter(|&len| len <= isize::MAX as usize) else {
         return Err(Fail::text("strings: Repeat output length overflow"));
     };
-    scope.produce(len)?;
+    scope.reserve(len)?;
     Ok(s.repeat(count))
 }
 
@@ -258,7 +258,7 @@ fn cat(scope: &mut Scope<'_>, args: &[Value]) -> Result {
 fn indented(scope: &mut Scope<'_>, spaces: i64, s: &[u8]) -> std::result::Result<Vec<u8>, Fail> {
     let pad = repeated(scope, b" ", spaces)?;
     let lines = 1 + s.iter().filter(|&&b| b == b'\n').count();
-    scope.produce(pad.len().saturating_mul(lines).saturating_add(s.len()))?;
+    scope.reserve(pad.len().saturating_mul(lines).saturating_add(s.len()))?;
     let mut out = Vec::with_capacity(s.len() + pad.len() * lines);
     for (i, line) in s.split(|&b| b == b'\n').enumerate() {
         if i > 0 {
@@ -289,7 +289,7 @@ pub(super) fn replaced(
 ) -> std::result::Result<Vec<u8>, Fail> {
     let mut out = Vec::with_capacity(s.len());
     if old.is_empty() {
-        scope.produce(new.len().saturating_mul(s.len() + 1))?;
+        scope.reserve(new.len().saturating_mul(s.len() + 1))?;
         for (at, _, width) in rune::runes(s) {
             out.extend_from_slice(new);
             out.extend_from_slice(&s[at..at + width]);
@@ -298,8 +298,14 @@ pub(super) fn replaced(
         return Ok(out);
     }
     let mut rest = s;
+    let mut matches = 0;
     while let Some(at) = find(rest, old) {
-        scope.produce(new.len())?;
+        matches += 1;
+        rest = &rest[at + old.len()..];
+    }
+    scope.reserve(s.len().saturating_add(new.len().saturating_mul(matches)))?;
+    rest = s;
+    while let Some(at) = find(rest, old) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(new);
         rest = &rest[at + old.len()..];

@@ -91,6 +91,10 @@ impl List {
         Some(part)
     }
 
+    pub(crate) fn data(&self) -> &Arc<[Value]> {
+        &self.data.0
+    }
+
     pub(super) fn data_mut(&mut self) -> &mut Arc<[Value]> {
         &mut self.data.0
     }

@@ -120,6 +120,14 @@ impl Map {
         self.address() == other.address()
     }
 
+    /// Whether nobody else holds the map.
+    pub(crate) fn is_unshared(&self) -> bool {
+        match &self.cell {
+            Cell::Frozen(entries) => Arc::strong_count(entries) == 1,
+            Cell::Live(cell) => Arc::strong_count(cell) == 1,
+        }
+    }
+
     pub(super) fn cell_mut(&mut self) -> &mut Cell {
         &mut self.cell
     }

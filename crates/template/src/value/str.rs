@@ -11,6 +11,10 @@ use std::sync::Arc;
 pub struct Str(Arc<[u8]>);
 
 impl Str {
+    pub(crate) fn shared(&self) -> &Arc<[u8]> {
+        &self.0
+    }
+
     /// The bytes as text; each byte that is no UTF-8 becomes one U+FFFD.
     pub fn to_text(&self) -> Cow<'_, str> {
         crate::rune::lossy(&self.0)

@@ -67,6 +67,46 @@ fn huge_values_are_refused_before_they_are_made() {
 }
 
 #[test]
+fn what_a_loop_lets_go_of_does_not_count() {
+    for (text, want) in [
+        ("{{$l := list}}{{range until 6000}}{{$l = append $l .}}{{end}}{{len $l}}", "6000"),
+        (
+            "{{$s := \"\"}}{{range until 10000}}{{$s = print $s \"sixteen bytes...\"}}{{end}}{{len $s}}",
+            "160000",
+        ),
+        (
+            "{{$s := \"\"}}{{range until 5000}}{{$s = printf \"%s\\n10.0.0.%d host%d\" $s . .}}{{end}}{{$s | splitList \"\\n\" | len}}",
+            "5001",
+        ),
+        ("{{range until 2000}}{{$x := repeat 1000000 \"x\"}}{{end}}done", "done"),
+    ] {
+        assert_eq!(render_with(&Limits::default(), &NoHost::default(), text), Ok(want.len()), "{text}");
+    }
+}
+
+#[test]
+fn what_a_loop_holds_counts_however_it_is_held() {
+    let limits = Limits { produced: 32 << 20, ..Limits::default() };
+    for hold in [
+        "repeat 100000 \"x\"",
+        "until 10000",
+        "append (until 10000) 1",
+        "split \",\" (print (repeat 100000 \"x\") \",\" .)",
+        "first (splitList \",\" (print (repeat 100000 \"x\") \",\" .))",
+        "index (dict \"k\" (repeat 100000 \"x\")) \"k\"",
+        "replace \"a\" (repeat 1000 \"x\") (repeat 1000 \"a\")",
+        "deepCopy (until 10000)",
+        "printf \"%3000d\" .",
+    ] {
+        let text =
+            format!("{{{{$l := list}}}}{{{{range until 20000}}}}{{{{$l = append $l ({hold})}}}}{{{{end}}}}");
+        let error = render_with(&limits, &NoHost::default(), &text).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Limit, "{hold}: {error}");
+        assert!(!error.message.ends_with("steps"), "{hold}: {error}");
+    }
+}
+
+#[test]
 fn a_map_that_contains_itself_prints_an_error() {
     for show in ["{{$d}}", "{{deepCopy $d}}", "{{deepEqual $d (dict \"d\" $d)}}{{printf \"%s\" $d}}"] {
         let text = format!("{{{{$d := dict}}}}{{{{$_ := set $d \"d\" $d}}}}{show}");
