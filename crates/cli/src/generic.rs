@@ -131,8 +131,11 @@ fn key_field(noun: &str) -> &'static str {
 pub(crate) async fn create(typed: &Typed<'_>) -> Answer {
     let body = match input::scalar(typed.word(0)).await? {
         Value::String(machine) if typed.noun == "jobs" => job_of(typed, &machine).await?,
-        Value::String(name) => json!({ key_field(&typed.noun): name }),
-        other => other,
+        // A word is a name, also when YAML takes it for something else.
+        Value::String(_) | Value::Bool(_) | Value::Number(_) => {
+            json!({ key_field(&typed.noun): typed.word(0) })
+        }
+        other => input::fitted(&typed.noun, other),
     };
     warn::of_unknown_fields(&typed.noun, &body);
     match typed.send(Method::POST, &format!("/{}", typed.noun), Some(&body)).await {
@@ -169,7 +172,7 @@ async fn job_of(typed: &Typed<'_>, machine: &str) -> Result<Value, Error> {
 }
 
 pub(crate) async fn update(typed: &Typed<'_>) -> Answer {
-    let mut change = input::value(typed.word(1)).await?;
+    let mut change = input::fitted(&typed.noun, input::value(typed.word(1)).await?);
     if let Some(Value::Object(params)) = change.get_mut("Params") {
         typed.session.client.seal_all(&typed.path(), params).await?;
     }

@@ -1,5 +1,7 @@
 //! What a JSON argument may be: JSON or YAML text, the name of a file, `-` for standard input, or a URL.
 
+use gantry_model::Kind;
+use gantry_pack::{coerce, yaml};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
@@ -58,9 +60,22 @@ fn looks_like_a_file(word: &str) -> bool {
     ends && !word.contains(|letter: char| letter.is_whitespace() || "{}[]:\"".contains(letter))
 }
 
-/// JSON, else YAML.
+/// JSON, else YAML as DRP's own client reads it: `010` is eight, `yes` is true, of equal keys the last counts, and only the first
+/// document is read.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).or_else(|_| serde_saphyr::from_str(text).map_err(|error| error.to_string()))
+    serde_json::from_str(text).or_else(|_| match yaml::parse(text) {
+        Ok(document) => Ok(document.value),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// Brings the fields of an object to their types, as DRP's client does: `Version: 8` is text. What does not fit is left to the
+/// server to refuse.
+pub(crate) fn fitted(noun: &str, mut object: Value) -> Value {
+    if let Some(kind) = Kind::from_prefix(noun) {
+        drop(coerce::object(kind, &mut object));
+    }
+    object
 }
 
 fn shortened(text: &str) -> &str {
@@ -82,6 +97,22 @@ mod tests {
         std::fs::write(&file, "[1]").unwrap();
         assert_eq!(value(file.to_str().unwrap()).await.unwrap(), json!([1]));
         assert!(value("{ broken: [").await.unwrap_err().to_string().starts_with("`{ broken: [` is neither"));
+    }
+
+    #[tokio::test]
+    async fn yaml_is_read_as_drps_client_reads_it() {
+        assert_eq!(
+            value("m: 010\non: yes\nt: 2020-01-02\n").await.unwrap(),
+            json!({ "m": 8, "true": true, "t": "2020-01-02" })
+        );
+        assert_eq!(value("a: 1\na: 2\n").await.unwrap(), json!({ "a": 2 }));
+        assert_eq!(value("a: 1\n---\na: 2\n").await.unwrap(), json!({ "a": 1 }));
+        let env = value("Name: e\nOS: {Name: os, Version: 8}\nMeta: {x: on}\nOnlyUnknown: no").await.unwrap();
+        let fitted = fitted("bootenvs", env);
+        assert_eq!(fitted["OS"]["Version"], "8");
+        assert_eq!((&fitted["Meta"]["x"], &fitted["OnlyUnknown"]), (&json!("true"), &json!(false)));
+        // Deeper than any object.
+        assert!(value(&"[".repeat(100_000)).await.is_err());
     }
 
     #[tokio::test]

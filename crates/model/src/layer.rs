@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::check::LONGEST_NAME;
 use crate::decode::{self, Misfit};
 use crate::kinds::content::ContentMeta;
-use crate::{Error, Key, Kind, LayerFault, Record};
+use crate::{Error, Key, Kind, LayerFault, Record, go};
 
 /// A content pack in memory.
 pub struct Layer {
@@ -56,9 +56,15 @@ impl Layer {
         }
         let mut layer = Self { meta, objects: BTreeMap::new(), unknown: BTreeMap::new() };
         let mut faults = Vec::new();
-        if let Some(Value::Object(sections)) = content.remove("sections") {
-            for (prefix, objects) in sections {
-                layer.read_section(&prefix, objects, &mut faults);
+        match content.remove("sections").unwrap_or_default() {
+            Value::Object(sections) => {
+                for (prefix, objects) in sections {
+                    layer.read_section(&prefix, objects, &mut faults);
+                }
+            }
+            Value::Null => {}
+            other => {
+                faults.push(LayerFault::of_meta(format!("sections must be a map, not {}", go::word(&other))))
             }
         }
         Ok((layer, faults))
@@ -73,7 +79,19 @@ impl Layer {
     }
 
     fn read_section(&mut self, prefix: &str, objects: Value, faults: &mut Vec<LayerFault>) {
-        let Value::Object(objects) = objects else { return };
+        let objects = match objects {
+            Value::Object(objects) => objects,
+            Value::Null => return,
+            other => {
+                let message = format!(
+                    "Store {prefix} failed to load from layer content-{}: must be a map of objects, not {}",
+                    self.meta.name,
+                    go::word(&other)
+                );
+                faults.push(LayerFault::of(prefix, "", message));
+                return;
+            }
+        };
         let Some(kind) = Kind::from_prefix(prefix) else {
             self.unknown.insert(prefix.to_owned(), objects);
             return;

@@ -93,14 +93,18 @@ fn convert(ty: &'static Type, value: &mut Value, path: &mut String, misfits: &mu
 }
 
 fn misfit(path: &str, wanted: &str, value: &Value) -> Misfit {
-    let given = match value {
+    Misfit { pointer: path.to_owned(), message: format!("{wanted}, not {}", given(value)) }
+}
+
+/// A value for people, long texts cut.
+pub(crate) fn given(value: &Value) -> String {
+    match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::String(text) => format!("the text `{}`", &text[..text.floor_char_boundary(40)]),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a map".to_owned(),
-    };
-    Misfit { pointer: path.to_owned(), message: format!("{wanted}, not {given}") }
+    }
 }
 
 fn word(ty: &Type) -> &'static str {

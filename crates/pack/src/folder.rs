@@ -77,11 +77,15 @@ pub(crate) fn bundle(
     files: Vec<(String, Vec<u8>)>,
     given: &Map<String, Value>,
 ) -> Result<Pack, Error> {
-    let mut pack = Pack { meta: given.clone(), ..Pack::default() };
+    let mut pack = Pack::default();
     let mut faults = Vec::new();
     let (metas, objects): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| !path.contains('/'));
     for (path, bytes) in metas {
         read_meta(&mut pack.meta, &path, &bytes, &mut faults);
+    }
+    // What a file says wins.
+    for (field, value) in given {
+        pack.meta.entry(field.clone()).or_insert_with(|| value.clone());
     }
     faults.extend(coerce::meta(&mut pack.meta).into_iter().map(|misfit| Fault {
         object: "meta".to_owned(),

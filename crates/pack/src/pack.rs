@@ -1,6 +1,6 @@
 //! A pack in memory, with where each object came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -120,7 +120,16 @@ impl Pack {
         // What does not fit is reported with all else when the pack is made a layer.
         coerce::meta(&mut pack.meta);
         for (prefix, objects) in sections {
-            let Value::Object(mut objects) = objects else { continue };
+            let mut objects = match objects {
+                Value::Object(objects) => objects,
+                Value::Null => Map::new(),
+                other => {
+                    return Err(format!(
+                        "`sections/{prefix}` must be a map of objects, not {}",
+                        coerce::given(&other)
+                    ));
+                }
+            };
             if let Some(kind) = Kind::from_prefix(&prefix) {
                 objects.values_mut().for_each(|value| drop(coerce::object(kind, value)));
             }
@@ -238,9 +247,11 @@ impl Pack {
             write(&folder.join(format!("._{field}.meta")), &text)?;
         }
         for (prefix, objects) in self.sections.iter().filter(|(prefix, _)| is_file_name(prefix)) {
+            let mut taken = BTreeSet::new();
             for (key, value) in objects {
-                let (file, text) = file_of(prefix, key, value);
-                write(&folder.join(prefix).join(file), &text)?;
+                let (file, text) = file_of(prefix, key, value, &taken);
+                write(&folder.join(prefix).join(&file), &text)?;
+                taken.insert(file.to_lowercase());
             }
         }
         Ok(())
@@ -256,8 +267,9 @@ fn is_file_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(['/', '\\', '\0']) && text != "." && text != ".."
 }
 
-/// The file of an object: a plain template as it is, anything else as YAML. A slash in a key becomes a dot.
-fn file_of(prefix: &str, key: &str, value: &Value) -> (String, String) {
+/// The file of an object: a plain template as it is, anything else as YAML. A slash in a key becomes a dot; of keys that make one
+/// name, also where case does not count, the later ones get a number.
+fn file_of(prefix: &str, key: &str, value: &Value, taken: &BTreeSet<String>) -> (String, String) {
     let name = key.replace(['/', '\\', '\0'], ".");
     let name = if name.starts_with('.') { format!("_{name}") } else { name };
     let own =
@@ -266,6 +278,7 @@ fn file_of(prefix: &str, key: &str, value: &Value) -> (String, String) {
     let plain = prefix == "templates"
         && !data
         && name == key
+        && !taken.contains(&name.to_lowercase())
         && own.iter().all(|field| ["ID", "Contents"].contains(field));
     match value
         .get("Contents")
@@ -273,6 +286,11 @@ fn file_of(prefix: &str, key: &str, value: &Value) -> (String, String) {
         .filter(|_| plain && key_of(Kind::Template, value) == key)
     {
         Some(text) => (name, text.to_owned()),
-        None => (format!("{name}.yaml"), gantry_boot::yaml::to_yaml(value)),
+        None => {
+            let names =
+                (1..).map(|n| if n == 1 { format!("{name}.yaml") } else { format!("{name}-{n}.yaml") });
+            let free = names.into_iter().find(|name| !taken.contains(&name.to_lowercase()));
+            (free.unwrap_or_default(), gantry_boot::yaml::to_yaml(value))
+        }
     }
 }

@@ -35,6 +35,9 @@ pub struct Error {
 /// An alias that stands for more than this many values in total is a bomb, not a document.
 const EXPANDED: usize = 1_000_000;
 
+/// How deep parts may nest.
+const DEPTH: usize = 256;
+
 /// Reads the first document of a text; an empty text is null.
 ///
 /// # Errors
@@ -47,6 +50,7 @@ pub fn parse(text: &str) -> Result<Document, Error> {
         anchors: HashMap::new(),
         lines: BTreeMap::new(),
         budget: EXPANDED,
+        depth: 0,
         open_end: (!text.ends_with('\n')).then(|| text.chars().count()),
     };
     let value = reader.document()?;
@@ -59,6 +63,7 @@ struct Reader<'t> {
     anchors: HashMap<usize, (Value, usize)>,
     lines: BTreeMap<String, usize>,
     budget: usize,
+    depth: usize,
     /// How many characters the text has, when it does not end with its last line.
     open_end: Option<usize>,
 }
@@ -179,10 +184,15 @@ impl<'t> Reader<'t> {
     }
 
     fn below(&mut self, path: &mut String, key: &str, event: Event<'t>, line: usize) -> Result<Value, Error> {
+        if self.depth >= DEPTH {
+            return Err(Error { line, message: format!("nests deeper than {DEPTH} levels") });
+        }
         let length = path.len();
         path.push('/');
         path.push_str(&escaped(key));
+        self.depth += 1;
         let value = self.node(event, line, path);
+        self.depth -= 1;
         path.truncate(length);
         value
     }

@@ -124,6 +124,10 @@ fn make_bundle(folder: &Path, file: &str, meta: &[&str]) -> Result<(), Error> {
         })
         .collect::<Result<_, _>>()?;
     let pack = Pack::read_with(folder, &given)?;
+    for (field, value) in given.iter().filter(|(field, value)| pack.meta.get(*field) != Some(value)) {
+        let own = pack.field(field);
+        output::say(&format!("warning: {field} stays {own}, as a file of the pack says; {value} is ignored"));
+    }
     // A bundle that no server would decode is of no use.
     pack.layer()?;
     write_bundle(&pack, file)

@@ -83,6 +83,42 @@ fn bundles_and_folders_turn_into_each_other() {
 }
 
 #[test]
+fn keys_that_make_one_file_name_make_several_files() {
+    let sections = json!({"params": {
+        "a/b": {"Name": "a/b"}, "a.b": {"Name": "a.b"}, "A.B": {"Name": "A.B"}, "a\\b": {"Name": "a\\b"},
+    }});
+    let pack = Pack::from_value(json!({"meta": {"Name": "p"}, "sections": sections})).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    pack.unbundle(folder.path()).unwrap();
+    assert_eq!(Pack::read(folder.path()).unwrap().sections, pack.sections);
+    assert!(folder.path().join("params/a.b-3.yaml").is_file());
+}
+
+#[test]
+fn what_a_file_says_of_the_pack_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[("._Name.meta", "p"), ("meta.yaml", "Version: v1.0.0\nName: q\n")]);
+    let given = [("Version", "v2.0.0"), ("Name", "r"), ("Author", "somebody")];
+    let given = given.map(|(field, value)| (field.to_owned(), json!(value))).into_iter().collect();
+    let pack = Pack::read_with(folder.path(), &given).unwrap();
+    assert_eq!((pack.name(), pack.field("Version"), pack.field("Author")), ("p", "v1.0.0", "somebody"));
+}
+
+#[test]
+fn sections_that_are_no_maps_are_refused() {
+    let refused =
+        |sections| Pack::from_value(json!({"meta": {"Name": "p"}, "sections": sections})).unwrap_err();
+    assert_eq!(refused(json!({"tasks": ["x"]})), "`sections/tasks` must be a map of objects, not a list");
+    let fault = |sections| {
+        let content = json!({"meta": {"Name": "p"}, "sections": sections});
+        gantry_model::Layer::from_value(content).unwrap_err().to_string()
+    };
+    let message = fault(json!({"tasks": "x"}));
+    assert!(message.contains("Store tasks failed to load from layer content-p"), "{message}");
+    assert!(fault(json!([1])).contains("sections must be a map, not array"));
+}
+
+#[test]
 fn every_fault_of_a_folder_is_named_at_once() {
     let folder = tempfile::tempdir().unwrap();
     write(

@@ -85,20 +85,24 @@ fn none(ask: &Ask) -> Error {
 
 /// `POST /contents`
 pub(super) async fn create(mut ask: Ask) -> Answer {
-    let layer = read_pack(&mut ask).await?;
+    let value = pack_body(&mut ask).await?;
     if ask.query.flag("check") {
+        let layer = judged(&ask, value).await?;
         return check::run(&ask, layer, clash(&ask)).await;
     }
-    let name = layer.name().to_owned();
+    // Before any other check of the pack (reference: api.md §12.3).
+    let name = value.pointer("/meta/Name").and_then(Value::as_str).unwrap_or_default().trim();
     if ask.view.layers().iter().any(|other| other.name() == name) || name == BACKING {
         return Err(Error::new(409, "POST", format!("Content {name} already exists")).about("contents", name));
     }
+    let layer = judged(&ask, value).await?;
     put(&ask, layer, StatusCode::CREATED).await
 }
 
 /// `PUT /contents/<name>`
 pub(super) async fn replace(mut ask: Ask) -> Answer {
-    let layer = read_pack(&mut ask).await?;
+    let value = pack_body(&mut ask).await?;
+    let layer = judged(&ask, value).await?;
     let about = |error: Error| error.about("contents", &ask.route.key);
     if layer.name() != ask.route.key {
         let text = format!("Cannot change name from {} to {}", ask.route.key, layer.name());
@@ -110,8 +114,12 @@ pub(super) async fn replace(mut ask: Ask) -> Answer {
     put(&ask, layer, StatusCode::OK).await
 }
 
-async fn read_pack(ask: &mut Ask) -> Result<Arc<Layer>, Error> {
-    let mut value = body::json(ask.take_body(), &ask.headers, body::PACK_LIMIT, json!({})).await?;
+async fn pack_body(ask: &mut Ask) -> Result<Value, Error> {
+    body::json(ask.take_body(), &ask.headers, body::PACK_LIMIT, json!({})).await
+}
+
+/// The pack of a body, or everything that is wrong with it.
+async fn judged(ask: &Ask, mut value: Value) -> Result<Arc<Layer>, Error> {
     let (view, keys) = (ask.view.clone(), ask.api.secure.clone());
     let clash = self::clash(ask);
     let work = move || {
