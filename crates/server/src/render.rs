@@ -1,9 +1,10 @@
 //! Where `boot` renders for the shell: files of boot environments, files and scripts of jobs, values of DHCP options.
 
 mod options;
+mod route;
 
 use std::net::{IpAddr, ToSocketAddrs as _};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gantry_api::Error;
@@ -22,6 +23,8 @@ pub(crate) use self::options::Options;
 const READABLE: u64 = 16 << 20;
 /// A render that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A name that is not resolved by then has no addresses.
+const RESOLVING: Duration = Duration::from_secs(3);
 
 /// The world as templates see it, for one render.
 struct World {
@@ -50,10 +53,8 @@ impl gantry_template::Host for World {
 
     fn resolve(&self, name: &str) -> Vec<String> {
         // A name that does not resolve has no addresses; templates expect that.
-        (name, 0)
-            .to_socket_addrs()
-            .map(|all| all.map(|found| found.ip().to_string()).collect())
-            .unwrap_or_default()
+        let left = PATIENCE.saturating_sub(self.since.elapsed()).min(RESOLVING);
+        addresses(name.to_owned(), left).unwrap_or_default()
     }
 
     fn file(&self, path: &str) -> Option<Arc<[u8]>> {
@@ -90,6 +91,22 @@ impl gantry_boot::Host for World {
     fn open(&self, kind: Kind, key: &str, sealed: &Value) -> Option<Value> {
         self.core.secure.open_sealed(kind, key, sealed)
     }
+}
+
+/// The addresses of a name, if the system finds them in time. Its resolver knows no deadline and cannot be interrupted, so it
+/// works on a thread of its own, which ends with it; a render starts a few of them at most.
+fn addresses(name: String, patience: Duration) -> Option<Vec<String>> {
+    if patience.is_zero() {
+        return None;
+    }
+    let (sender, answer) = mpsc::channel();
+    let look = move || {
+        let found = (name.as_str(), 0).to_socket_addrs();
+        // Fails when nobody waits any more.
+        sender.send(found.map(|all| all.map(|address| address.ip().to_string()).collect())).ok();
+    };
+    std::thread::Builder::new().name("resolver".to_owned()).spawn(look).ok()?;
+    answer.recv_timeout(patience).ok()?.ok()
 }
 
 /// This server as a client at `client` reaches it at `local`.
@@ -146,7 +163,9 @@ pub(crate) fn job_actions(
 ) -> Result<Vec<JobAction>, Error> {
     let missing = || Error::new(404, "ValidationError", format!("Job {job} does not exist"));
     let job = view.object::<Job>(job).ok_or_else(missing)?;
-    let server = server(core, view, peer.local.ip(), Some(peer.remote.ip()));
+    let machine = view.object::<Machine>(&job.machine.to_string());
+    let local = route::to_machine(machine.and_then(|machine| machine.address.0), peer.local.ip());
+    let server = server(core, view, local, Some(peer.remote.ip()));
     let host: Arc<dyn gantry_boot::Host> = World::new(core, view);
     core.renderer.job_actions(view, &job, os, &server, &host).map_err(|error| {
         let r#type = if matches!(error, gantry_boot::Error::Render(_)) { "" } else { "ValidationError" };
