@@ -64,7 +64,7 @@ impl Layer {
             }
             Value::Null => {}
             other => {
-                faults.push(LayerFault::of_meta(format!("sections must be a map, not {}", go::word(&other))))
+                faults.push(LayerFault::of_meta(format!("sections must be a map, not {}", go::word(&other))));
             }
         }
         Ok((layer, faults))
