@@ -82,6 +82,18 @@ pub(crate) fn unmarked(rune: char) -> Option<u8> {
     (rune as u32).checked_sub(MARK).and_then(|byte| u8::try_from(byte).ok())
 }
 
+/// The bytes of a text made of [`marked`] ones.
+pub(crate) fn unmarked_text(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for rune in text.chars() {
+        match unmarked(rune) {
+            Some(byte) => out.push(byte),
+            None => push(&mut out, rune),
+        }
+    }
+    out
+}
+
 /// Go's `[]rune(s)`.
 pub(crate) fn to_vec(bytes: &[u8]) -> Vec<char> {
     runes(bytes).map(|(_, rune, _)| rune).collect()

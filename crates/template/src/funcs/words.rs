@@ -147,7 +147,8 @@ fn next_word(s: &[u8]) -> (Word, &[u8], &[u8]) {
     if s.is_empty() {
         return (Word::Invalid, s, s);
     }
-    let valid = |&(_, c, width): &(usize, char, usize)| !(c == rune::ERROR && width == 1);
+    // As in the library: a U+FFFD that was written as such is passed over like a byte that is no text.
+    let valid = |&(_, c, _): &(usize, char, usize)| c != rune::ERROR;
     let mut runes = rune::runes(s).filter(valid).peekable();
     let Some((start, first, width)) = runes.next() else {
         return (Word::Invalid, s, &[]);

@@ -290,7 +290,7 @@ impl Object for Time {
             "IsZero" => self.order(&Time::zero()).is_eq().into(),
             "UTC" => Value::object(self.within(Zone::Utc)),
             "Local" => Value::object(self.within(Zone::local(scope))),
-            "Format" => layout::format(self, &String::from_utf8_lossy(str(&args[0]))).into(),
+            "Format" => formatted(self, str(&args[0])),
             "After" => order.is_some_and(std::cmp::Ordering::is_gt).into(),
             "Before" => order.is_some_and(std::cmp::Ordering::is_lt).into(),
             "Equal" => order.is_some_and(std::cmp::Ordering::is_eq).into(),
@@ -356,7 +356,11 @@ fn shown(scope: &Scope<'_>, layout: &[u8], value: &Value, zone: Zone) -> Value {
             Err(_) => Time::now(scope).within(zone),
         },
     };
-    layout::format(&shown, &String::from_utf8_lossy(layout)).into()
+    formatted(&shown, layout)
+}
+
+fn formatted(time: &Time, layout: &[u8]) -> Value {
+    rune::unmarked_text(&layout::format(time, &rune::marked(layout))).into()
 }
 
 fn zone_argument(scope: &Scope<'_>, value: &Value) -> Zone {
