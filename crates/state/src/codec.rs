@@ -3,7 +3,7 @@
 //! Key: `<prefix>/<key>`. Value: the number of the shape, a space, the object's canonical JSON: `1 {"Name":"eth0",..}`.
 //! An object of an older shape is upgraded when it is read; fields that were added since get their zero values from the
 //! model in any case. Keys that begin with `_` are this crate's own: `_packs/<name>`, `_chunks/<digest>/<number>`,
-//! `_deletes`.
+//! `_deletes`, `_aside/<key>` (see [`crate::aside`]).
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,12 @@ pub(crate) type Changes = BTreeMap<Key, Option<Value>>;
 pub(crate) enum Place<'a> {
     Object(Kind, &'a str),
     Pack(&'a str),
-    Chunk { digest: &'a str },
+    Chunk {
+        digest: &'a str,
+    },
     Guard,
+    /// A copy of what was written over and could not be read.
+    Aside,
 }
 
 /// `None`: no key that this program writes.
@@ -39,6 +43,7 @@ pub(crate) fn place(key: &Key) -> Option<Place<'_>> {
     }
     match text.split_once('/')? {
         ("_packs", name) => Some(Place::Pack(name)),
+        ("_aside", _) => Some(Place::Aside),
         ("_chunks", chunk) => chunk.split_once('/').map(|(digest, _)| Place::Chunk { digest }),
         (prefix, key) => Kind::from_prefix(prefix).map(|kind| Place::Object(kind, key)),
     }
@@ -50,6 +55,11 @@ pub(crate) fn pack_key(name: &str) -> Result<Key, Error> {
 
 pub(crate) fn chunk_key(digest: &str, number: usize) -> Result<Key, Error> {
     Ok(Key::new(format!("_chunks/{digest}/{number:06}"))?)
+}
+
+/// Where a copy of the value under `key` is kept.
+pub(crate) fn aside_key(key: &Key) -> Result<Key, Error> {
+    Ok(Key::new([b"_aside/".as_slice(), key].concat())?)
 }
 
 /// The changes of edits; a later edit of one object counts.
@@ -75,27 +85,40 @@ fn value(action: &Action) -> Result<Option<Value>, Error> {
     Ok(Some(Value::new(format!("{SHAPE} {}", record.json()).into_bytes())?))
 }
 
+/// Why an entry is no object that this program can use.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// In words, with the key.
+    pub(crate) why: String,
+    /// A newer program wrote it, and can read it.
+    pub(crate) newer: bool,
+}
+
 /// The object of an entry.
-pub(crate) fn record(kind: Kind, key: &str, entry: &Entry) -> Result<Record, String> {
-    let fault = |why: &str| format!("{kind}/{key} at revision {}: {why}", entry.revision);
-    let json = current_shape(&entry.value).map_err(|why| fault(&why))?;
-    let record = Record::from_json(kind, json, entry.revision.0).map_err(|why| fault(&why))?;
+pub(crate) fn record(kind: Kind, key: &str, entry: &Entry) -> Result<Record, Unreadable> {
+    let fault = |why: &str, newer| {
+        let why = format!("{kind}/{key} at revision {}: {why}", entry.revision);
+        Unreadable { why, newer }
+    };
+    let json = current_shape(&entry.value).map_err(|(why, newer)| fault(&why, newer))?;
+    let record = Record::from_json(kind, json, entry.revision.0).map_err(|why| fault(&why, false))?;
     if record.key().as_str() != key {
-        return Err(fault(&format!("it says that its key is {:?}", record.key())));
+        return Err(fault(&format!("it says that its key is {:?}", record.key()), false));
     }
     Ok(record)
 }
 
-/// The JSON in the shape of today.
-fn current_shape(value: &[u8]) -> Result<&[u8], String> {
-    let end = value.iter().position(|byte| *byte == b' ').ok_or("its shape is missing")?;
+/// The JSON in the shape of today; else why not, and whether a newer program wrote it.
+fn current_shape(value: &[u8]) -> Result<&[u8], (String, bool)> {
+    let end = value.iter().position(|byte| *byte == b' ');
+    let end = end.ok_or_else(|| ("its shape is missing".to_owned(), false))?;
     let shape = std::str::from_utf8(&value[..end]).ok().and_then(|shape| shape.parse::<u32>().ok());
     match shape {
         Some(SHAPE) => Ok(&value[end + 1..]),
         Some(newer) if newer > SHAPE => {
-            Err(format!("it has shape {newer}, this program reads {SHAPE}; use a newer one"))
+            Err((format!("it has shape {newer}, this program reads {SHAPE}; use a newer one"), true))
         }
-        _ => Err("its shape is no number".to_owned()),
+        _ => Err(("its shape is no number".to_owned(), false)),
     }
 }
 
@@ -119,6 +142,7 @@ mod tests {
         assert_eq!(place(&pack_key("core").unwrap()), Some(Place::Pack("core")));
         assert_eq!(place(&chunk_key("ab12", 3).unwrap()), Some(Place::Chunk { digest: "ab12" }));
         assert_eq!(place(&key("_deletes")), Some(Place::Guard));
+        assert_eq!(place(&aside_key(&key("profiles/a")).unwrap()), Some(Place::Aside));
         for unknown in ["gadgets/a", "profiles", "_chunks/x", "_other/x"] {
             assert_eq!(place(&key(unknown)), None, "{unknown}");
         }
@@ -158,7 +182,8 @@ mod tests {
         ];
         for (value, why) in faults {
             let fault = record(Kind::Profile, "a", &entry(value)).unwrap_err();
-            assert_eq!(fault, format!("profiles/a at revision 7: {why}"));
+            let newer = value.starts_with('9');
+            assert_eq!(fault, Unreadable { why: format!("profiles/a at revision 7: {why}"), newer });
         }
         assert!(record(Kind::Profile, "a", &entry("1 {")).is_err());
     }

@@ -349,7 +349,7 @@ impl Head {
                     edits.push(edit(kind, name, key, value.as_ref(), commit.revision)?);
                 }
                 Some(Place::Pack(name)) => steps.extend(self.pack_step(name, value.as_ref())?),
-                Some(Place::Chunk { .. } | Place::Guard) => {}
+                Some(Place::Chunk { .. } | Place::Guard | Place::Aside) => {}
                 None => {
                     return Err(Error::Damaged {
                         faults: vec![format!("{key}: no kind that this program knows")],
@@ -408,6 +408,7 @@ fn edit(
 ) -> Result<Edit, Error> {
     let Some(value) = value else { return Ok(Edit::delete(kind, name.into())) };
     let entry = store::Entry { key: key.clone(), value: value.clone(), revision };
-    let record = codec::record(kind, name, &entry).map_err(|fault| Error::Damaged { faults: vec![fault] })?;
+    let record = codec::record(kind, name, &entry)
+        .map_err(|unreadable| Error::Damaged { faults: vec![unreadable.why] })?;
     Ok(Edit { kind, key: record.key().clone(), action: Action::Put(Arc::new(record)) })
 }

@@ -9,6 +9,7 @@ use gantry_model::{
 use gantry_store::Store;
 use tokio::sync::oneshot;
 
+use crate::aside::Aside;
 use crate::codec::{self, Changes};
 use crate::packs::{self, Manifest, Packed};
 use crate::{Audit, Error, Failure};
@@ -30,6 +31,8 @@ pub(crate) struct Surroundings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) rules: Arc<dyn Rules>,
     pub(crate) clock: Box<dyn Fn() -> Now + Send + Sync>,
+    /// What could not be read at the start.
+    pub(crate) aside: Arc<Aside>,
 }
 
 /// A write that may run several times, until it is durable.
@@ -112,7 +115,9 @@ where
             return Ok(None);
         }
         let (view, _) = view.apply(&[], head.revision() + 1);
-        let store = codec::guarded(codec::changes(&edits)?)?;
+        let mut store = codec::changes(&edits)?;
+        around.aside.keep(&mut store, &*around.store)?;
+        let store = codec::guarded(store)?;
         let (audit, steps) = (self.audit.clone(), vec![Step::Edits(edits)]);
         Ok(Some(Effect { audit, time, store, steps, view, changes: merged(changes) }))
     }
@@ -214,12 +219,15 @@ impl WritePack {
                 Ok(Ok((changes, vec![Step::Edits(given_way), Step::PutLayer(Arc::clone(layer))])))
             }
             Pack::Remove(name) => {
-                let Some(old) = old(name)? else {
+                let key = codec::pack_key(name)?;
+                if store.get(&key)?.is_none() {
                     return Ok(Err(model::Error::not_found(Kind::Content, name)));
-                };
-                let mut changes = Manifest::removal(&old)?;
-                changes.insert(codec::pack_key(name)?, None);
-                Ok(Ok((changes, vec![Step::RemoveLayer(name.clone())])))
+                }
+                let mut changes = old(name)?.map_or(Ok(Changes::new()), |old: Manifest| old.removal())?;
+                changes.insert(key, None);
+                // A pack that was set aside is in the store only.
+                let shown = head.layers().iter().any(|layer| layer.name() == name);
+                Ok(Ok((changes, shown.then(|| Step::RemoveLayer(name.clone())).into_iter().collect())))
             }
         }
     }

@@ -29,6 +29,7 @@
 //! What is left out: reading blobs (the shell gives the View its [`Catalogue`] of them), events that are no write (a bus
 //! of their own in the shell), and finer compares than "nobody else wrote", which a busy cluster may ask for.
 
+mod aside;
 mod audit;
 mod codec;
 mod crowd;
@@ -40,6 +41,7 @@ mod load;
 mod packs;
 mod state;
 
+pub use aside::SetAside;
 pub use audit::Audit;
 pub use error::{Error, Failure};
 pub use events::{Event, Lost, Subscription};

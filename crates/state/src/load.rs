@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use gantry_model::{Layer, Record, View};
+use gantry_model::{Kind, Layer, Record, View};
 use gantry_store::{Entry, Key, Revision, Store};
 
 use crate::Error;
+use crate::aside::{self, Aside, SetAside};
 use crate::codec::{self, Changes, Place};
 use crate::packs::{Manifest, damaged};
 
@@ -23,6 +24,8 @@ pub(crate) struct Loaded {
     pub(crate) view: View,
     /// Deletes the chunks that belong to no pack.
     pub(crate) orphans: Changes,
+    /// What cannot be read.
+    pub(crate) aside: Aside,
 }
 
 /// Reads the store, with `base` below what it holds.
@@ -51,20 +54,24 @@ pub(crate) fn load(store: &dyn Store, base: &[Arc<Layer>]) -> Result<Loaded, Err
     }
     let mut records = Vec::new();
     let mut faults = std::mem::take(&mut packs.unknown);
+    let mut ends = !faults.is_empty();
+    let mut aside = Aside::default();
     for part in parsed {
         records.extend(part.records);
         faults.extend(part.faults);
+        ends |= part.ends;
+        aside.extend(part.aside);
     }
-    if !faults.is_empty() {
+    if ends {
         faults.sort();
         faults.truncate(FAULTS);
         return Err(Error::Damaged { faults });
     }
-    let (stored, orphans) = packs.unpack()?;
+    let (stored, orphans) = packs.unpack(&mut aside)?;
     let layers = base.iter().cloned().chain(stored).collect();
     // Parsers finish in any order; the maps are made fastest in that of the keys.
     records.sort_by(|a, b| (a.kind(), a.key()).cmp(&(b.kind(), b.key())));
-    Ok(Loaded { view: View::load(layers, records, revision.0), orphans })
+    Ok(Loaded { view: View::load(layers, records, revision.0), orphans, aside })
 }
 
 /// Hands objects to the parsers and keeps the rest.
@@ -92,6 +99,9 @@ fn read(
 struct Parsed {
     records: Vec<Arc<Record>>,
     faults: Vec<String>,
+    /// A fault with which the server does not start.
+    ends: bool,
+    aside: Aside,
 }
 
 fn parse(batches: &Mutex<mpsc::Receiver<Vec<Entry>>>) -> Parsed {
@@ -103,8 +113,14 @@ fn parse(batches: &Mutex<mpsc::Receiver<Vec<Entry>>>) -> Parsed {
             let Some(Place::Object(kind, key)) = codec::place(&entry.key) else { continue };
             match codec::record(kind, key, &entry) {
                 Ok(record) => parsed.records.push(Arc::new(record)),
-                Err(fault) if parsed.faults.len() < FAULTS => parsed.faults.push(fault),
-                Err(_) => {}
+                Err(unreadable) => {
+                    parsed.ends |= unreadable.newer || !aside::may_be(kind);
+                    if parsed.faults.len() < FAULTS {
+                        parsed.faults.push(unreadable.why.clone());
+                    }
+                    let what = SetAside { kind, key: key.to_owned(), why: unreadable.why };
+                    parsed.aside.add(entry.key.clone(), entry.revision, what);
+                }
             }
         }
     }
@@ -123,7 +139,7 @@ impl Packs {
         match codec::place(&entry.key) {
             Some(Place::Pack(name)) => self.manifests.push((name.to_owned(), entry)),
             Some(Place::Chunk { .. }) => drop(self.chunks.insert(entry.key.clone(), entry)),
-            Some(Place::Guard | Place::Object(..)) => {}
+            Some(Place::Guard | Place::Aside | Place::Object(..)) => {}
             None if self.unknown.len() < FAULTS => {
                 self.unknown.push(format!(
                     "{}: no kind of object that this program knows; use a newer one",
@@ -134,14 +150,32 @@ impl Packs {
         }
     }
 
-    /// The layers, and the deletion of what belongs to none of them.
-    fn unpack(mut self) -> Result<(Vec<Arc<Layer>>, Changes), Error> {
+    /// The layers, and the deletion of what belongs to no pack. A pack that cannot be read is set aside with its chunks.
+    fn unpack(mut self, aside: &mut Aside) -> Result<(Vec<Arc<Layer>>, Changes), Error> {
         let mut layers = Vec::new();
-        for (name, entry) in &self.manifests {
-            let manifest = Manifest::decode(name, &entry.value)?;
-            let layer = manifest.unpack(name, &mut |key| Ok(self.chunks.remove(key)))?;
-            layers.push(layer.ok_or_else(|| damaged(name, &"chunks are missing"))?);
+        let mut unclear = false;
+        for (name, entry) in std::mem::take(&mut self.manifests) {
+            let manifest = Manifest::decode(&name, &entry.value);
+            // Nobody knows which chunks belong to a manifest that is none.
+            unclear |= manifest.is_err();
+            match manifest.and_then(|manifest| self.layer(&name, &manifest)) {
+                Ok(layer) => layers.push(layer),
+                Err(Error::Damaged { faults }) => {
+                    let what = SetAside { kind: Kind::Content, key: name, why: faults.join("; ") };
+                    aside.add(entry.key, entry.revision, what);
+                }
+                Err(other) => return Err(other),
+            }
         }
-        Ok((layers, self.chunks.into_keys().map(|key| (key, None)).collect()))
+        let orphans = self.chunks.into_keys().filter(|_| !unclear).map(|key| (key, None)).collect();
+        Ok((layers, orphans))
+    }
+
+    /// The layer of a manifest, whose chunks are taken whether they make one or not.
+    fn layer(&mut self, name: &str, manifest: &Manifest) -> Result<Arc<Layer>, Error> {
+        let layer = manifest.unpack(name, &mut |key| Ok(self.chunks.remove(key)));
+        let own = |key: &Key| matches!(codec::place(key), Some(Place::Chunk { digest }) if digest == manifest.digest);
+        self.chunks.retain(|key, _| !own(key));
+        layer?.ok_or_else(|| damaged(name, &"chunks are missing"))
     }
 }

@@ -97,10 +97,10 @@ impl Manifest {
 /// Where chunks are read from.
 pub(crate) type Chunks<'a> = dyn FnMut(&gantry_store::Key) -> Result<Option<Entry>, Error> + 'a;
 
-/// The manifest that a name has now.
+/// The manifest that a name has now; `None` also when it cannot be read.
 pub(crate) fn manifest(store: &dyn Store, name: &str) -> Result<Option<Manifest>, Error> {
     let entry = store.get(&codec::pack_key(name)?)?;
-    entry.map(|entry| Manifest::decode(name, &entry.value)).transpose()
+    Ok(entry.and_then(|entry| Manifest::decode(name, &entry.value).ok()))
 }
 
 /// The layer of a manifest that was just followed; `None` when it has been replaced since, so that a later commit brings

@@ -9,6 +9,7 @@ use gantry_model::{self as model, Catalogue, Kind, Layer, Now, Rules, Tx, View};
 use gantry_store::Store;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use crate::aside::{Aside, SetAside};
 use crate::events::Events;
 use crate::head::{Head, Message, Shown};
 use crate::job::{
@@ -36,6 +37,8 @@ pub struct State {
     /// Names of the layers that are built in.
     built_in: Vec<String>,
     rules: Arc<dyn Rules>,
+    store: Arc<dyn Store>,
+    aside: Arc<Aside>,
     /// One pack is written at a time, as each takes several commits.
     packs: Mutex<()>,
     /// Taken by `drop`, which ends the thread.
@@ -47,8 +50,8 @@ impl State {
     /// Reads the store and begins to follow it. Blocks while it reads; needs no async runtime.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store cannot be read, [`Error::Damaged`] with every fault when it holds what this program
-    /// cannot use.
+    /// [`Error::Store`] when the store cannot be read, [`Error::Damaged`] with every fault when it holds what a newer program
+    /// wrote, or damage that cannot be set aside (see [`State::set_aside`]).
     pub fn open(store: Arc<dyn Store>, setup: Setup) -> Result<Self, Error> {
         let loaded = load::load(&*store, &setup.layers)?;
         let revision = loaded.view.revision();
@@ -66,7 +69,13 @@ impl State {
             drop(inbox.try_send(Message::Job(Box::new(job))));
         }
         let rules = Arc::clone(&setup.rules);
-        let around = Surroundings { store, rules: setup.rules, clock: setup.clock };
+        let aside = Arc::new(loaded.aside);
+        let around = Surroundings {
+            store: Arc::clone(&store),
+            rules: setup.rules,
+            clock: setup.clock,
+            aside: Arc::clone(&aside),
+        };
         let head = Head::new(
             around,
             setup.layers,
@@ -75,7 +84,15 @@ impl State {
             RandomState::new().hash_one(revision),
         );
         let thread = start(head)?;
-        Ok(Self { shown, built_in, rules, packs: Mutex::new(()), inbox: Some(inbox), thread: Some(thread) })
+        let (inbox, thread) = (Some(inbox), Some(thread));
+        Ok(Self { shown, built_in, rules, store, aside, packs: Mutex::new(()), inbox, thread })
+    }
+
+    /// Objects and content packs that could not be read at the start, as far as nobody has replaced or removed them since. They
+    /// are in the store as they were, and not in the View.
+    #[must_use]
+    pub fn set_aside(&self) -> Vec<SetAside> {
+        self.aside.still(&*self.store)
     }
 
     /// The newest durable View. Cheap and never waits: take one for each request, and keep it through the request.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gantry_api::Error;
 use gantry_api::refusal::{Asked, Target};
 use gantry_model::{Kind, Layer, View};
-use gantry_state::{Audit, Clash, Failure};
+use gantry_state::{Audit, Clash, Failure, SetAside};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -20,9 +20,28 @@ const BACKING: &str = "BackingStore";
 
 /// `GET /contents`
 pub(super) fn list(ask: &Ask) -> Answer {
-    let mut all = vec![backing_summary(&ask.view)];
+    let (packs, objects): (Vec<_>, Vec<_>) =
+        ask.api.state.set_aside().into_iter().partition(|aside| aside.kind == Kind::Content);
+    let mut backing = backing_summary(&ask.view);
+    backing["Warnings"] = objects.into_iter().map(|aside| set_aside(&aside)).collect();
+    let mut all = vec![backing];
     all.extend(ask.view.layers().iter().map(|layer| summary(&ask.view, layer)));
+    all.extend(packs.iter().map(unreadable));
     answer::ok(&all)
+}
+
+fn set_aside(aside: &SetAside) -> Value {
+    format!("set aside, it cannot be read: {}", aside.why).into()
+}
+
+/// A pack that is stored and could not be read at the start: it can be replaced or removed.
+fn unreadable(aside: &SetAside) -> Value {
+    let mut meta = json!(gantry_model::kinds::content::ContentMeta::default());
+    meta["Name"] = aside.key.as_str().into();
+    meta["Type"] = "dynamic".into();
+    meta["Description"] = "Cannot be read: replace or remove it".into();
+    meta["Tags"] = "".into();
+    json!({ "meta": meta, "Counts": {}, "Warnings": [set_aside(aside)] })
 }
 
 fn summary(view: &View, layer: &Layer) -> Value {

@@ -54,12 +54,14 @@ pub(super) fn describe(ask: &Ask) -> Arc<Info> {
 pub struct Infos(Mutex<HashMap<IpAddr, (Told, Arc<Info>)>>);
 
 /// All that changes while a server runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
     /// How many objects there are of the kinds that are counted.
     counts: [usize; COUNTED.len()],
     /// Preference `manager`.
     manager: bool,
+    /// What could not be read at the start.
+    errors: Vec<String>,
 }
 
 /// Kinds whose number is told.
@@ -73,6 +75,7 @@ impl Infos {
         let told = Told {
             counts: COUNTED.map(|kind| view.count(kind)),
             manager: view.preference("manager") == "true",
+            errors: core.state.set_aside().into_iter().map(|aside| aside.why).collect(),
         };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, info)) = known.get(&address).filter(|(seen, _)| *seen == told) {
@@ -82,7 +85,7 @@ impl Infos {
         if known.len() >= ADDRESSES {
             known.clear();
         }
-        let info = Arc::new(of(core, told, address));
+        let info = Arc::new(of(core, told.clone(), address));
         known.insert(address, (told, info.clone()));
         info
     }
@@ -124,7 +127,7 @@ fn of(core: &Core, told: Told, address: IpAddr) -> Info {
         scopes: scopes().into_iter().collect(),
         license: license(&facts.id),
         cluster_state: cluster(&facts.ha_id),
-        errors: Vec::new(),
+        errors: told.errors,
     }
 }
 

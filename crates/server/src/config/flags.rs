@@ -105,7 +105,7 @@ pub(super) static FLAGS: &[Flag] = &[
     flag("ha-load-balanced", "RS_HA_LOAD_BALANCED", Missing(CLUSTER), ""),
     flag("prometheus-gateway-url", "RS_PROM_GW_URL", Missing(PUSH), ""),
     flag("prometheus-interval", "RS_PROM_INTERVAL", Missing(PUSH), ""),
-    flag("cleanup", "RS_CLEANUP_CORRUPT", Missing("the store checks itself when it opens; leave the flag out"), ""),
+    flag("cleanup", "RS_CLEANUP_CORRUPT", Missing("the store checks itself when it opens, and sets aside what it cannot read; leave the flag out"), ""),
     flag("no-watcher", "RS_NO_WATCHER", Missing("the server does not watch its own file; leave the flag out"), ""),
 ];
 

@@ -398,3 +398,57 @@ async fn what_is_a_part_of_the_server_is_not_removed() {
         long.text()
     );
 }
+
+/// What no program reads any more keeps nobody from the server on which it can be mended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_pack_or_object_is_set_aside_named_and_can_be_replaced_or_removed() {
+    use gantry_store::{Commit, Embedded, Key, Options, Store as _, Value as Bytes};
+    let server = Server::start_with(&[]).await;
+    assert_eq!(server.post("/profiles", json!({ "Name": "good" })).await.status, 201);
+    let file = server.core().config.data_root.clone().unwrap().join("gantry.db");
+    let folder = server.stop().await;
+    let store = Embedded::open(&file, Options::default()).unwrap();
+    let damage = [("profiles/bad", "1 {"), ("_packs/junk", "junk"), ("_packs/scrap", "scrap")];
+    let changes =
+        damage.map(|(key, value)| (Key::new(key).unwrap(), Some(Bytes::new(value.as_bytes()).unwrap())));
+    let commit = Commit { changes: changes.into_iter().collect(), ..Commit::default() };
+    store.submit(vec![commit]).await.unwrap();
+    drop(store);
+
+    let server = Server::start_in(folder, &[]).await;
+    assert_eq!(server.get("/profiles/good").await.status, 200);
+    let faults = || async { server.get("/info").await.json()["errors"].as_array().unwrap().len() };
+    assert_eq!(faults().await, 3);
+    let listed = server.get("/contents").await.json();
+    let named = |name: &str| {
+        let all = listed.as_array().unwrap().iter();
+        let one = all.clone().find(|summary| summary["meta"]["Name"] == name).unwrap();
+        one["Warnings"][0].as_str().unwrap().to_owned()
+    };
+    assert!(
+        named("junk").starts_with("set aside, it cannot be read: content pack junk: "),
+        "{}",
+        named("junk")
+    );
+    assert!(named("BackingStore").contains("profiles/bad at revision "), "{}", named("BackingStore"));
+    let log = server.get("/logs").await.text();
+    assert!(log.contains("content pack scrap"), "{log}");
+
+    assert_eq!(server.delete("/contents/junk").await.status, 204);
+    let pack = json!({"meta": {"Name": "scrap"}, "sections": {"profiles": {"anew": {"Name": "anew"}}}});
+    assert_eq!(server.post("/contents", pack).await.status, 201);
+    assert_eq!(server.post("/profiles", json!({ "Name": "bad" })).await.status, 201);
+    assert_eq!(faults().await, 0);
+    assert_eq!(server.get("/profiles/anew").await.status, 200);
+}
+
+/// A name that is taken is said before anything else that may be wrong with the pack.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_whose_name_is_taken_is_a_conflict_whatever_is_in_it() {
+    let server = Server::start().await;
+    let pack = json!({"meta": {"Name": "taken"}, "sections": {}});
+    assert_eq!(server.post("/contents", pack).await.status, 201);
+    let faulty = json!({"meta": {"Name": "taken"}, "sections": {"profiles": {"x": {"Params": 5}}}});
+    let error = server.post("/contents", faulty).await.error();
+    assert!(error.starts_with("409 ") && error.contains("Content taken already exists"), "{error}");
+}

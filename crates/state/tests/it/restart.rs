@@ -58,6 +58,67 @@ fn everything_that_is_damaged_is_named_at_once() {
 }
 
 #[test]
+fn what_is_damaged_is_set_aside_and_nothing_of_it_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = || Arc::new(Embedded::open(&folder.path().join("store"), Options::default()).unwrap());
+    let file = store();
+    let state = open(&file);
+    put_profile(&state, "good", "1");
+    for name in ["whole", "torn"] {
+        block_on(state.put_pack(crate::common::audit(), pack(name, &[(name, "packed")]))).unwrap();
+    }
+    drop(state);
+    let mut torn = Vec::new();
+    file.load(&mut |entry| {
+        if entry.key.starts_with(b"_packs/torn") {
+            let manifest: serde_json::Value = serde_json::from_slice(&entry.value).unwrap();
+            torn.push(format!("_chunks/{}/000000", manifest["digest"].as_str().unwrap()));
+        }
+    })
+    .unwrap();
+    let damage = [("profiles/bad", "1 {"), ("_packs/junk", "junk"), (torn[0].as_str(), "not what it was")];
+    let changes =
+        damage.map(|(key, value)| (Key::new(key).unwrap(), Some(Value::new(value.as_bytes()).unwrap())));
+    file.submit(vec![Commit { changes: changes.into_iter().collect(), ..Commit::default() }]).wait().unwrap();
+    drop(file);
+    let aside = |state: &State| {
+        state.set_aside().iter().map(|it| format!("{}/{}", it.kind, it.key)).collect::<Vec<_>>().join(" ")
+    };
+
+    // Twice, for a start changes nothing of it.
+    for _ in 0..2 {
+        let state = open(&store());
+        assert_eq!(aside(&state), "contents/junk contents/torn profiles/bad");
+        assert!(state.set_aside()[2].why.starts_with("profiles/bad at revision"), "{:?}", state.set_aside());
+        let dump = dump(&state.view()).join("\n");
+        assert!(dump.contains("profiles/good@") && dump.contains("profiles/whole@"), "{dump}");
+        assert!(!dump.contains("profiles/bad@") && !dump.contains("profiles/torn@"), "{dump}");
+    }
+
+    let state = open(&store());
+    put_profile(&state, "bad", "new");
+    block_on(state.remove_pack(crate::common::audit(), "junk")).unwrap();
+    block_on(state.put_pack(crate::common::audit(), pack("torn", &[("torn", "again")]))).unwrap();
+    assert_eq!(aside(&state), "");
+    drop(state);
+    let file = store();
+    let kept = file.get(&Key::new("_aside/profiles/bad").unwrap()).unwrap().unwrap();
+    assert_eq!(&*kept.value, b"1 {");
+    let state = open(&file);
+    assert_eq!(aside(&state), "");
+    assert!(dump(&state.view()).join("\n").contains("profiles/torn@"));
+}
+
+#[test]
+fn who_may_do_what_is_never_guessed() {
+    for key in ["users/rocketskates", "roles/r", "tenants/t", "preferences/baseTokenSecret"] {
+        let store = store_with(&[(key, "1 {")]);
+        let error = State::open(store as Arc<dyn Store>, setup()).err().unwrap().to_string();
+        assert!(error.contains(&format!("{key} at revision 1")), "{error}");
+    }
+}
+
+#[test]
 fn a_commit_that_makes_no_sense_ends_the_state_with_a_reason() {
     let store = memory();
     let state = open(&store);
