@@ -224,7 +224,7 @@ Each pack was loaded into a fresh server with the packs that it names as prerequ
 without naming them. Then, with all packs of the table loaded and a tree in the place of every ISO, every template was rendered: boot
 environments and stages for a sample machine in them, tasks for a sample machine that runs them. Parameters that are required or asked for
 and that nothing sets got sample values of their types. *Templates* counts the templates of all objects, common ones included; *rendered*
-counts results, of which a template can have none (variants for other systems than Linux, common ones by themselves) or several (one for
+counts results, of which a template can have none (common ones by themselves) or several (one for
 each network card); *failed* those that do not render for such a machine. The reasons are below each table.
 ";
 
