@@ -87,27 +87,32 @@ impl Digests {
         let key = (name.to_owned(), Stamp::of(blob));
         let flight = {
             let mut flights = lock(&self.0.flights);
-            flights.entry(key.clone()).or_insert_with(|| self.start(name, blob)).clone()
+            flights.entry(key.clone()).or_insert_with(|| self.start(key, blob.clone())).clone()
         };
-        let digest = flight.await;
-        lock(&self.0.flights).remove(&key);
-        digest
+        flight.await
     }
 
-    fn start(&self, name: &str, blob: &Arc<Blob>) -> Flight {
-        let (digests, name, blob) = (self.clone(), name.to_owned(), blob.clone());
-        let work = async move {
-            // Nobody closes the semaphore.
-            let _turn = digests.0.hashing.acquire().await.map_err(io::Error::other)?;
-            let here = digests.clone();
-            let hashed = tokio::task::spawn_blocking(move || {
-                let digest = blob.digest()?;
-                here.learn(&name, blob.size(), blob.modified(), &digest);
-                Ok(hex(&digest))
-            });
-            hashed.await.unwrap_or_else(|failed| Err(io::Error::other(failed))).map_err(Arc::new)
-        };
-        work.boxed().shared()
+    /// In a task of its own: it comes to its end, and makes room for the next, when those who asked have left.
+    fn start(&self, key: (String, Stamp), blob: Arc<Blob>) -> Flight {
+        let digests = self.clone();
+        let work = tokio::spawn(async move {
+            let digest = digests.compute(&key.0, blob).await;
+            lock(&digests.0.flights).remove(&key);
+            digest
+        });
+        async { work.await.unwrap_or_else(|failed| Err(Arc::new(io::Error::other(failed)))) }.boxed().shared()
+    }
+
+    async fn compute(&self, name: &str, blob: Arc<Blob>) -> Result<String, Arc<io::Error>> {
+        // Nobody closes the semaphore.
+        let _turn = self.0.hashing.acquire().await.map_err(io::Error::other)?;
+        let (digests, name) = (self.clone(), name.to_owned());
+        let hashed = tokio::task::spawn_blocking(move || {
+            let digest = blob.digest()?;
+            digests.learn(&name, blob.size(), blob.modified(), &digest);
+            Ok(hex(&digest))
+        });
+        hashed.await.unwrap_or_else(|failed| Err(io::Error::other(failed))).map_err(Arc::new)
     }
 
     /// Remembers what is known from writing the file. Blocks on the disk when it is large.
@@ -185,6 +190,24 @@ mod tests {
 
     fn blob(blobs: &Blobs, name: &str) -> Arc<Blob> {
         Arc::new(blobs.read(&Name::new(name).unwrap()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_leaves_room_for_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
+        let digests = Digests::open(folder.path().join("sums"));
+        for n in 0..=AT_ONCE {
+            let name = n.to_string();
+            std::fs::write(folder.path().join("blobs").join(&name), &name).unwrap();
+            assert!(digests.of(&name, &blob(&blobs, &name)).now_or_never().is_none());
+        }
+        for n in 0..=AT_ONCE {
+            let name = n.to_string();
+            let digest = digests.of(&name, &blob(&blobs, &name)).await.unwrap();
+            assert_eq!(digest, hex(ring::digest::digest(&ring::digest::SHA256, name.as_bytes()).as_ref()));
+        }
+        assert!(lock(&digests.0.flights).is_empty());
     }
 
     #[tokio::test]

@@ -60,6 +60,10 @@ impl Rules for DhcpOptions {
 fn dhcp_option(given: &DhcpOption) -> Result<(), String> {
     let sendable = u8::try_from(given.code).ok().filter(|code| !matches!(code, 0 | 255));
     let code = sendable.ok_or_else(|| format!("option {}: codes are 1 to 254", given.code))?;
+    // An empty value takes an option away that would be sent otherwise.
+    if given.value.is_empty() {
+        return Ok(());
+    }
     if given.value.contains("{{") {
         let parsed = Set::new().parse(&format!("option {code}"), &given.value);
         return parsed.map_err(|error| error.message);

@@ -22,8 +22,8 @@ use crate::{clock, tokens};
 const ENOUGH: u64 = 100;
 /// The longest question, in bytes.
 const LIMIT: u64 = 1 << 20;
-/// More network cards, or memory modules, than a machine has.
-const MOST: usize = 256;
+/// More network cards, those of its containers too, or memory modules, than a machine has.
+const MOST: usize = 4_096;
 /// A value that more machines than this have finds none of them. The blades of a chassis share its serial number.
 const SHARED: usize = 64;
 /// So many machines are scored at most.

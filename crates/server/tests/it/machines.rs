@@ -33,11 +33,11 @@ async fn a_machine_finds_itself_by_mac_uuid_or_hardware() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoami_takes_as_much_hardware_as_a_machine_has() {
     let server = Server::start().await;
-    let many = vec!["52:54:00:00:00:01"; 257];
+    let many = vec!["52:54:00:00:00:01"; 4097];
     let refused = server.post("/whoami", json!({ "MacAddrs": many })).await;
-    assert_eq!(refused.error(), "400 POST: MacAddrs has 257 entries; at most 256 are possible");
+    assert_eq!(refused.error(), "400 POST: MacAddrs has 4097 entries; at most 4096 are possible");
     let refused = server.post("/whoami", json!({ "Fingerprint": { "MemoryIds": many } })).await;
-    let text = "400 POST: Fingerprint.MemoryIds has 257 entries; at most 256 are possible";
+    let text = "400 POST: Fingerprint.MemoryIds has 4097 entries; at most 4096 are possible";
     assert_eq!(refused.error(), text);
     let long = server.post("/whoami", json!({ "OnDiskUUID": "x".repeat(1 << 20) })).await;
     assert_eq!(long.status, 413);

@@ -60,11 +60,11 @@ impl Transfers {
         if old.is_some_and(|old| old.request == *request && !old.is_silent(now)) {
             return Admission::Repeated;
         }
-        let of_client = self.tasks.entry(client.ip()).or_default();
-        if self.all >= MOST || *of_client >= PER_CLIENT {
+        let of_client = self.tasks.get(&client.ip()).copied().unwrap_or_default();
+        if self.all >= MOST || of_client >= PER_CLIENT {
             return Admission::Full;
         }
-        *of_client += 1;
+        self.tasks.insert(client.ip(), of_client + 1);
         self.all += 1;
         self.begun += 1;
         let place = Place { client, number: self.begun, replaced: CancellationToken::new() };
@@ -163,5 +163,16 @@ mod tests {
         welcome(transfers.admit(other, &request("x"), now));
         transfers.end(&places[0]);
         welcome(transfers.admit(client, &request("x"), now));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_who_are_turned_away() {
+        let now = Instant::now();
+        let mut transfers = Transfers { all: MOST, ..Transfers::default() };
+        for n in 0..=255 {
+            let client = SocketAddr::from(([192, 0, 2, n], 2070));
+            assert!(matches!(transfers.admit(client, &request("x"), now), Admission::Full));
+        }
+        assert!(transfers.tasks.is_empty() && transfers.active.is_empty());
     }
 }
