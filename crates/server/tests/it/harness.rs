@@ -20,6 +20,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) metrics: String,
     pub(crate) files: String,
+    pub(crate) secure_files: String,
 }
 
 /// What came back: status, headers, body.
@@ -94,6 +95,7 @@ impl Server {
             client: client(&url, password(ROOT.0, ROOT.1)),
             metrics: format!("http://127.0.0.1:{}/metrics", ports.metrics),
             files: format!("http://127.0.0.1:{}", ports.files),
+            secure_files: format!("https://127.0.0.1:{}", ports.secure_files),
             url,
             app: Some(app),
             folder,

@@ -11,10 +11,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::harness::{Server, raw, send};
 
-/// A TLS connection that speaks HTTP/1.1 and takes any certificate.
+/// A TLS connection to the API that speaks HTTP/1.1 and takes any certificate.
 pub(crate) async fn tls(server: &Server) -> TlsStream<TcpStream> {
+    tls_to(&server.url).await
+}
+
+async fn tls_to(url: &str) -> TlsStream<TcpStream> {
     let config = gantry_client::tls_config(&[b"http/1.1"]).unwrap();
-    let address = server.url.strip_prefix("https://").unwrap();
+    let address = url.strip_prefix("https://").unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
     let name = "localhost".try_into().unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
@@ -104,6 +108,55 @@ async fn the_user_interface_is_told_which_server_it_is_for() {
     }
 }
 
+/// Status and body of a GET without credentials, the path sent as it is written here.
+async fn fetched(url: &str, path: &str) -> (String, String) {
+    let mut stream = tls_to(url).await;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_of_the_api_serves_the_files_that_the_port_of_files_does_and_no_others() {
+    let server = Server::start().await;
+    let body = raw(&server.client, Method::POST, "/files/drpcli.amd64.linux");
+    send(body.header("content-type", "application/octet-stream").body("0123456789")).await;
+    let token =
+        json!({ "Name": "token", "Path": "{{.Machine.Path}}/token", "Contents": "{{.GenerateBootToken}}" });
+    server.create("bootenvs", json!({ "Name": "env", "Templates": [token] })).await;
+    server.create("machines", json!({ "Name": "m1", "BootEnv": "env", "Address": "192.0.2.1" })).await;
+    let uuid = server.get("/machines/Name:m1").await.json()["Uuid"].as_str().unwrap().to_owned();
+    let own = format!("/machines/{uuid}/token");
+    for (path, status) in [
+        ("/files/drpcli.amd64.linux", "200"),
+        ("//files//drpcli.amd64.linux", "200"),
+        ("/default.ipxe", "200"),
+        // A machine's token is for the machine's own address.
+        (own.as_str(), "500"),
+        ("/files/", "200"),
+    ] {
+        let here = fetched(&server.url, path).await;
+        assert_eq!(here, fetched(&server.secure_files, path).await, "{path}");
+        assert_eq!(here.0, status, "{path}: {}", here.1);
+    }
+    for path in [
+        "/nosuch",
+        "/../secure.key",
+        "/%2e%2e/server.key",
+        "/files/%zz",
+        "/.gantry/lock",
+        "/api/v3/nosuch/../../../default.ipxe",
+    ] {
+        let (status, body) = fetched(&server.url, path).await;
+        assert_eq!(status, "404", "{path}");
+        assert!(body.contains("No route"), "{path}: {body}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_path_says_what_it_wants_as_text() {
     let server = Server::start().await;
@@ -137,6 +190,28 @@ async fn one_request_is_logged_for_who_asks_and_found_by_its_token() {
         "{message}"
     );
     assert_eq!((&found[0]["Level"], &found[0]["Principal"]), (&json!("debug"), &json!("user:rocketskates")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_on_the_port_of_the_api_have_ranges_lengths_and_no_writes() {
+    let server = Server::start().await;
+    let body = raw(&server.client, Method::POST, "/files/f");
+    send(body.header("content-type", "application/octet-stream").body("0123456789")).await;
+    let http = gantry_client::http().unwrap();
+    let url = format!("{}/files/f", server.url);
+    let part = send(http.get(&url).header("range", "bytes=2-4")).await;
+    assert_eq!((part.status, part.text().as_str()), (206, "234"));
+    let head = send(http.head(&url)).await;
+    assert_eq!((head.status, head.header("content-length")), (200, "10"));
+    for method in [Method::POST, Method::PUT, Method::DELETE] {
+        let refused = send(http.request(method.clone(), &url)).await;
+        assert_eq!(refused.error(), format!("404 {method}: /files/f: No route"));
+    }
+    let closed = Server::start_with(&["--backend", "memory", "--disable-provisioner"]).await;
+    std::fs::create_dir_all(closed.folder().join("tftpboot/files")).unwrap();
+    std::fs::write(closed.folder().join("tftpboot/files/f"), "x").unwrap();
+    let nothing = closed.plain(&format!("{}/files/f", closed.url)).await;
+    assert_eq!(nothing.error(), "404 GET: /files/f: No route");
 }
 
 #[tokio::test(flavor = "multi_thread")]
