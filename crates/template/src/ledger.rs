@@ -15,7 +15,7 @@ const SMALL: usize = 4096;
 #[derive(Debug)]
 enum Held {
     Text(Weak<[u8]>),
-    List(Weak<[Value]>),
+    List(Weak<Box<[Value]>>),
 }
 
 impl Held {
@@ -71,9 +71,8 @@ impl Ledger {
         match value {
             Value::Str(text) => self.text(text),
             Value::List(list) => {
-                let items = list.data();
-                if Arc::strong_count(items) == 1 {
-                    self.add(size_of_val(&**items), || Held::List(Arc::downgrade(items)));
+                if let Some(items) = list.unshared() {
+                    self.add(size_of_val(&***items), || Held::List(Arc::downgrade(items)));
                     self.texts(items.iter());
                 }
             }

@@ -16,12 +16,32 @@ pub struct List {
     cap: usize,
 }
 
+/// The elements. They lie behind the pointer and not beside its counts, so that the last holder can take them apart though the
+/// ledger still keeps a weak pointer. `None` when they are taken.
 #[derive(Clone)]
-struct Items(Arc<[Value]>);
+pub(super) struct Items(Option<Arc<Box<[Value]>>>);
+
+impl Items {
+    fn new(items: Vec<Value>) -> Self {
+        Self(Some(Arc::new(items.into())))
+    }
+
+    /// The elements, if nobody else holds them; nothing is left then, nor when somebody does.
+    pub(super) fn take(&mut self) -> Option<Box<[Value]>> {
+        self.0.take().and_then(Arc::into_inner)
+    }
+}
+
+impl std::ops::Deref for Items {
+    type Target = [Value];
+    fn deref(&self) -> &[Value] {
+        self.0.as_ref().map_or(&[], |items| items)
+    }
+}
 
 impl Drop for Items {
     fn drop(&mut self) {
-        release::list(&mut self.0);
+        release::list(self);
     }
 }
 
@@ -50,7 +70,7 @@ impl List {
     /// A slice with spare capacity, which `slice` may reach into.
     pub fn with_capacity(elem: Elem, items: Vec<Value>, cap: usize) -> Self {
         let len = items.len();
-        Self { elem, nil: false, data: Items(items.into()), start: 0, len, cap: cap.max(len) }
+        Self { elem, nil: false, data: Items::new(items), start: 0, len, cap: cap.max(len) }
     }
 
     /// The element type.
@@ -70,7 +90,7 @@ impl List {
 
     /// The elements.
     pub fn items(&self) -> &[Value] {
-        &self.data.0[self.start..self.start + self.len]
+        &self.data[self.start..self.start + self.len]
     }
 
     /// Go's `list[from:to]`; `None` when the bounds are not `0 <= from <= to <= capacity`.
@@ -79,10 +99,10 @@ impl List {
             return None;
         }
         let mut part = self.clone();
-        if self.start + to > self.data.0.len() {
-            let mut grown = self.data.0[self.start..].to_vec();
+        if self.start + to > self.data.len() {
+            let mut grown = self.data[self.start..].to_vec();
             grown.resize(self.cap, Value::zero(self.elem.to_type()));
-            part.data = Items(grown.into());
+            part.data = Items::new(grown);
             part.start = 0;
         }
         part.start += from;
@@ -91,12 +111,13 @@ impl List {
         Some(part)
     }
 
-    pub(crate) fn data(&self) -> &Arc<[Value]> {
-        &self.data.0
+    /// All elements, those outside of the window, too, if nobody else holds them.
+    pub(crate) fn unshared(&self) -> Option<&Arc<Box<[Value]>>> {
+        self.data.0.as_ref().filter(|items| Arc::strong_count(items) == 1)
     }
 
-    pub(super) fn data_mut(&mut self) -> &mut Arc<[Value]> {
-        &mut self.data.0
+    pub(super) fn data_mut(&mut self) -> &mut Items {
+        &mut self.data
     }
 
     /// Whether both are windows on the same elements.

@@ -1,12 +1,13 @@
 //! Lists and maps that nest deeper than the machine stack is long are taken apart level by level when the last holder lets go:
 //! a template makes a million levels with `{{$x = list $x}}` in a loop.
 
+use super::list::Items;
 use super::map::Cell;
 use super::{Entries, Value};
 use std::sync::{Arc, PoisonError};
 
 /// Takes the containers out of a list that nobody else holds.
-pub(super) fn list(items: &mut Arc<[Value]>) {
+pub(super) fn list(items: &mut Items) {
     let mut nested = Vec::new();
     from_list(items, &mut nested);
     apart(nested);
@@ -29,8 +30,8 @@ fn apart(mut nested: Vec<Value>) {
     }
 }
 
-fn from_list(items: &mut Arc<[Value]>, nested: &mut Vec<Value>) {
-    if let Some(items) = alone(items) {
+fn from_list(items: &mut Items, nested: &mut Vec<Value>) {
+    if let Some(mut items) = items.take() {
         take(items.iter_mut(), nested);
     }
 }

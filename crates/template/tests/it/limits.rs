@@ -144,8 +144,18 @@ fn values_nest_as_deep_as_the_stack_allows() {
 
 #[test]
 fn what_nests_hundreds_of_thousands_deep_is_let_go_of() {
-    for grow in ["$x = list $x", "$x = dict \"a\" $x", "$x = list (dict \"a\" $x)"] {
-        let text = format!("{{{{$x := 1}}}}{{{{range 300000}}}}{{{{{grow}}}}}{{{{end}}}}done");
+    for (levels, grow) in [
+        (300_000, "$x = list $x"),
+        (300_000, "$x = dict \"a\" $x"),
+        (300_000, "$x = list (dict \"a\" $x)"),
+        // So large that the render keeps account of each.
+        (20_000, "$x = append $p $x"),
+        (20_000, "$x = prepend $p $x"),
+        (20_000, "$x = append $p (dict \"a\" $x)"),
+    ] {
+        let text = format!(
+            "{{{{$x := 1}}}}{{{{$p := until 64}}}}{{{{range {levels}}}}}{{{{{grow}}}}}{{{{end}}}}done"
+        );
         assert_eq!(render_with(&Limits::default(), &NoHost::default(), &text), Ok(4), "{grow}");
     }
 }
