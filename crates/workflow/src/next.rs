@@ -108,7 +108,7 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
     if last.as_ref().is_some_and(|job| State::of(job).is_live()) {
         return Err(Refused::Busy(key.to_owned()));
     }
-    if let Some(time) = not_before(&machine, last.as_ref()).filter(|time| now.time() < *time) {
+    if let Some(time) = not_before(&machine, last.as_ref(), now.time()).filter(|time| now.time() < *time) {
         let answer = Answer::Nothing(Reason::Later(time));
         return Ok(Outcome { answer, machine: None, jobs: Vec::new(), logs: Vec::new() });
     }
@@ -123,12 +123,13 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
 }
 
 /// When the task that failed may be tried again: 2, 4, 8, … seconds after it failed, for each attempt that it has been given
-/// (param `task-retry`; reference: engine.md §4.11).
-fn not_before(machine: &Machine, last: Option<&Job>) -> Option<Time> {
+/// (param `task-retry`; reference: engine.md §4.11). An end that lies ahead is false, or the clock was set back: it holds nobody.
+fn not_before(machine: &Machine, last: Option<&Job>, now: Time) -> Option<Time> {
     let failed = |job: &&Job| {
         State::of(job) == State::Failed
             && job.uuid == machine.current_job
             && job.current_index == machine.current_task
+            && job.end_time <= now
     };
     let job = last.filter(failed).filter(|_| machine.retry_task_attempt > 0)?;
     Some(job.end_time.plus_seconds(1 << machine.retry_task_attempt.min(LONGEST_PAUSE)))

@@ -81,6 +81,18 @@ fn a_task_is_tried_as_often_as_its_machine_says() {
 }
 
 #[test]
+fn an_end_that_lies_ahead_holds_no_attempt() {
+    let mut world = at_work();
+    world
+        .report(State::Failed, "failed", &Controls { retries: 1, ..Controls::default() })
+        .expect("it may fail");
+    let mut job = world.job(world.machine().current_job);
+    job.end_time = world.now.time().plus_seconds(3600);
+    world.save(&job);
+    assert_eq!(world.step(), "201 0 task-a");
+}
+
+#[test]
 fn error_handlers_run_before_the_last_attempt_and_only_once() {
     let mut world = at_work();
     let controls = Controls { handlers: vec!["task-handler".into()], ..Controls::default() };
