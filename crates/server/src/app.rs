@@ -336,6 +336,7 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
         state,
         facts,
         renderer,
+        lookups: crate::render::Lookups::default(),
         memo: gantry_boot::memo::Memo::default(),
         passwords: Passwords::default(),
         secure: keys,

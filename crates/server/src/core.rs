@@ -32,6 +32,8 @@ pub struct Core {
     pub facts: Facts,
     /// Compiled templates.
     pub renderer: Arc<gantry_boot::Renderer>,
+    /// Names that templates look up.
+    pub(crate) lookups: crate::render::Lookups,
     /// What previews rendered, by what it was made of.
     pub memo: gantry_boot::memo::Memo,
     /// Checks passwords.

@@ -1,10 +1,11 @@
 //! Where `boot` renders for the shell: files of boot environments, files and scripts of jobs, values of DHCP options.
 
+mod lookups;
 mod options;
 mod route;
 
-use std::net::{IpAddr, ToSocketAddrs as _};
-use std::sync::{Arc, mpsc};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gantry_api::Error;
@@ -17,6 +18,7 @@ use crate::listen::Peer;
 use crate::net::{Found, Wanted};
 use crate::{clock, tokens};
 
+pub(crate) use self::lookups::Lookups;
 pub(crate) use self::options::Options;
 
 /// Templates read lines of small files: the configuration of a loader, say.
@@ -54,7 +56,7 @@ impl gantry_template::Host for World {
     fn resolve(&self, name: &str) -> Vec<String> {
         // A name that does not resolve has no addresses; templates expect that.
         let left = PATIENCE.saturating_sub(self.since.elapsed()).min(RESOLVING);
-        addresses(name.to_owned(), left).unwrap_or_default()
+        self.core.lookups.addresses(name.to_owned(), left).unwrap_or_default()
     }
 
     fn file(&self, path: &str) -> Option<Arc<[u8]>> {
@@ -91,22 +93,6 @@ impl gantry_boot::Host for World {
     fn open(&self, kind: Kind, key: &str, sealed: &Value) -> Option<Value> {
         self.core.secure.open_sealed(kind, key, sealed)
     }
-}
-
-/// The addresses of a name, if the system finds them in time. Its resolver knows no deadline and cannot be interrupted, so it
-/// works on a thread of its own, which ends with it; a render starts a few of them at most.
-fn addresses(name: String, patience: Duration) -> Option<Vec<String>> {
-    if patience.is_zero() {
-        return None;
-    }
-    let (sender, answer) = mpsc::channel();
-    let look = move || {
-        let found = (name.as_str(), 0).to_socket_addrs();
-        // Fails when nobody waits any more.
-        sender.send(found.map(|all| all.map(|address| address.ip().to_string()).collect())).ok();
-    };
-    std::thread::Builder::new().name("resolver".to_owned()).spawn(look).ok()?;
-    answer.recv_timeout(patience).ok()?.ok()
 }
 
 /// This server as a client at `client` reaches it at `local`.
