@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::check::LONGEST_NAME;
 use crate::decode::{self, Misfit};
@@ -68,6 +68,16 @@ impl Layer {
             }
         }
         Ok((layer, faults))
+    }
+
+    /// The name that a pack in the form of API §12.2 gives itself, as it will be read: field names in any case, no space
+    /// around it. Empty when it gives itself none.
+    #[must_use]
+    pub fn name_in(content: &Value) -> String {
+        let meta = content.get("meta").cloned().unwrap_or_default();
+        let (content, _) = decode::lenient(Kind::Content, json!({ "meta": meta }));
+        let name = content.get("meta").and_then(|meta| meta.get("Name")?.as_str());
+        name.unwrap_or_default().trim().to_owned()
     }
 
     /// The error of a pack with values that do not fit.

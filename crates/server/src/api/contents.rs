@@ -110,7 +110,7 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
         return check::run(&ask, layer, clash(&ask)).await;
     }
     // Before any other check of the pack (reference: api.md §12.3).
-    let name = value.pointer("/meta/Name").and_then(Value::as_str).unwrap_or_default().trim();
+    let name = Layer::name_in(&value);
     if ask.view.layers().iter().any(|other| other.name() == name) || name == BACKING {
         return Err(Error::new(409, "POST", format!("Content {name} already exists")).about("contents", name));
     }

@@ -448,7 +448,15 @@ async fn a_pack_whose_name_is_taken_is_a_conflict_whatever_is_in_it() {
     let server = Server::start().await;
     let pack = json!({"meta": {"Name": "taken"}, "sections": {}});
     assert_eq!(server.post("/contents", pack).await.status, 201);
-    let faulty = json!({"meta": {"Name": "taken"}, "sections": {"profiles": {"x": {"Params": 5}}}});
-    let error = server.post("/contents", faulty).await.error();
-    assert!(error.starts_with("409 ") && error.contains("Content taken already exists"), "{error}");
+    for (meta, name) in [
+        (json!({ "Name": "taken" }), "taken"),
+        (json!({ "name": " taken ", "Version": 5 }), "taken"),
+        (json!({ "NAME": "BackingStore" }), "BackingStore"),
+    ] {
+        let faulty = json!({"meta": meta, "sections": {"profiles": {"x": {"Params": 5}}}});
+        let error = server.post("/contents", faulty).await.error();
+        assert_eq!(error, format!("409 POST: contents/{name}: Content {name} already exists"));
+    }
+    let again = json!({"meta": {"name": "taken"}, "sections": {}});
+    assert_eq!(server.post("/contents", again).await.status, 409, "to create is not to replace");
 }
