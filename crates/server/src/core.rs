@@ -197,7 +197,11 @@ impl Core {
     /// After an object was deleted.
     pub(crate) fn deleted(self: &Arc<Self>, before: &View, kind: Kind, key: &str) {
         if let Some(machine) = machine(before, kind, key) {
-            let (trace, macs) = (self.trace.clone(), machine.hardware_addrs.clone());
+            let now = self.state.view();
+            // MACs are not unique: what lies under one that another machine has is that machine's history.
+            let alone = |mac: &&String| now.find(Kind::Machine, "HardwareAddrs", mac).next().is_none();
+            let macs = machine.hardware_addrs.iter().filter(alone).cloned().collect();
+            let trace = self.trace.clone();
             let wanted = Wanted { machine: machine.uuid.to_string(), macs, ..Wanted::default() };
             let forget = move || {
                 if let Err(error) = trace.forget(&wanted) {

@@ -89,7 +89,7 @@ pub(super) async fn read(ask: Ask) -> Answer {
 
 /// What a machine fetches is part of its boot trace, with the bytes that it took.
 fn traced(ask: &Ask, reply: Response<Body>) -> Response<Body> {
-    let Some(machine) = ask.caller.machine() else { return reply };
+    let Some(machine) = ask.caller.machine().filter(|_| !ask.head) else { return reply };
     let mut fetch = Fetch {
         api: ask.api.clone(),
         machine: machine.to_owned(),

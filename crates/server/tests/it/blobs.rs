@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, raw, send};
+use crate::harness::{Reply, Server, eventually, raw, send, uploading};
 
 async fn upload(server: &Server, path: &str, bytes: &str) -> Reply {
     let request = raw(&server.client, Method::POST, path).header("content-type", "application/octet-stream");
@@ -18,17 +18,18 @@ async fn what_a_machine_downloads_is_in_its_trace() {
     let token = server.get(&format!("/machines/{uuid}/token")).await.json()["Token"].clone();
     let machine = server.as_token(token.as_str().unwrap());
     server.get("/files/dir/foo").await;
+    // Whoever asks for the head alone downloads nothing.
+    assert_eq!(send(raw(&machine, Method::HEAD, "/files/dir/foo")).await.status, 200);
     let part = send(raw(&machine, Method::GET, "/files/dir/foo").header("range", "bytes=2-4")).await;
     assert_eq!(part.text(), "234");
     let path = format!("/machines/{uuid}/trace");
-    let fetched = loop {
+    let fetched = eventually(async || {
         let trace = server.get(&path).await.json();
         let lines = trace.as_array().unwrap().clone();
         let fetched: Vec<Value> = lines.into_iter().filter(|line| line["Kind"] == "https").collect();
-        if !fetched.is_empty() {
-            break fetched;
-        }
-    };
+        (!fetched.is_empty()).then_some(fetched)
+    })
+    .await;
     assert_eq!(fetched.len(), 1, "what others download is not the machine's: {fetched:?}");
     let text = fetched[0]["Text"].as_str().unwrap();
     assert!(text.starts_with("https /api/v3/files/dir/foo 206 3 bytes in "), "{text}");
@@ -134,9 +135,7 @@ async fn one_upload_of_a_file_at_a_time() {
         raw(&server.client, Method::POST, "/files/a").header("content-type", "application/octet-stream");
     let first = tokio::spawn(send(request.body(body)));
     sender.send(vec![b'x'; 2 << 20].into()).await.unwrap();
-    while server.core().metrics.uploaded.get() == 0 {
-        tokio::task::yield_now().await;
-    }
+    uploading(&server).await;
     let second = upload(&server, "/files/a", "y").await;
     assert_eq!(second.error(), "409 POST: files//a: Another upload of this file is under way");
     drop(sender);

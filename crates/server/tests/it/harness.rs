@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantry_client::{Client, Credentials, Endpoint};
 use gantry_server::app::App;
@@ -165,6 +166,24 @@ impl Server {
         let made = self.create("machines", serde_json::json!({ "Name": name })).await;
         made["Uuid"].as_str().unwrap().to_owned()
     }
+}
+
+/// Looks until there is something, and gives up when it takes so long that nothing will come.
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), found).await.expect("it comes to be")
+}
+
+/// Waits until bytes of an upload have arrived.
+pub(crate) async fn uploading(server: &Server) {
+    eventually(async || (server.core().metrics.uploaded.get() > 0).then_some(())).await;
 }
 
 /// A client of the first user at another address.

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, ask, raw, send};
+use crate::harness::{Server, ask, eventually, raw, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_finds_itself_by_mac_uuid_or_hardware() {
@@ -76,7 +76,22 @@ async fn a_trace_goes_with_its_machine() {
     let path = format!("/machines/{mac}/trace");
     assert_eq!(server.get(&path).await.json().as_array().unwrap().len(), 1);
     assert_eq!(server.delete(&format!("/machines/{}", uuid.as_str().unwrap())).await.status, 200);
-    while server.get(&path).await.json() != json!([]) {}
+    eventually(async || (server.get(&path).await.json() == json!([])).then_some(())).await;
+}
+
+/// Doubles and stale addresses are common: who removes the stale one does not mean the history of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_under_a_mac_that_another_machine_has_stays() {
+    let server = Server::start().await;
+    let (shared, own) = ("52:54:00:00:00:08", "52:54:00:00:00:09");
+    server.create("machines", json!({ "Name": "live", "HardwareAddrs": [shared] })).await;
+    let stale = json!({ "Name": "stale", "HardwareAddrs": [own, shared] });
+    let uuid = server.create("machines", stale).await["Uuid"].clone();
+    let path = |mac: &str| format!("/machines/{mac}/trace");
+    assert_eq!(server.delete(&format!("/machines/{}", uuid.as_str().unwrap())).await.status, 200);
+    eventually(async || (server.get(&path(own)).await.json() == json!([])).then_some(())).await;
+    let kept = server.get(&path(shared)).await.json();
+    assert_eq!(kept[0]["Text"], "registered as live, bootenv local");
 }
 
 #[tokio::test(flavor = "multi_thread")]
