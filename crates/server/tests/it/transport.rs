@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::harness::{Server, raw, send};
+use crate::harness::{Server, raw, send, uploading};
 
 /// A TLS connection to the API that speaks HTTP/1.1 and takes any certificate.
 pub(crate) async fn tls(server: &Server) -> TlsStream<TcpStream> {
@@ -223,9 +223,7 @@ async fn a_stopping_server_finishes_what_is_under_way() {
     let upload = tokio::spawn(send(request.body(body)));
     let first = vec![b'x'; 1 << 20];
     sender.send(first.into()).await.unwrap();
-    while server.core().metrics.uploaded.get() == 0 {
-        tokio::task::yield_now().await;
-    }
+    uploading(&server).await;
     let (stop, url) = (server.core().stop.clone(), server.url.clone());
     let stopping = tokio::spawn(server.stop());
     stop.cancelled().await;

@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ear, Objects, Plain, localhost, metrics};
+use super::{Ear, Objects, Plain, eventually, localhost, metrics};
 use crate::clock;
 use crate::net::Counters;
 use crate::net::dhcp::{Dhcp, Sockets};
@@ -111,9 +111,7 @@ async fn discover_to_ack_with_a_trace() {
     // The renewal is answered to the client's address, which is not this test's.
     let renewal = Packet { ciaddr: ack.yiaddr, ..Client::packet(Message::Request, 1) };
     client.send(&renewal, server.address).await;
-    while !metrics(&server.counters).contains(r#"result="ACK"} 2"#) {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| metrics(&server.counters).contains(r#"result="ACK"} 2"#)).await;
     let ear = server.stop().await;
     let renewed = "REQUEST -> ACK 10.9.0.10";
     assert_eq!(ear.texts(), ["DISCOVER -> OFFER 10.9.0.10", renewed, renewed]);
@@ -154,9 +152,7 @@ async fn a_repeated_request_is_answered_once_while_its_lease_is_being_written() 
     for secs in [0, 4, 8] {
         client.send(&Packet { secs, ..request(1, offer.yiaddr) }, server.address).await;
     }
-    while !metrics(&server.counters).contains(r#"result="Repeated"} 2"#) {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| metrics(&server.counters).contains(r#"result="Repeated"} 2"#)).await;
     drop(held);
     assert_eq!(client.receive().await.message(), Some(Message::Ack));
     // The next answer is that to the next question: no second ACK was on its way.
@@ -176,9 +172,7 @@ async fn a_lease_that_cannot_be_written_is_not_granted() {
     let offer = client.receive().await;
     server.objects.broken.store(true, Ordering::Relaxed);
     client.send(&request(1, offer.yiaddr), server.address).await;
-    while !metrics(&server.counters).contains(r#"result="Error"} 1"#) {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| metrics(&server.counters).contains(r#"result="Error"} 1"#)).await;
     server.objects.broken.store(false, Ordering::Relaxed);
     client.send(&request(1, offer.yiaddr), server.address).await;
     assert_eq!(
@@ -197,9 +191,7 @@ async fn a_release_is_written_after_all() {
     let mut release = Client::packet(Message::Release, 1);
     release.ciaddr = Ipv4Addr::new(10, 9, 0, 10);
     client.send(&release, server.address).await;
-    while server.objects.leases() != [("10.9.0.10".into(), "EXPIRED".into())] {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| server.objects.leases() == [("10.9.0.10".into(), "EXPIRED".into())]).await;
     server.stop().await;
 }
 
@@ -212,9 +204,7 @@ async fn an_offered_address_that_is_declined_is_written_off() {
     let mut decline = Client::packet(Message::Decline, 1);
     decline.options.push(50, offer.yiaddr.octets());
     client.send(&decline, server.address).await;
-    while server.objects.leases() != [("10.9.0.10".into(), "INVALID".into())] {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| server.objects.leases() == [("10.9.0.10".into(), "INVALID".into())]).await;
     client.send(&Client::packet(Message::Discover, 1), server.address).await;
     assert_eq!(client.receive().await.yiaddr, Ipv4Addr::new(10, 9, 0, 11));
     server.stop().await;

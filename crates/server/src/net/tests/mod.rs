@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gantry_model::{Kind, Machine, Now, Tx, View};
 use gantry_netboot::dhcp::engine::Host;
@@ -124,14 +125,19 @@ impl Ear {
 
     /// Waits until so many files were reported.
     pub(super) async fn files(&self, count: usize) -> Vec<Served> {
-        loop {
-            let served = self.served.lock().unwrap().clone();
-            if served.len() >= count {
-                return served;
-            }
+        eventually(|| self.served.lock().unwrap().len() >= count).await;
+        self.served.lock().unwrap().clone()
+    }
+}
+
+/// Looks until it is so, and gives up when it takes so long that it will not be.
+pub(super) async fn eventually(mut so: impl FnMut() -> bool) {
+    let look = async {
+        while !so() {
             tokio::task::yield_now().await;
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(60), look).await.expect("it comes to be");
 }
 
 pub(super) fn metrics(counters: &Counters) -> String {

@@ -166,7 +166,9 @@ async fn another_file_from_the_same_port_takes_the_place_of_the_first() {
     socket.send_to(b"\0\x01default.ipxe\0octet\0", server.address).await.unwrap();
     let mut buffer = [0; 600];
     let (again, len) = loop {
-        let (len, again) = socket.recv_from(&mut buffer).await.unwrap();
+        let receive = socket.recv_from(&mut buffer);
+        let (len, again) =
+            tokio::time::timeout(Duration::from_secs(20), receive).await.expect("an answer").unwrap();
         if again != from {
             break (again, len);
         }
