@@ -36,8 +36,8 @@ const LONGEST_FRAME: usize = 64 * 1024;
 const MOST_FILTERS: usize = 1_000;
 /// A reader is asked for a sign of life so often; this also keeps proxies between from closing a quiet connection.
 const BEAT: Duration = Duration::from_secs(30);
-/// A reader of whom nothing came for so long, not even the answer to a ping, is gone.
-const SILENCE: Duration = Duration::from_secs(90);
+/// A reader of whom nothing came after so many pings, for 90 s after the first of them, is gone.
+const MOST_UNANSWERED: u32 = 3;
 
 /// `POST /events`
 pub(super) async fn post(mut ask: Ask) -> Answer {
@@ -103,10 +103,11 @@ struct Connection {
     waiting: bool,
 }
 
-/// When a reader was last heard of. Machines vanish without a word: one that is switched off while nothing happens to it
-/// would hold its connection for ever.
-#[derive(Clone, Copy, Debug)]
-struct Pulse(Instant);
+/// The pings since a reader was last heard of. Machines vanish without a word: one that is switched off while nothing happens
+/// to it would hold its connection for ever. Counting pings, not seconds, a slow reader that did not take what it was sent for
+/// a while is not gone: it was not asked meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pulse(u32);
 
 /// What the silence of a reader asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +120,17 @@ enum Silence {
 
 impl Pulse {
     /// What to do at one of the beats, which are [`BEAT`] apart.
-    fn beat(self, now: Instant) -> Silence {
-        if now.duration_since(self.0) >= SILENCE { Silence::Gone } else { Silence::Ping }
+    fn beat(&mut self) -> Silence {
+        if self.0 >= MOST_UNANSWERED {
+            return Silence::Gone;
+        }
+        self.0 += 1;
+        Silence::Ping
+    }
+
+    /// Something came of the reader.
+    fn heard(&mut self) {
+        self.0 = 0;
     }
 }
 
@@ -137,8 +147,8 @@ impl Connection {
     async fn run(mut self, mut socket: WebSocket) {
         self.api.metrics.websockets.inc();
         let stop = self.api.stop.clone();
-        let mut pulse = Pulse(Instant::now());
-        let mut beats = tokio::time::interval_at(pulse.0 + BEAT, BEAT);
+        let mut pulse = Pulse::default();
+        let mut beats = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // Frames first: a registration that was sent before an event must be in effect for it.
@@ -152,11 +162,11 @@ impl Connection {
             };
             let going_on = match woken {
                 Woken::Frame(Some(Ok(message))) => {
-                    pulse = Pulse(Instant::now());
+                    pulse.heard();
                     self.frame(&mut socket, &message).await
                 }
                 Woken::Frame(_) => break,
-                Woken::Beat => match pulse.beat(Instant::now()) {
+                Woken::Beat => match pulse.beat() {
                     Silence::Ping => socket.send(Message::Ping(Bytes::new())).await,
                     Silence::Gone => break,
                 },
@@ -325,8 +335,15 @@ mod tests {
 
     #[test]
     fn a_reader_who_answers_no_ping_is_gone() {
-        let heard = Instant::now();
-        let at = |seconds| Pulse(heard).beat(heard + Duration::from_secs(seconds));
-        assert_eq!([30, 60, 90].map(at), [Silence::Ping, Silence::Ping, Silence::Gone]);
+        let mut pulse = Pulse::default();
+        let pings = [Silence::Ping; MOST_UNANSWERED as usize];
+        assert_eq!(
+            pings.map(|_| pulse.beat()),
+            pings,
+            "however long ago the reader was heard of: it is asked first"
+        );
+        pulse.heard();
+        assert_eq!(pings.map(|_| pulse.beat()), pings, "an answer is a new beginning");
+        assert_eq!(pulse.beat(), Silence::Gone);
     }
 }
