@@ -37,6 +37,9 @@ impl Rules for Hashes {
     }
 }
 
+/// Options of a subnet or reservation: one for each code that can be sent, 1 to 254.
+const MOST_OPTIONS: usize = 254;
+
 /// Which option values DHCP can send. Digital Rebar takes them all and leaves out of each answer what it cannot pack.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DhcpOptions;
@@ -48,7 +51,15 @@ impl Rules for DhcpOptions {
         }
         let options = |of: &Value| of.get("Options").and_then(Value::as_array).cloned().unwrap_or_default();
         let before = saving.before.map(|before| options(&before.value())).unwrap_or_default();
-        for new in options(object).into_iter().filter(|new| !before.contains(new)) {
+        let options = options(object);
+        if options.len() > MOST_OPTIONS && options != before {
+            let many = options.len();
+            problems.add(format!(
+                "Options: {many} are too many; at most {MOST_OPTIONS} are possible, one for each code"
+            ));
+            return;
+        }
+        for new in options.into_iter().filter(|new| !before.contains(new)) {
             let sendable = serde_json::from_value(new).map_err(|error| error.to_string());
             if let Err(message) = sendable.and_then(|option| dhcp_option(&option)) {
                 problems.add(format!("Options: {message}"));

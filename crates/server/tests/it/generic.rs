@@ -327,8 +327,13 @@ async fn dhcp_options_are_judged_before_they_are_stored() {
         assert_eq!(refused.status, 422, "{}", refused.text());
         assert!(refused.text().contains(&format!("Options: {why}")), "{}", refused.text());
     }
-    let good = json!([{ "Code": 3, "Value": "" }, { "Code": 6, "Value": "10.1.0.1, 10.1.0.2" }, { "Code": 15, "Value": "{{index . \"12\"}}.example" }]);
+    let good = json!([{ "Code": 3, "Value": "" }, { "Code": 6, "Value": "10.1.0.1, 10.1.0.2" }, { "Code": 15, "Value": "{{index . 12}}.example" }]);
     server.create("subnets", subnet(good)).await;
     let worse = json!([{ "op": "add", "path": "/Options/-", "value": { "Code": 3, "Value": "router" } }]);
     assert_eq!(server.patch("/subnets/lab", worse).await.status, 422);
+    let many = vec![json!({ "Code": 15, "Value": "x" }); 255];
+    let refused =
+        server.patch("/subnets/lab", json!([{ "op": "replace", "path": "/Options", "value": many }])).await;
+    let why = "are too many; at most 254 are possible, one for each code";
+    assert!(refused.status == 422 && refused.text().contains(why), "{}", refused.text());
 }
