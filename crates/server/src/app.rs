@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gantry_model::builtin::FIRST_USER;
 use gantry_state::{Setup, State};
 use gantry_store::blobs::Blobs;
 use gantry_store::{Embedded, Memory, Options, Store};
@@ -39,8 +40,12 @@ const TRACE_FLUSH: Duration = Duration::from_secs(1);
 const TRACE_TIDY: Duration = Duration::from_secs(3600);
 
 /// Said at every start until it is mended.
-const FIRST_PASSWORD_STANDS: &str = "the user rocketskates still has the password that everybody knows; \
-    give it another: gantry users password rocketskates NEW";
+fn first_password_stands() -> String {
+    format!(
+        "the user {FIRST_USER} still has the password that everybody knows; \
+         give it another: gantry users password {FIRST_USER} NEW"
+    )
+}
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -223,8 +228,9 @@ impl App {
         let core = self.core.clone();
         self.tasks.spawn_blocking(move || {
             if builtin::has_first_password(&core.state.view()) {
-                tracing::warn!("{FIRST_PASSWORD_STANDS}");
-                core.log.add(Level::Warn, Level::Warn, "frontend", "", FIRST_PASSWORD_STANDS.to_owned());
+                let text = first_password_stands();
+                tracing::warn!("{text}");
+                core.log.add(Level::Warn, Level::Warn, "frontend", "", text);
             }
         });
     }

@@ -18,6 +18,7 @@ pub mod info;
 pub(crate) mod interfaces;
 pub mod joblog;
 mod jobs;
+mod logged;
 mod machines;
 mod objects;
 mod params;
@@ -27,7 +28,6 @@ mod purge;
 pub(crate) mod range;
 pub mod secure;
 mod stream;
-mod traced;
 mod users;
 mod whoami;
 
@@ -46,7 +46,7 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use self::answer::Answer;
-use self::traced::Traced;
+use self::logged::Logged;
 use crate::api::body::Upload;
 use crate::auth::{self, Caller};
 use crate::core::Core;
@@ -160,15 +160,15 @@ async fn reply(
         upgrade,
         api,
     };
-    let (api, traced) = (ask.api.clone(), Traced::begin(&ask));
+    let (api, logged) = (ask.api.clone(), Logged::begin(&ask));
     let reply = match permit(&ask) {
         Ok(()) => handle(op, ask).await,
         Err(Denied::Empty) => answer::ok(&Vec::<u8>::new()).map(objects::no_counts),
         Err(Denied::Refused(error)) => Err(error),
     };
     let reply = reply.unwrap_or_else(|error| answer::refused(&error));
-    if let Some(traced) = traced {
-        traced.end(&api, reply.status());
+    if let Some(logged) = logged {
+        logged.end(&api, reply.status());
     }
     (Some(op), reply)
 }

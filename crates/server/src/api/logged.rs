@@ -14,13 +14,13 @@ use crate::log::Level;
 const LONGEST_TOKEN: usize = 256;
 
 /// A request under way, if there will be a line about it.
-pub(super) struct Traced {
+pub(super) struct Logged {
     principal: String,
     text: String,
     since: Instant,
 }
 
-impl Traced {
+impl Logged {
     /// None when nobody wants the line.
     pub(super) fn begin(ask: &Ask) -> Option<Self> {
         let wished = header(&ask.headers, "x-log-request").map(Level::of_preference);
