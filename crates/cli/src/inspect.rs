@@ -42,12 +42,33 @@ async fn fill(typed: &Typed<'_>, job: &mut Value) -> Result<(), Error> {
         reason: error.to_string(),
     };
     let log = log.text().await.map_err(broken)?;
-    // A task that is gone has no actions any more; its log is there all the same.
-    let actions = typed.get(&format!("{path}/actions"), &[]).await.unwrap_or_default();
-    let count = actions.as_array().map_or(0, Vec::len).to_string();
+    let count = count(typed.get(&format!("{path}/actions"), &[]).await)?.to_string();
     if let Some(Value::Object(meta)) = job.get_mut("Meta") {
         meta.insert("log".into(), log.into());
         meta.insert("actionCount".into(), json!(count));
     }
     Ok(())
+}
+
+/// How many actions there are. A task that is gone, or that cannot be rendered any more, has none; its log is there all the same.
+fn count(actions: Result<Value, Error>) -> Result<usize, Error> {
+    match actions {
+        Err(Error::Client(error)) if matches!(error.code(), Some(404 | 422)) => Ok(0),
+        actions => Ok(actions?.as_array().map_or(0, Vec::len)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_actions_that_are_gone_are_none() {
+        let refused = |code| {
+            let error = gantry_api::Error { code, ..gantry_api::Error::default() };
+            count(Err(gantry_client::Error::Refused(error).into())).ok()
+        };
+        assert_eq!([404, 422, 403, 500].map(refused), [Some(0), Some(0), None, None]);
+        assert_eq!(count(Ok(json!([{}, {}]))).ok(), Some(2));
+    }
 }

@@ -43,6 +43,9 @@ pub(crate) enum Error {
     /// What was typed cannot be used.
     #[error("{0}")]
     Usage(String),
+    /// The server answered with an object that has errors, and those are to count.
+    #[error("the object has errors:\n  {}", .0.join("\n  "))]
+    Faulty(Vec<String>),
     /// A content pack is wrong, or its files cannot be read.
     #[error(transparent)]
     Pack(#[from] gantry_pack::Error),

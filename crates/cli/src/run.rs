@@ -49,7 +49,7 @@ pub(crate) async fn dispatch(matches: &ArgMatches, environment: &Environment) ->
     crate::output::print(&typed.session.format.render(&value));
     match warn::errors(&value) {
         errors if typed.session.errors_are_fatal && !errors.is_empty() => {
-            Err(Error::Usage(format!("the object has errors:\n  {}", errors.join("\n  "))))
+            Err(Error::Faulty(errors.into_iter().map(str::to_owned).collect()))
         }
         _ => Ok(()),
     }
