@@ -4,8 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use gantry_model::{Error, Tx, View};
+use gantry_model::{Error, Subnet, Tx, View};
 use gantry_netboot::dhcp::engine::Settings;
+use gantry_netboot::ra::is_wanted;
 use gantry_state::Failure;
 use tokio_util::task::TaskTracker;
 
@@ -85,7 +86,8 @@ pub(crate) fn start(
     Ok(())
 }
 
-/// Subnets may ask for advertisements; with the flag, those that do not say have them, and then they must be possible.
+/// Subnets may ask for advertisements; with the flag, those that do not say have them, and then they must be possible. Where no
+/// subnet asks for them, nobody misses them.
 fn advertiser(core: &Core, reports: &Reports) -> Result<Option<Advertiser>, StartError> {
     let all = core.config.router_advertisement;
     if !all && !core.config.services.dhcp {
@@ -94,6 +96,10 @@ fn advertiser(core: &Core, reports: &Reports) -> Result<Option<Advertiser>, Star
     match Advertiser::open(reports.counters.clone(), all) {
         Err(error) if all => {
             Err(StartError::Service { service: "router advertisement", reason: error.to_string() })
+        }
+        Err(error) if !core.state.view().objects::<Subnet>().any(|subnet| is_wanted(&subnet, all)) => {
+            tracing::debug!(%error, "subnets cannot have router advertisements");
+            Ok(None)
         }
         opened => Ok(usable("router advertisements", opened)),
     }
