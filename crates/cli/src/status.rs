@@ -1,8 +1,8 @@
 //! Which services of a server answer, and a hash that a content pack may carry: `info status` and `users passwordhash`.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use base16ct::lower::encode_string as hex;
 use serde_json::{Value, json};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -87,14 +87,6 @@ fn hash(password: &str, salt: &[u8]) -> Result<String, Error> {
     let mut key = [0; 32];
     scrypt::scrypt(password.as_bytes(), salt, &params, &mut key).map_err(|error| unhashed(&error))?;
     Ok(format!("{}${r}${p}${}${}", 1_u32 << log_n, hex(salt), hex(&key)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

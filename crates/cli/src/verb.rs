@@ -143,31 +143,24 @@ pub(crate) const fn verb(
 use Word::{Literal, Needed, Optional, Rest};
 
 const ID: Word = Needed("id");
-const READ: &[Flag] = &[
-    ("slim", Takes::Value, "Leave out Params, Meta or both (comma list)"),
-    ("params", Takes::Value, "Show only these parameters (comma list)"),
-    ("decode", Takes::Nothing, "Open secure parameters"),
-];
-const PAGED: &[Flag] = &[
-    ("limit", Takes::Value, "Show at most so many"),
-    ("offset", Takes::Value, "Leave out so many first"),
-    READ[0],
-    READ[1],
-    READ[2],
-];
+const SLIM: Flag = ("slim", Takes::Value, "Leave out Params, Meta or both (comma list)");
+const NAMED: Flag = ("params", Takes::Value, "Show only these parameters (comma list)");
+const DECODE: Flag = ("decode", Takes::Nothing, "Open secure parameters");
+const LIMIT: Flag = ("limit", Takes::Value, "Show at most so many");
+const OFFSET: Flag = ("offset", Takes::Value, "Leave out so many first");
+const AGGREGATE: Flag = ("aggregate", Takes::Nothing, "Look also where the value is inherited from");
+const COMPOSE: Flag = ("compose", Takes::Nothing, "Merge maps and lists of all levels");
+const ORIGIN: Flag =
+    ("origin", Takes::Nothing, "Show each value of a machine with where it was set, and what it hides");
+
+const READ: &[Flag] = &[SLIM, NAMED, DECODE];
+const PAGED: &[Flag] = &[LIMIT, OFFSET, SLIM, NAMED, DECODE];
 const LONG: &[Flag] = &[
     ("wait", Takes::Value, "Wait so long for a change (duration)"),
     ("etag", Takes::Value, "A change from this tag, as `etag` prints it"),
 ];
-const PARAM: &[Flag] = &[
-    ("aggregate", Takes::Nothing, "Look also where the value is inherited from"),
-    ("compose", Takes::Nothing, "Merge maps and lists of all levels"),
-    ("decode", Takes::Nothing, "Open secure parameters"),
-    ("params", Takes::Value, "Show only these parameters (comma list)"),
-];
-const ORIGIN: Flag =
-    ("origin", Takes::Nothing, "Show each value of a machine with where it was set, and what it hides");
-const PARAMS_SHOWN: &[Flag] = &[PARAM[0], PARAM[1], PARAM[2], PARAM[3], ORIGIN];
+const PARAM: &[Flag] = &[AGGREGATE, COMPOSE, DECODE, NAMED];
+const PARAMS_SHOWN: &[Flag] = &[AGGREGATE, COMPOSE, DECODE, NAMED, ORIGIN];
 
 /// Verbs of every kind that can be read; which others a kind has is decided by its row in the list of kinds.
 #[rustfmt::skip]

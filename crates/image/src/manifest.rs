@@ -5,6 +5,7 @@
 use crate::Error;
 use crate::apt::Deb;
 use crate::error::Doing;
+use base16ct::lower::encode_string as hex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -99,10 +100,6 @@ impl Digest {
 /// SHA-256 of a value's JSON form, in hexadecimal: the name of a set of inputs.
 pub(crate) fn digest_of(value: &Value) -> String {
     hex(&Sha256::digest(value.to_string().as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base16ct::lower::encode_string as hex;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use gantry_store::blobs::{Blob, Digest};
@@ -170,16 +171,6 @@ fn parse(line: &str) -> Option<(String, Known)> {
     }
     let modified = UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds))?;
     Some((name.to_owned(), Known { stamp: Stamp { size, modified }, digest: digest.to_owned() }))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct Incident(String);
 impl Incident {
     /// Logs a panic that was caught while a request was answered.
     pub(crate) fn note(panic: &(dyn Any + Send), asked: &str, peer: Peer) -> Self {
-        let number = clock::random::<4>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let number = base16ct::lower::encode_string(&clock::random::<4>());
         let client = peer.remote.ip().to_canonical();
         tracing::error!(incident = %number, request = asked, %client, panic = said(panic), "a request failed in the program itself");
         Self(number)

@@ -4,7 +4,6 @@
 //! name away makes it vanish whole, and the same commit takes the chunks along. What a crash leaves of chunks without a
 //! name is removed when the state is opened.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use gantry_model::Layer;
@@ -122,9 +121,5 @@ pub(crate) fn damaged(name: &str, why: &dyn std::fmt::Display) -> Error {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-    }
-    text
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }

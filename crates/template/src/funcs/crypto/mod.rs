@@ -31,6 +31,7 @@ use aes::Aes256;
 use aes::cipher::{
     BlockDecryptMut, BlockEncryptMut, KeyIvInit, block_padding::NoPadding, block_padding::Pkcs7,
 };
+use base16ct::lower::encode_string as hex;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
@@ -147,10 +148,6 @@ pub(super) static ROWS: &[Row] = &[
         "A certificate authority from PEM texts in base 64.",
     ),
 ];
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn adler32(bytes: &[u8]) -> u32 {
     const MOD: u32 = 65_521;
