@@ -38,6 +38,16 @@ pub fn object(kind: Kind, value: Value) -> Result<Map<String, Value>, String> {
     misfits.into_iter().next().map_or(Ok(object), |misfit| Err(misfit.told()))
 }
 
+/// The canonical form of an object as the store or a stored pack holds it: numbers that an earlier version took and that are
+/// wider than their field are cut to the nearest one that it holds.
+///
+/// # Errors
+/// As [`object`], about anything else.
+pub fn stored(kind: Kind, value: Value) -> Result<Map<String, Value>, String> {
+    let (object, misfits) = run(Decoder { cuts: true, ..Decoder::default() }, kind, value);
+    misfits.into_iter().next().map_or(Ok(object), |misfit| Err(misfit.told()))
+}
+
 /// The native key of an object of `kind` that is to be created from `value`; empty when it names none.
 #[must_use]
 pub fn key(kind: Kind, value: &Value) -> String {
@@ -54,8 +64,11 @@ pub fn key(kind: Kind, value: &Value) -> String {
 /// The canonical form with zero values in the place of those that do not fit, and all of these.
 #[must_use]
 pub fn lenient(kind: Kind, value: Value) -> (Map<String, Value>, Vec<Misfit>) {
+    run(Decoder::default(), kind, value)
+}
+
+fn run(mut decoder: Decoder<'static>, kind: Kind, value: Value) -> (Map<String, Value>, Vec<Misfit>) {
     let shape = kind.spec().shape;
-    let mut decoder = Decoder::default();
     let map = match value {
         Value::Object(map) => map,
         Value::Null => Map::new(),
@@ -100,6 +113,8 @@ pub(crate) fn own<T: Object>(made: &T) -> Result<Map<String, Value>, String> {
 struct Decoder<'a> {
     path: Vec<Step<'a>>,
     misfits: Vec<Misfit>,
+    /// Numbers too wide for their field are cut, and are no misfits.
+    cuts: bool,
 }
 
 /// Where the decoder is. Go's messages name fields only.
@@ -177,9 +192,10 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// The number, if Go clients have room for it.
+    /// The number, if Go clients have room for it; else the nearest, or none.
     fn bounded(&mut self, shape: &'a Shape, width: Width, value: Value) -> Value {
         match (width.range(), value.as_i64()) {
+            (Some(range), Some(number)) if self.cuts => number.clamp(*range.start(), *range.end()).into(),
             (Some(range), Some(number)) if !range.contains(&number) => {
                 let message = self.mismatch(shape, &format!("number {number}"), width.go_type());
                 self.misfit(message);

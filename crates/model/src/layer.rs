@@ -14,6 +14,9 @@ use crate::decode::{self, Misfit};
 use crate::kinds::content::ContentMeta;
 use crate::{Error, Key, Kind, LayerFault, Record, go};
 
+/// How the objects of a pack are decoded.
+type Decode = dyn Fn(Kind, Value) -> (Map<String, Value>, Vec<Misfit>);
+
 /// A content pack in memory.
 pub struct Layer {
     meta: ContentMeta,
@@ -33,12 +36,29 @@ impl Layer {
         if faults.is_empty() { Ok(layer) } else { Err(Self::undecoded(&layer.meta.name, faults)) }
     }
 
+    /// Reads a pack that is stored already: numbers wider than their field are cut (see [`decode::stored`]).
+    ///
+    /// # Errors
+    /// As [`Layer::from_value`].
+    pub fn stored(content: Value) -> Result<Self, Error> {
+        let once = |kind, value| match decode::stored(kind, value) {
+            Ok(object) => (object, Vec::new()),
+            Err(message) => (Map::new(), vec![Misfit { field: String::new(), message }]),
+        };
+        let (layer, faults) = Self::read(content, &once)?;
+        if faults.is_empty() { Ok(layer) } else { Err(Self::undecoded(&layer.meta.name, faults)) }
+    }
+
     /// The same with zero values in the place of those that do not fit, and a fault for each: so that what does fit can be
     /// judged too. Such a layer is not to be used.
     ///
     /// # Errors
     /// [`Error::Layer`] when this is no pack at all.
     pub fn lenient(content: Value) -> Result<(Self, Vec<LayerFault>), Error> {
+        Self::read(content, &decode::lenient)
+    }
+
+    fn read(content: Value, decoder: &Decode) -> Result<(Self, Vec<LayerFault>), Error> {
         let Value::Object(mut content) = content else {
             return Err(Error::layer("", vec![LayerFault::of_meta("a content pack is an object")]));
         };
@@ -59,7 +79,7 @@ impl Layer {
         match content.remove("sections").unwrap_or_default() {
             Value::Object(sections) => {
                 for (prefix, objects) in sections {
-                    layer.read_section(&prefix, objects, &mut faults);
+                    layer.read_section(&prefix, objects, decoder, &mut faults);
                 }
             }
             Value::Null => {}
@@ -88,7 +108,7 @@ impl Layer {
         Error::Layer { layer: name.to_owned(), messages, faults }
     }
 
-    fn read_section(&mut self, prefix: &str, objects: Value, faults: &mut Vec<LayerFault>) {
+    fn read_section(&mut self, prefix: &str, objects: Value, decoder: &Decode, faults: &mut Vec<LayerFault>) {
         let objects = match objects {
             Value::Object(objects) => objects,
             Value::Null => return,
@@ -107,7 +127,7 @@ impl Layer {
             return;
         };
         for (key, value) in objects {
-            let (object, mut misfits) = decode::lenient(kind, value);
+            let (object, mut misfits) = decoder(kind, value);
             match layered(kind, object) {
                 Ok(record) => {
                     self.objects.insert((kind, record.key().clone()), Arc::new(record));

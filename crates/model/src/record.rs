@@ -133,12 +133,12 @@ pub struct Record {
 
 impl Record {
     /// A record from JSON as the store or a pack holds it. It is brought into canonical form (fields that were added since
-    /// get their zero values), but not judged.
+    /// get their zero values, numbers wider than their field is now are cut), but not judged.
     ///
     /// # Errors
     /// The decoder's words, or that the key is missing.
     pub fn from_value(kind: Kind, value: Value, revision: u64) -> Result<Self, String> {
-        let value = Value::Object(decode::object(kind, value)?);
+        let value = Value::Object(decode::stored(kind, value)?);
         Self::from_canonical(kind, &value, revision)
     }
 

@@ -88,7 +88,7 @@ impl Manifest {
         }
         let json = zstd::bulk::decompress(&packed, self.size).map_err(|error| damaged(name, &error))?;
         let value = serde_json::from_slice(&json).map_err(|error| damaged(name, &error))?;
-        let layer = Layer::from_value(value).map_err(|error| damaged(name, &error))?;
+        let layer = Layer::stored(value).map_err(|error| damaged(name, &error))?;
         Ok(Some(Arc::new(layer)))
     }
 }

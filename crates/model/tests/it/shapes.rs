@@ -1,6 +1,6 @@
 //! JSON of the wire: names, zero values, case of input, the decoder's words.
 
-use gantry_model::{Kind, decode};
+use gantry_model::{Kind, Layer, Record, decode};
 use serde_json::{Value, json};
 
 use crate::support::{create, draft};
@@ -101,6 +101,24 @@ fn values_of_the_wrong_type_are_refused_in_the_words_of_go() {
     for (kind, value, message) in table {
         assert_eq!(decode::object(kind, value), Err(message.to_owned()));
     }
+}
+
+/// What a version before this one took is not lost because numbers have a width now.
+#[test]
+fn stored_numbers_wider_than_their_field_are_cut() {
+    let subnet = json!({"Name": "s", "ActiveLeaseTime": 4_294_967_295_i64, "ReservedLeaseTime": -4_294_967_295_i64,
+        "Options": [{"Code": 300, "Value": "x"}]});
+    let layer = json!({"meta": {"Name": "p"}, "sections": {"subnets": {"s": subnet}}});
+    assert!(Layer::from_value(layer.clone()).is_err());
+    let of_pack = Layer::stored(layer).unwrap().get(Kind::Subnet, "s").unwrap().value();
+    let of_store = Record::from_json(Kind::Subnet, subnet.to_string().as_bytes(), 1).unwrap().value();
+    for read in [of_pack, of_store] {
+        assert_eq!(read["ActiveLeaseTime"], i32::MAX);
+        assert_eq!(read["ReservedLeaseTime"], i32::MIN);
+        assert_eq!(read["Options"][0]["Code"], 255);
+    }
+    let wrong = Record::from_value(Kind::Subnet, json!({"Name": "s", "ActiveLeaseTime": "long"}), 1);
+    assert!(wrong.is_err_and(|why| why.contains("Subnet.ActiveLeaseTime of type int")));
 }
 
 #[test]

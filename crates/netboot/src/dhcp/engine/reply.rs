@@ -190,7 +190,9 @@ impl Ask<'_> {
         let mut rendered = BTreeMap::new();
         let mut sent: Option<BTreeMap<u8, String>> = None;
         for option in options {
-            let Ok(number) = u8::try_from(option.code) else { continue };
+            // Pad and end are no options (RFC 2132, section 3).
+            let sendable = u8::try_from(option.code).ok().filter(|number| !matches!(*number, 0 | code::END));
+            let Some(number) = sendable else { continue };
             let mut text = Ok(option.value.clone());
             if option.value.contains("{{") {
                 let sent = sent.get_or_insert_with(|| self.sent_options());

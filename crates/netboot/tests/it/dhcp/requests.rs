@@ -267,10 +267,12 @@ fn broken_options_are_left_out_and_noted() {
     let mut world = World::lab();
     world.settings.probe = false;
     let options = json!([
-        {"Code": 15, "Value": "{{broken"}, {"Code": 3, "Value": "not an address"}, {"Code": 12, "Value": "h-{{index . 77}}"}
+        {"Code": 15, "Value": "{{broken"}, {"Code": 3, "Value": "not an address"}, {"Code": 12, "Value": "h-{{index . 77}}"},
+        {"Code": 0, "Value": "pad"}, {"Code": 255, "Value": "end"}
     ]);
     world.subnet(&json!({"Options": options}));
-    assert!(world.say("dis mac=1 77=rack prl=12,15,3").contains("| 54=10.0.0.1 51=60 12=h-rack 58=30"));
+    let said = world.say("dis mac=1 77=rack prl=12,15,3,0,255");
+    assert!(said.contains("| 54=10.0.0.1 51=60 12=h-rack 58=30") && !said.contains("255="), "{said}");
     let notes = format!("{:?}", world.notes());
     assert!(
         notes.contains("BadOption(3, \"option 3: `not an address`") && notes.contains("BadOption(15"),
