@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::check::DEEPEST;
 
-/// More operations are refused: no change that a person or a program means has so many.
+/// More operations that change something are refused: no change that a person or a program means has so many. A `test` costs no
+/// more than its own bytes, and clients send one with each change.
 pub(super) const MOST_OPERATIONS: usize = 10_000;
 /// One for about each byte of JSON that is put somewhere and for every [`SHIFTED`] elements of lists that make room.
 const BUDGET: usize = 8 << 20;
