@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gantry_model::patch::Patch;
-use gantry_model::{Error, How, Kind, Machine, Problems, Rules, Saving, Tx};
+use gantry_model::{Edit, Error, How, Kind, Machine, Problems, Record, Rules, Saving, Tenant, Tx};
 use serde_json::{Value, json};
 
 use crate::support::{base, create, draft, id, messages, now};
@@ -311,4 +311,22 @@ fn a_machine_that_goes_leaves_no_newest_job_and_no_tenant_behind() {
     let edits: Vec<String> =
         tx.edits()[before..].iter().map(|edit| format!("{}/{}", edit.kind, edit.key)).collect();
     assert_eq!(edits, [format!("jobs/{}", id(4)), "tenants/tt".to_owned(), format!("machines/{key}")]);
+}
+
+/// What today's checks refuse of others is no reason to keep a machine.
+#[test]
+fn a_machine_goes_though_a_tenant_that_lists_it_is_unsound() {
+    let mut tx = draft();
+    let key = id(1);
+    create(&mut tx, Kind::Machine, json!({"Name": "mm", "Uuid": key}));
+    let tenant = |name: &str| {
+        let value = json!({"Name": name, "Members": {"machines": [key]}, "Users": ["rocketskates"]});
+        Edit::put(Record::from_value(Kind::Tenant, value, 1).unwrap().into())
+    };
+    let (view, _) = tx.view().apply(&[tenant("tt"), tenant("uu")], 2);
+    let mut tx = Tx::new(view, now());
+    let tt: Tenant = tx.get(Kind::Tenant, "tt").unwrap().typed::<Tenant>().as_ref().clone();
+    assert!(matches!(tx.save(&tt), Err(Error::Invalid { .. })));
+    tx.delete(Kind::Machine, &key).unwrap();
+    assert!(tx.get(Kind::Machine, &key).is_err());
 }
