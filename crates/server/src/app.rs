@@ -302,7 +302,7 @@ async fn bind(config: &Config, inherited: Vec<(String, StdListener)>) -> Result<
 async fn open(config: Config, ports: Ports, stop: CancellationToken) -> Result<Arc<Core>, Error> {
     let core = tokio::task::spawn_blocking(move || open_blocking(config, ports, stop)).await;
     let core = core.map_err(|_| Error::State(gantry_state::Error::Panicked))??;
-    for aside in core.state.set_aside() {
+    for aside in core.state.set_aside().iter() {
         tracing::error!(kind = %aside.kind, key = aside.key, why = aside.why, "set aside: it cannot be read; replace or remove it");
         core.log.add(
             Level::Error,

@@ -1,17 +1,20 @@
 //! What the store holds and this program cannot read: it is set aside, so that one damaged object or content pack does not keep
 //! the server, and with it the means to mend it, from starting.
 //!
-//! Nothing of it is lost: keys and chunks stay as they are, for a program that can read them. A write to such a key first
-//! keeps what was there, under `_aside/<key>`. Only who may do what is never guessed: damage to users, roles, tenants and
+//! Keys and chunks stay as they are, for a program that can read them. A write to the key of an object first keeps what was
+//! there, under `_aside/<key>`. A pack is not kept: it came from a file and can come again, so who replaces or removes it ends it,
+//! chunks and all. Only who may do what is never guessed: damage to users, roles, tenants and
 //! preferences ends the start, and so does what a newer program wrote.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use gantry_model::Kind;
 use gantry_store::{Key, Revision, Store};
 
 use crate::Error;
-use crate::codec::{self, Changes};
+use crate::codec::{self, Changes, Place};
 
 /// Kinds that say who may do what.
 const ACCESS: [Kind; 4] = [Kind::User, Kind::Role, Kind::Tenant, Kind::Preference];
@@ -32,6 +35,48 @@ pub struct SetAside {
     pub why: String,
 }
 
+impl SetAside {
+    /// Whether this is what the key in the store stands for.
+    fn is_at(&self, key: &Key) -> bool {
+        match codec::place(key) {
+            Some(Place::Object(kind, name)) => (self.kind, self.key.as_str()) == (kind, name),
+            Some(Place::Pack(name)) => (self.kind, self.key.as_str()) == (Kind::Content, name),
+            _ => false,
+        }
+    }
+}
+
+/// What nobody has replaced or removed since the start, sorted. Reading it costs nothing.
+#[derive(Debug)]
+pub(crate) struct Still(ArcSwap<Vec<SetAside>>);
+
+impl Still {
+    pub(crate) fn new(aside: &Aside) -> Self {
+        Self(ArcSwap::from_pointee(aside.sorted()))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Vec<SetAside>> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn set(&self, aside: &Aside) {
+        self.0.store(Arc::new(aside.sorted()));
+    }
+
+    /// Takes out what a commit has written. Only the thread that writes calls this.
+    pub(crate) fn written<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
+        let now = self.0.load();
+        if now.is_empty() {
+            return;
+        }
+        let gone: Vec<&SetAside> = keys.filter_map(|key| now.iter().find(|what| what.is_at(key))).collect();
+        if !gone.is_empty() {
+            let left = now.iter().filter(|what| !gone.contains(what)).cloned().collect();
+            self.0.store(Arc::new(left));
+        }
+    }
+}
+
 /// Everything that was set aside when the store was read, by its key there.
 #[derive(Debug, Default)]
 pub(crate) struct Aside(HashMap<Key, (Revision, SetAside)>);
@@ -45,15 +90,15 @@ impl Aside {
         self.0.extend(more.0);
     }
 
-    /// What nobody has replaced or removed since, sorted.
-    pub(crate) fn still(&self, store: &dyn Store) -> Vec<SetAside> {
-        let unchanged = |key: &Key, seen: &Revision| {
-            store.get(key).is_ok_and(|entry| entry.is_some_and(|entry| entry.revision == *seen))
-        };
-        let still = self.0.iter().filter(|(key, (seen, _))| unchanged(key, seen));
-        let mut still: Vec<SetAside> = still.map(|(_, (_, what))| what.clone()).collect();
-        still.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
-        still
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All of it, by kind and key.
+    pub(crate) fn sorted(&self) -> Vec<SetAside> {
+        let mut all: Vec<SetAside> = self.0.values().map(|(_, what)| what.clone()).collect();
+        all.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
+        all
     }
 
     /// Adds to the changes copies of what they write over and nobody could read.

@@ -6,7 +6,8 @@ pub enum Error {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] gantry_store::Error),
-    /// What is stored does not make sense. Everything that is wrong is listed, up to twenty faults.
+    /// What is stored does not make sense. What keeps the server from starting is listed, up to twenty faults,
+    /// and then the number of the others.
     #[error("the stored state cannot be used: {}", faults.join("; "))]
     Damaged {
         /// One sentence per fault, with the key it is about.

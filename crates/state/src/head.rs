@@ -11,6 +11,7 @@ use gantry_model::{Action, Catalogue, Change, Edit, View};
 use gantry_store::{self as store, Commit, Compare, Follow, Key, KeyRange, Revision, Ticket, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::aside::Still;
 use crate::audit::Stamp;
 use crate::codec::{self, Place};
 use crate::crowd::Crowd;
@@ -32,6 +33,7 @@ pub(crate) enum Message {
 pub(crate) struct Shown {
     pub(crate) view: ArcSwap<View>,
     pub(crate) events: Events,
+    pub(crate) aside: Still,
     /// Why the thread has ended.
     pub(crate) ended: watch::Sender<Option<Error>>,
 }
@@ -307,6 +309,7 @@ impl Head {
                 self.apply(&steps, revision)
             }
         };
+        self.shown.aside.written(commit.changes.keys());
         Ok(Event { revision, audit: stamp.audit, time: stamp.time, changes })
     }
 
@@ -369,8 +372,10 @@ impl Head {
 
     /// The history was gone: everything is read again, and subscribers are told.
     fn reload(&mut self) -> Result<(), Error> {
-        let view = load::load(&*self.around.store, &self.base)?.view;
-        self.durable = view.with_catalogue(Arc::clone(self.durable.catalogue()));
+        let loaded = load::load(&*self.around.store, &self.base)?;
+        self.shown.aside.set(&loaded.aside);
+        self.around.aside = loaded.aside;
+        self.durable = loaded.view.with_catalogue(Arc::clone(self.durable.catalogue()));
         self.follow = self.around.store.follow(Revision(self.durable.revision()));
         self.stale = true;
         self.show();

@@ -31,8 +31,8 @@ pub(crate) struct Surroundings {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) rules: Arc<dyn Rules>,
     pub(crate) clock: Box<dyn Fn() -> Now + Send + Sync>,
-    /// What could not be read at the start.
-    pub(crate) aside: Arc<Aside>,
+    /// What could not be read when the store was read.
+    pub(crate) aside: Aside,
 }
 
 /// A write that may run several times, until it is durable.

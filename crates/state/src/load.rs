@@ -16,7 +16,7 @@ use crate::packs::{Manifest, damaged};
 const BATCH: usize = 256;
 /// Batches that wait for a parser: bounds what is in memory twice.
 const WAITING: usize = 8;
-/// How many faults are listed.
+/// How many faults that end the start are listed.
 const FAULTS: usize = 20;
 
 /// What a store holds.
@@ -53,25 +53,31 @@ pub(crate) fn load(store: &dyn Store, base: &[Arc<Layer>]) -> Result<Loaded, Err
         return Err(Error::Panicked);
     }
     let mut records = Vec::new();
-    let mut faults = std::mem::take(&mut packs.unknown);
-    let mut ends = !faults.is_empty();
+    let mut fatal = std::mem::take(&mut packs.unknown);
     let mut aside = Aside::default();
     for part in parsed {
         records.extend(part.records);
-        faults.extend(part.faults);
-        ends |= part.ends;
+        fatal.extend(part.fatal);
         aside.extend(part.aside);
     }
-    if ends {
-        faults.sort();
-        faults.truncate(FAULTS);
-        return Err(Error::Damaged { faults });
+    if !fatal.is_empty() {
+        return Err(Error::Damaged { faults: listed(fatal, aside.len()) });
     }
     let (stored, orphans) = packs.unpack(&mut aside)?;
     let layers = base.iter().cloned().chain(stored).collect();
     // Parsers finish in any order; the maps are made fastest in that of the keys.
     records.sort_by(|a, b| (a.kind(), a.key()).cmp(&(b.kind(), b.key())));
     Ok(Loaded { view: View::load(layers, records, revision.0), orphans, aside })
+}
+
+/// The faults that end the start, and the number of the objects that would not have.
+fn listed(mut fatal: Vec<String>, others: usize) -> Vec<String> {
+    fatal.sort();
+    fatal.truncate(FAULTS);
+    if others > 0 {
+        fatal.push(format!("objects that cannot be read either and would only be set aside: {others}"));
+    }
+    fatal
 }
 
 /// Hands objects to the parsers and keeps the rest.
@@ -98,9 +104,8 @@ fn read(
 #[derive(Default)]
 struct Parsed {
     records: Vec<Arc<Record>>,
-    faults: Vec<String>,
-    /// A fault with which the server does not start.
-    ends: bool,
+    /// Faults with which the server does not start, as many as are listed.
+    fatal: Vec<String>,
     aside: Aside,
 }
 
@@ -113,11 +118,12 @@ fn parse(batches: &Mutex<mpsc::Receiver<Vec<Entry>>>) -> Parsed {
             let Some(Place::Object(kind, key)) = codec::place(&entry.key) else { continue };
             match codec::record(kind, key, &entry) {
                 Ok(record) => parsed.records.push(Arc::new(record)),
-                Err(unreadable) => {
-                    parsed.ends |= unreadable.newer || !aside::may_be(kind);
-                    if parsed.faults.len() < FAULTS {
-                        parsed.faults.push(unreadable.why.clone());
+                Err(unreadable) if unreadable.newer || !aside::may_be(kind) => {
+                    if parsed.fatal.len() < FAULTS {
+                        parsed.fatal.push(unreadable.why);
                     }
+                }
+                Err(unreadable) => {
                     let what = SetAside { kind, key: key.to_owned(), why: unreadable.why };
                     parsed.aside.add(entry.key.clone(), entry.revision, what);
                 }

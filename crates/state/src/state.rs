@@ -9,7 +9,7 @@ use gantry_model::{self as model, Catalogue, Kind, Layer, Now, Rules, Tx, View};
 use gantry_store::Store;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::aside::{Aside, SetAside};
+use crate::aside::{SetAside, Still};
 use crate::events::Events;
 use crate::head::{Head, Message, Shown};
 use crate::job::{
@@ -37,8 +37,6 @@ pub struct State {
     /// Names of the layers that are built in.
     built_in: Vec<String>,
     rules: Arc<dyn Rules>,
-    store: Arc<dyn Store>,
-    aside: Arc<Aside>,
     /// One pack is written at a time, as each takes several commits.
     packs: Mutex<()>,
     /// Taken by `drop`, which ends the thread.
@@ -58,6 +56,7 @@ impl State {
         let shown = Arc::new(Shown {
             view: ArcSwap::from_pointee(loaded.view),
             events: Events::new(revision),
+            aside: Still::new(&loaded.aside),
             ended: watch::Sender::new(None),
         });
         let built_in = setup.layers.iter().map(|layer| layer.name().to_owned()).collect();
@@ -69,13 +68,7 @@ impl State {
             drop(inbox.try_send(Message::Job(Box::new(job))));
         }
         let rules = Arc::clone(&setup.rules);
-        let aside = Arc::new(loaded.aside);
-        let around = Surroundings {
-            store: Arc::clone(&store),
-            rules: setup.rules,
-            clock: setup.clock,
-            aside: Arc::clone(&aside),
-        };
+        let around = Surroundings { store, rules: setup.rules, clock: setup.clock, aside: loaded.aside };
         let head = Head::new(
             around,
             setup.layers,
@@ -85,14 +78,14 @@ impl State {
         );
         let thread = start(head)?;
         let (inbox, thread) = (Some(inbox), Some(thread));
-        Ok(Self { shown, built_in, rules, store, aside, packs: Mutex::new(()), inbox, thread })
+        Ok(Self { shown, built_in, rules, packs: Mutex::new(()), inbox, thread })
     }
 
     /// Objects and content packs that could not be read at the start, as far as nobody has replaced or removed them since. They
-    /// are in the store as they were, and not in the View.
+    /// are in the store as they were, and not in the View. Cheap, and never waits.
     #[must_use]
-    pub fn set_aside(&self) -> Vec<SetAside> {
-        self.aside.still(&*self.store)
+    pub fn set_aside(&self) -> Arc<Vec<SetAside>> {
+        self.shown.aside.get()
     }
 
     /// The newest durable View. Cheap and never waits: take one for each request, and keep it through the request.

@@ -20,13 +20,14 @@ const BACKING: &str = "BackingStore";
 
 /// `GET /contents`
 pub(super) fn list(ask: &Ask) -> Answer {
-    let (packs, objects): (Vec<_>, Vec<_>) =
-        ask.api.state.set_aside().into_iter().partition(|aside| aside.kind == Kind::Content);
+    let aside = ask.api.state.set_aside();
+    let (packs, objects): (Vec<&SetAside>, Vec<&SetAside>) =
+        aside.iter().partition(|aside| aside.kind == Kind::Content);
     let mut backing = backing_summary(&ask.view);
-    backing["Warnings"] = objects.into_iter().map(|aside| set_aside(&aside)).collect();
+    backing["Warnings"] = objects.into_iter().map(set_aside).collect();
     let mut all = vec![backing];
     all.extend(ask.view.layers().iter().map(|layer| summary(&ask.view, layer)));
-    all.extend(packs.iter().map(unreadable));
+    all.extend(packs.into_iter().map(unreadable));
     answer::ok(&all)
 }
 
@@ -127,7 +128,10 @@ pub(super) async fn replace(mut ask: Ask) -> Answer {
         let text = format!("Cannot change name from {} to {}", ask.route.key, layer.name());
         return Err(about(Error::new(400, "PUT", text)));
     }
-    if !ask.view.layers().iter().any(|other| other.name() == layer.name()) {
+    let unread = |aside: &SetAside| aside.kind == Kind::Content && aside.key == layer.name();
+    let known = ask.view.layers().iter().any(|other| other.name() == layer.name())
+        || ask.api.state.set_aside().iter().any(unread);
+    if !known {
         return Err(about(Error::new(404, "PUT", format!("Cannot find {}", ask.route.key))));
     }
     put(&ask, layer, StatusCode::OK).await

@@ -9,6 +9,7 @@ use gantry_api::operation::WITH_ACTIONS;
 use gantry_model::kinds::info::Stat;
 use gantry_model::needs::FEATURES;
 use gantry_model::{Info, Kind, View};
+use gantry_state::SetAside;
 use serde_json::{Map, Value, json};
 
 use super::Ask;
@@ -60,7 +61,7 @@ struct Told {
     counts: [usize; COUNTED.len()],
     /// Preference `manager`.
     manager: bool,
-    /// What could not be read at the start.
+    /// What could not be read at the start, at most [`UNREADABLE`] of it and then how much more.
     errors: Vec<String>,
 }
 
@@ -68,6 +69,8 @@ struct Told {
 const COUNTED: [Kind; 3] = [Kind::Machine, Kind::Subnet, Kind::Context];
 /// Addresses that are remembered; a server has few.
 const ADDRESSES: usize = 64;
+/// Objects that cannot be read and are named.
+const UNREADABLE: usize = 20;
 
 impl Infos {
     /// What this server says about itself to somebody who reaches it at `address`.
@@ -75,7 +78,7 @@ impl Infos {
         let told = Told {
             counts: COUNTED.map(|kind| view.count(kind)),
             manager: view.preference("manager") == "true",
-            errors: core.state.set_aside().into_iter().map(|aside| aside.why).collect(),
+            errors: unreadable(&core.state.set_aside()),
         };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, info)) = known.get(&address).filter(|(seen, _)| *seen == told) {
@@ -89,6 +92,14 @@ impl Infos {
         known.insert(address, (told, info.clone()));
         info
     }
+}
+
+/// Names only: machines read this, too, and why an object cannot be read may quote its values. The log says it.
+fn unreadable(aside: &[SetAside]) -> Vec<String> {
+    let named = aside.iter().take(UNREADABLE);
+    let named = named.map(|it| format!("{}/{} cannot be read, the log says why", it.kind, it.key));
+    let more = aside.len().checked_sub(UNREADABLE).filter(|more| *more > 0);
+    named.chain(more.map(|more| format!("and {more} more that cannot be read"))).collect()
 }
 
 fn of(core: &Core, told: Told, address: IpAddr) -> Info {

@@ -419,6 +419,8 @@ async fn a_damaged_pack_or_object_is_set_aside_named_and_can_be_replaced_or_remo
     assert_eq!(server.get("/profiles/good").await.status, 200);
     let faults = || async { server.get("/info").await.json()["errors"].as_array().unwrap().len() };
     assert_eq!(faults().await, 3);
+    let told = server.get("/info").await.json()["errors"].to_string();
+    assert!(told.contains("profiles/bad cannot be read") && !told.contains("expected"), "{told}");
     let listed = server.get("/contents").await.json();
     let named = |name: &str| {
         let all = listed.as_array().unwrap().iter();
@@ -436,7 +438,7 @@ async fn a_damaged_pack_or_object_is_set_aside_named_and_can_be_replaced_or_remo
 
     assert_eq!(server.delete("/contents/junk").await.status, 204);
     let pack = json!({"meta": {"Name": "scrap"}, "sections": {"profiles": {"anew": {"Name": "anew"}}}});
-    assert_eq!(server.post("/contents", pack).await.status, 201);
+    assert_eq!(server.put("/contents/scrap", pack).await.status, 200);
     assert_eq!(server.post("/profiles", json!({ "Name": "bad" })).await.status, 201);
     assert_eq!(faults().await, 0);
     assert_eq!(server.get("/profiles/anew").await.status, 200);

@@ -52,13 +52,13 @@ fn everything_that_is_damaged_is_named_at_once() {
         "the stored state cannot be used: _other/x: no kind of object that this program knows; use a newer one",
         "gadgets/x: no kind of object that this program knows; use a newer one",
         "profiles/new at revision 1: it has shape 2, this program reads 1; use a newer one",
-        "profiles/other at revision 1: it says that its key is \"good\"",
+        "objects that cannot be read either and would only be set aside: 1",
     ];
     assert_eq!(error, faults.join("; "));
 }
 
 #[test]
-fn what_is_damaged_is_set_aside_and_nothing_of_it_is_lost() {
+fn what_is_damaged_is_set_aside_and_stays_until_it_is_replaced_and_objects_longer() {
     let folder = tempfile::tempdir().unwrap();
     let store = || Arc::new(Embedded::open(&folder.path().join("store"), Options::default()).unwrap());
     let file = store();
@@ -116,6 +116,19 @@ fn who_may_do_what_is_never_guessed() {
         let error = State::open(store as Arc<dyn Store>, setup()).err().unwrap().to_string();
         assert!(error.contains(&format!("{key} at revision 1")), "{error}");
     }
+}
+
+#[test]
+fn what_ends_the_start_is_named_among_many_that_do_not() {
+    let rows: Vec<(String, &str)> = (0..300).map(|n| (format!("profiles/p{n}"), "1 {")).collect();
+    let mut rows: Vec<(&str, &str)> = rows.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    rows.push(("users/rocketskates", "1 {"));
+    let store = store_with(&rows) as Arc<dyn Store>;
+    let error = State::open(store, setup()).err().unwrap().to_string();
+    assert!(
+        error.contains("users/rocketskates at revision 1") && error.ends_with(" set aside: 300"),
+        "{error}"
+    );
 }
 
 #[test]
