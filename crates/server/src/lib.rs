@@ -19,6 +19,7 @@ pub mod core;
 pub mod digests;
 pub mod files;
 pub mod incident;
+mod leftover;
 pub mod listen;
 pub mod log;
 pub mod metrics;

@@ -26,6 +26,7 @@ use tower_http::compression::predicate::Predicate;
 use tower_http::compression::{Compression, CompressionLevel};
 
 use crate::incident::Incident;
+use crate::leftover;
 use crate::patient::Patient;
 
 /// A client that has not finished its TLS handshake by then is let go.
@@ -203,7 +204,7 @@ impl<H: Handler> tower_service::Service<Request<Incoming>> for Service<H> {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let (peer, handler) = (self.peer, self.handler.clone());
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let answer = AssertUnwindSafe(self.handler.clone().answer(peer, request.map(Body::new)));
+        let answer = AssertUnwindSafe(self.handler.clone().answer(peer, leftover::kept(request)));
         Box::pin(async move {
             let answer = answer.catch_unwind().await;
             Ok(answer.unwrap_or_else(|panic| {

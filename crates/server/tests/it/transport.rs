@@ -1,7 +1,9 @@
 //! The connection below the API: TLS, HTTP versions, headers that Go clients insist on, stopping.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::harness::{Server, raw, send, uploading};
+use crate::harness::{Server, eventually, raw, send, uploading};
 
 /// A TLS connection to the API that speaks HTTP/1.1 and takes any certificate.
 pub(crate) async fn tls(server: &Server) -> TlsStream<TcpStream> {
@@ -244,4 +246,23 @@ async fn a_listener_that_the_parent_bound_is_served_too() {
     let there = crate::harness::root_at(&format!("https://{address}"));
     assert_eq!(crate::harness::ask(&there, Method::GET, "/info", None).await.status, 200);
     assert_eq!(server.get("/info").await.status, 200);
+}
+
+/// A client that is reset while it sends forgets the answer, so what nobody wants is taken all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_does_not_cut_off_the_request_over_http_2() {
+    const CHUNKS: usize = 48;
+    let server = Server::start().await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = sent.clone();
+    let body = futures_util::stream::iter(0..CHUNKS).map(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, std::io::Error>(vec![b'x'; 64 << 10])
+    });
+    let stranger = server.as_token("bad");
+    let upload = raw(&stranger, Method::POST, "/files/large").body(reqwest::Body::wrap_stream(body));
+    let refused = send(upload).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    eventually(async || (sent.load(Ordering::Relaxed) == CHUNKS).then_some(())).await;
+    assert_eq!(server.core().metrics.uploaded.get(), 0);
 }
