@@ -71,12 +71,13 @@ pub(crate) fn strays(pack: &Path) -> Result<Vec<String>, Error> {
     Ok(strays.filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned())).collect())
 }
 
-/// Makes a pack of files, by path below the pack's folder, with `given` metadata where no file has it.
-pub(crate) fn bundle(
+/// Makes a pack of files, by path below the pack's folder, with `given` metadata where no file has it. What cannot be read is
+/// not in the pack, and among the faults.
+pub(crate) fn collect(
     folder: &str,
     files: Vec<(String, Vec<u8>)>,
     given: &Map<String, Value>,
-) -> Result<Pack, Error> {
+) -> (Pack, Vec<Fault>) {
     let mut pack = Pack::default();
     let mut faults = Vec::new();
     let (metas, objects): (Vec<_>, Vec<_>) = files.into_iter().partition(|(path, _)| !path.contains('/'));
@@ -106,13 +107,9 @@ pub(crate) fn bundle(
             Err(found) => faults.extend(found.into_iter().map(|fault| Fault { file: path.clone(), ..fault })),
         }
     }
-    let name = pack.name().to_owned();
-    if faults.is_empty() {
-        return Ok(pack);
-    }
-    let pack = if name.is_empty() { folder.to_owned() } else { name };
-    faults.iter_mut().for_each(|fault| pack.clone_into(&mut fault.pack));
-    Err(Error::Wrong { pack, faults })
+    let name = if pack.name().is_empty() { folder.to_owned() } else { pack.name().to_owned() };
+    faults.iter_mut().for_each(|fault| name.clone_into(&mut fault.pack));
+    (pack, faults)
 }
 
 fn read_meta(meta: &mut Map<String, Value>, path: &str, bytes: &[u8], faults: &mut Vec<Fault>) {

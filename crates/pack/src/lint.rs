@@ -1,13 +1,14 @@
 //! What a pack says that nobody will ever use: references to nothing, fields and folders that do not exist, parameters whose
-//! schema is none. A server stores all of it, as DRP does; a check of the pack reports it.
+//! schema is none, values that do not suit their parameters. A server stores all of it, as DRP does; a check of the pack reports it.
 //!
 //! Left out: what an upload refuses, which `View::put_layer` and the rules of templates tell, and what renders find.
 
 use std::path::Path;
 
 use gantry_model::check::TaskEntry;
+use gantry_model::secret::Sealed;
 use gantry_model::shape::{Shape, Type};
-use gantry_model::{Kind, LayerFault, Profile, Record, Stage, View, Workflow};
+use gantry_model::{Kind, LayerFault, Param, Profile, Record, Stage, View, Workflow, schema};
 use serde_json::Value;
 
 use crate::yaml::escaped;
@@ -65,6 +66,7 @@ impl Found<'_> {
     }
 
     fn object(&mut self, view: &View, record: &Record) {
+        self.params(view, record);
         match record.kind() {
             Kind::Stage => {
                 let stage = record.typed::<Stage>();
@@ -100,6 +102,31 @@ impl Found<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Values that their parameters would refuse, and names that are nearly those of parameters.
+    fn params(&mut self, view: &View, record: &Record) {
+        let object = record.value();
+        for (name, value) in object.get("Params").and_then(Value::as_object).into_iter().flatten() {
+            let message = match view.object::<Param>(name) {
+                Some(param) if param.secure && Sealed::parse(value).is_ok() => continue,
+                Some(param) => match schema::check_value(&param.schema, value) {
+                    Err(_) if param.secure => "does not suit its parameter".to_owned(),
+                    Err(why) => format!("does not suit its parameter: {why}"),
+                    Ok(()) => continue,
+                },
+                None => {
+                    let known: Vec<&str> =
+                        view.records(Kind::Param).map(|param| param.key().as_str()).collect();
+                    match meant(name, known.into_iter()) {
+                        meant if meant.is_empty() => continue,
+                        meant => format!("no parameter of this name is defined{meant}"),
+                    }
+                }
+            };
+            let field = format!("Params/{}", escaped(name));
+            self.add(record.kind().prefix(), record.key(), &field, message);
         }
     }
 

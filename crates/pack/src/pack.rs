@@ -59,6 +59,47 @@ impl Pack {
         packs.iter().map(|folder| Self::read_with(folder, given)).collect()
     }
 
+    /// As much of the packs at `path` as can be read, and what is wrong with the rest: for checks, which tell everything at once. With
+    /// faults the packs are not whole, and good for nothing else.
+    ///
+    /// # Errors
+    /// [`Error::File`] and [`Error::Nothing`].
+    pub fn read_all_loosely(
+        path: &Path,
+        given: &Map<String, Value>,
+    ) -> Result<(Vec<Self>, Vec<Fault>), Error> {
+        if path.is_file() {
+            return match Self::read_with(path, given) {
+                Ok(pack) => Ok((vec![pack], Vec::new())),
+                Err(Error::Wrong { faults, .. }) => Ok((Vec::new(), faults)),
+                Err(other) => Err(other),
+            };
+        }
+        let folders = folder::find(path)?;
+        if folders.is_empty() {
+            return Err(Error::Nothing { path: path.to_owned() });
+        }
+        let (mut packs, mut faults) = (Vec::new(), Vec::new());
+        for folder in &folders {
+            let (pack, found) = Self::read_folder(folder, given)?;
+            packs.push(pack);
+            faults.extend(found);
+        }
+        Ok((packs, faults))
+    }
+
+    fn read_folder(path: &Path, given: &Map<String, Value>) -> Result<(Self, Vec<Fault>), Error> {
+        let (pack, faults) = folder::collect(&path.display().to_string(), folder::files(path)?, given);
+        Ok((Self { strays: folder::strays(path)?, ..pack }.with_defaults(), faults))
+    }
+
+    fn whole(self, faults: Vec<Fault>) -> Result<Self, Error> {
+        match faults.first() {
+            None => Ok(self),
+            Some(first) => Err(Error::Wrong { pack: first.pack.clone(), faults }),
+        }
+    }
+
     /// Reads one pack: a folder, metadata or not, or a bundle in YAML or JSON.
     ///
     /// # Errors
@@ -72,11 +113,11 @@ impl Pack {
     /// # Errors
     /// See [`Error`].
     pub fn read_with(path: &Path, given: &Map<String, Value>) -> Result<Self, Error> {
-        let shown = path.display().to_string();
         if path.is_dir() {
-            let pack = folder::bundle(&shown, folder::files(path)?, given)?;
-            return Ok(Self { strays: folder::strays(path)?, ..pack }.with_defaults());
+            let (pack, faults) = Self::read_folder(path, given)?;
+            return pack.whole(faults);
         }
+        let shown = path.display().to_string();
         let bytes = fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
         let (value, _) = folder::read(&shown, &bytes).map_err(|fault| {
             let faults = vec![Fault { file: shown.clone(), ..fault }];
@@ -97,7 +138,8 @@ impl Pack {
     /// # Errors
     /// [`Error::Wrong`].
     pub fn from_files(folder: &str, files: Vec<(String, Vec<u8>)>) -> Result<Self, Error> {
-        Ok(folder::bundle(folder, files, &Map::new())?.with_defaults())
+        let (pack, faults) = folder::collect(folder, files, &Map::new());
+        pack.with_defaults().whole(faults)
     }
 
     /// A bundle: `{"meta": {..}, "sections": {"<prefix>": {"<key>": {..}}}}`. Scalars are brought to the types of their fields.
@@ -200,13 +242,18 @@ impl Pack {
     /// What the model says about this pack, with the files and lines of it.
     #[must_use]
     pub fn wrong(&self, error: ModelError) -> Error {
-        let faults = match error {
+        Error::Wrong { pack: self.name().to_owned(), faults: self.faults(error) }
+    }
+
+    /// The same as a list.
+    #[must_use]
+    pub fn faults(&self, error: ModelError) -> Vec<Fault> {
+        match error {
             ModelError::Layer { faults, .. } => faults.into_iter().map(|fault| self.located(fault)).collect(),
             other => {
                 vec![Fault { pack: self.name().to_owned(), message: other.to_string(), ..Fault::default() }]
             }
-        };
-        Error::Wrong { pack: self.name().to_owned(), faults }
+        }
     }
 
     /// A fault of the model with the file and line of this pack.

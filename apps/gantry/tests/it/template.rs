@@ -20,17 +20,19 @@ fn render(files: &[(&str, &str)], flags: &[&str]) -> Ran {
 
 #[test]
 fn data_are_yaml_or_json_and_numbers_are_go_s_floats() {
-    let main =
-        ("main.tmpl", "{{ range .hosts }}{{ .name | upper }} {{ .mem }}\n{{ end }}{{ printf \"%T\" .n }}\n");
+    let main = (
+        "main.tmpl",
+        "{{ range .hosts }}{{ .name | upper }} {{ .mem }}\n{{ end }}{{ printf \"%T\" .count }}\n",
+    );
     let yaml = render(
-        &[main, ("d.yaml", "n: 1\nhosts:\n- {name: a, mem: 1500000}\n- name: b\n")],
+        &[main, ("d.yaml", "count: 1\nhosts:\n- {name: a, mem: 1500000}\n- name: b\n")],
         &["--data", "d.yaml"],
     );
     assert_eq!(
         (yaml.status, yaml.out.as_str(), yaml.err.as_str()),
         (0, "A 1.5e+06\nB <no value>\nfloat64\n", "")
     );
-    let json = render(&[main, ("d.json", r#"{"n": 1, "hosts": []}"#)], &["--data", "d.json"]);
+    let json = render(&[main, ("d.json", r#"{"count": 1, "hosts": []}"#)], &["--data", "d.json"]);
     assert_eq!(json.out, "float64\n");
 }
 

@@ -1,5 +1,6 @@
 //! `gantry content check` and `conformance`: packs are loaded and rendered here, without a server, over what a fresh one has.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use clap::ArgMatches;
@@ -16,23 +17,46 @@ use super::{given, print_to, read_each, words};
 use crate::{Error, input, output};
 
 /// What a check says: problems of the checked packs, and notes on all else, which count for nothing.
+#[derive(Default)]
 struct Findings {
     names: Vec<String>,
+    /// Packs of which files could not be read: what their other objects refer to may be in those.
+    partial: BTreeSet<String>,
     problems: Vec<String>,
     notes: Vec<String>,
+    /// What was told, so that it is told once.
+    told: HashSet<String>,
+    /// Objects that have a fault in a template, with their packs: that they do not render either is no news.
+    faulty: HashSet<(String, String)>,
 }
 
 impl Findings {
     fn faults(&mut self, faults: Vec<Fault>) {
         for fault in faults {
-            let own = self.names.contains(&fault.pack);
-            if own { &mut self.problems } else { &mut self.notes }.push(fault.to_string());
+            if self.is_news(&fault) {
+                let own = self.names.contains(&fault.pack);
+                if own { &mut self.problems } else { &mut self.notes }.push(fault.to_string());
+            }
         }
+    }
+
+    /// Whether the fault is to be told: not twice, nor when what it misses may be in a file that was not read.
+    fn is_news(&mut self, fault: &Fault) -> bool {
+        const DANGLING: [&str; 2] = ["No common template for ", " does not exist"];
+        let dangling = DANGLING.iter().any(|words| fault.message.contains(words));
+        if dangling && self.partial.contains(&fault.pack) {
+            return false;
+        }
+        if ["Templates", "Contents", "BootParams"].iter().any(|field| fault.field.starts_with(field)) {
+            self.faulty.insert((fault.pack.clone(), fault.object.clone()));
+        }
+        self.told.insert(fault.to_string())
     }
 
     /// A template that does not render is the checked packs' if they bring its object, or the text with the fault.
     fn renders(&mut self, view: &View, report: &Report) {
-        for finding in &report.findings {
+        let faulty = |pack: &str, object: &str| self.faulty.contains(&(pack.to_owned(), object.to_owned()));
+        for finding in report.findings.iter().filter(|found| !faulty(&found.pack, &found.object)) {
             let text = view.record(Kind::Template, &finding.inside);
             let brings = |pack: &str| self.names.iter().any(|name| name == pack);
             let own = brings(&finding.pack) || text.is_some_and(|record| brings(record.bundle()));
@@ -53,7 +77,9 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<(), Error> {
     let mut found = Findings {
         problems: unread.iter().map(ToString::to_string).collect(),
         notes: unread_with.iter().map(ToString::to_string).collect(),
+        partial: unread.iter().chain(&unread_with).map(|fault| fault.pack.clone()).collect(),
         names,
+        ..Findings::default()
     };
     let (view, layers) = load(&packs, &mut found)?;
     let machines = match matches.get_one::<String>("machines") {
@@ -79,43 +105,57 @@ fn checked<'a>(layers: &'a [Arc<Layer>], names: &'a [String]) -> impl Iterator<I
     layers.iter().filter(|layer| names.iter().any(|name| name == layer.name()))
 }
 
-/// The View with all packs that load, over what a fresh server has: its own packs, unless one of the same name is given.
+/// What is wrong with packs in themselves, where the server that has the others is not to be asked: not with what they refer to.
+pub(super) fn alone(packs: &[Pack]) -> Result<Vec<Fault>, Error> {
+    let names = packs.iter().map(|pack| pack.name().to_owned());
+    let mut found = Findings { partial: names.collect(), ..Findings::default() };
+    let mut faults = Vec::new();
+    lay(packs, &mut faults)?;
+    Ok(faults.into_iter().filter(|fault| fault.object != "meta" && found.is_news(fault)).collect())
+}
+
+/// The View with all packs, over what a fresh server has: its own packs, unless one of the same name is given. With faults it is good for
+/// finding more of them, and for nothing else.
 fn load(packs: &[Pack], found: &mut Findings) -> Result<(View, Vec<Arc<Layer>>), Error> {
-    let mut layers = Vec::new();
-    for pack in packs {
-        match pack.layer() {
-            Ok(layer) => layers.push(layer),
-            Err(gantry_pack::Error::Wrong { faults, .. }) => found.faults(faults),
-            Err(other) => return Err(other.into()),
-        }
-    }
-    let layers = gantry_pack::in_order(layers);
-    let mut view = builtin::fresh(|name| packs.iter().any(|pack| pack.name() == name))?;
-    let located = |layer: &Layer, error: gantry_model::Error| {
-        let pack = packs.iter().find(|pack| pack.name() == layer.name());
-        match pack.map(|pack| pack.wrong(error)) {
-            Some(gantry_pack::Error::Wrong { faults, .. }) => faults,
-            _ => Vec::new(),
-        }
-    };
-    for layer in &layers {
-        match view.put_layer(Arc::clone(layer), view.revision() + 1) {
-            Ok((next, _)) => view = next,
-            Err(error) => found.faults(located(layer, error)),
-        }
-    }
-    let rules = TemplateRules(Arc::new(Renderer::new()));
-    for layer in &layers {
-        let mut faults = Vec::new();
-        rules.check_layer(&view, layer, &mut faults);
-        found.faults(located(layer, gantry_model::Error::layer(layer.name(), faults)));
-    }
+    let mut faults = Vec::new();
+    let (view, layers) = lay(packs, &mut faults)?;
+    found.faults(faults);
     for pack in packs {
         found.faults(gantry_pack::lint(&view, pack));
     }
     for layer in checked(&layers, &found.names).cloned().collect::<Vec<_>>() {
         let replaced = view.replaced(&layer).into_iter();
         found.notes.extend(replaced.map(|sentence| format!("{} {sentence}", layer.name())));
+    }
+    Ok((view, layers))
+}
+
+/// The View with all packs, the packs in the order of their prerequisites, and what an upload would refuse.
+fn lay(packs: &[Pack], faults: &mut Vec<Fault>) -> Result<(View, Vec<Arc<Layer>>), Error> {
+    let mut layers = Vec::new();
+    for pack in packs {
+        match Layer::lenient(pack.to_value()) {
+            Ok((layer, found)) => {
+                faults.extend(found.into_iter().map(|fault| pack.located(fault)));
+                layers.push(Arc::new(layer));
+            }
+            Err(error) => faults.extend(pack.faults(error)),
+        }
+    }
+    let layers = gantry_pack::in_order(layers);
+    let mut view = builtin::fresh(|name| packs.iter().any(|pack| pack.name() == name))?;
+    let mut judged = Vec::new();
+    for layer in &layers {
+        let (next, _, found) = view.lay(layer, view.revision() + 1);
+        view = next;
+        judged.push((layer, found));
+    }
+    let rules = TemplateRules(Arc::new(Renderer::new()));
+    for (layer, mut found) in judged {
+        rules.check_layer(&view, layer, &mut found);
+        if let Some(pack) = packs.iter().find(|pack| pack.name() == layer.name()) {
+            faults.extend(found.into_iter().map(|fault| pack.located(fault)));
+        }
     }
     Ok((view, layers))
 }

@@ -162,7 +162,7 @@ fn given(matches: &ArgMatches) -> Map<String, Value> {
     version.map(|version| ("Version".to_owned(), version)).into_iter().collect()
 }
 
-/// The packs at each place; what is wrong with one does not hide the others.
+/// What can be read of the packs at each place; what is wrong with one, or with a file of it, does not hide the others.
 fn read_each<'a>(
     places: impl Iterator<Item = &'a str>,
     given: &Map<String, Value>,
@@ -170,11 +170,9 @@ fn read_each<'a>(
 ) -> Result<Vec<Pack>, Error> {
     let mut packs = Vec::new();
     for place in places {
-        match Pack::read_all_with(Path::new(place), given) {
-            Ok(found) => packs.extend(found),
-            Err(gantry_pack::Error::Wrong { faults: found, .. }) => faults.extend(found),
-            Err(other) => return Err(other.into()),
-        }
+        let (found, wrong) = Pack::read_all_loosely(Path::new(place), given)?;
+        packs.extend(found);
+        faults.extend(wrong);
     }
     Ok(packs)
 }

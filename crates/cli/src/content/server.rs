@@ -6,7 +6,7 @@ use gantry_pack::{Fault, Pack, listed};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{given, read, read_each, text, words};
+use super::{check, given, read, read_each, text, words};
 use crate::run::Typed;
 use crate::session::Session;
 use crate::{Error, input, output};
@@ -111,10 +111,11 @@ pub(crate) async fn list(typed: &Typed<'_>) -> Result<Option<Value>, Error> {
 pub(super) async fn upload(matches: &ArgMatches, session: &Session) -> Result<(), Error> {
     let mut faults = Vec::new();
     let packs = read_each(words(matches, "packs"), &given(matches), &mut faults)?;
-    if !faults.is_empty() {
+    let layers = packs.iter().map(Pack::layer).collect::<Result<Vec<_>, _>>();
+    let Some(layers) = layers.ok().filter(|_| faults.is_empty()) else {
+        faults.extend(check::alone(&packs)?);
         return Err(Error::Usage(format!("nothing was uploaded:\n{}", listed(&faults))));
-    }
-    let layers = packs.iter().map(Pack::layer).collect::<Result<Vec<_>, _>>()?;
+    };
     let query: &[(&str, &str)] =
         if matches.get_flag("replace-writable") { &[("replaceWritable", "true")] } else { &[] };
     let present = session.client.get("/contents", &[]).await?;
