@@ -76,6 +76,8 @@ fn carry(mut client: UnixStream, mut server: Pipe) -> io::Result<()> {
         give(&mut server, &mut up)?;
         server.flush().or_else(later)?;
         answered_all |= !answered_all && pass(&mut server, &mut client, &mut down)?;
+        // The end of the answer may wait for a client that reads slowly.
+        give(&mut client, &mut down)?;
         if is_gone {
             return Ok(());
         }
@@ -179,6 +181,28 @@ mod tests {
             let mut answer = Vec::new();
             client.read_to_end(&mut answer).expect("read");
             assert!(answer == body, "{length} bytes came back as {}", answer.len());
+        }
+    }
+
+    /// Lengths about what the sockets between hold: of one of them the last bytes wait when the server has gone.
+    #[test]
+    fn a_slow_reader_gets_the_end_of_an_answer_whose_server_has_gone() {
+        for length in (64 << 10..1 << 20).step_by(32 << 10) {
+            let dir = TempDir::new();
+            start(&echo(), dir.path());
+            let mut client = UnixStream::connect(socket(dir.path())).expect("socket");
+            let size = u32::try_from(length).expect("length").to_be_bytes();
+            let body = vec![7; length];
+            client.write_all(&[&size[..], &body].concat()).expect("write");
+            client.shutdown(Shutdown::Write).expect("end");
+            let (mut answer, mut piece) = (0, [0; 1 << 10]);
+            loop {
+                match client.read(&mut piece).expect("read") {
+                    0 => break,
+                    count => answer += count,
+                }
+            }
+            assert_eq!(answer, length);
         }
     }
 
