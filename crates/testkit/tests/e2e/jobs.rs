@@ -78,11 +78,12 @@ echo "lines $n""#;
 fn agent_killed_while_a_job_runs() {
     let Some(artifacts) = artifacts("agent_killed_while_a_job_runs") else { return };
     let scenario = ok(Scenario::start(&artifacts, &Options::default()));
-    // The script's parent is the agent's session; process 1 starts another one.
+    // The script's parent is the agent's session; process 1 starts another one. What is still in the pipe dies with it.
     let victim = r#"echo run >> /run/runs
 runs=$(wc -l < /run/runs)
 echo "run $runs"
 [ "$runs" = 1 ] || exit 0
+until grep -q "^run 1" /run/gantry/agent/logs/*.log; do sleep 0.1; done
 kill -9 $PPID
 sleep 600"#;
     let cmdline = "cat /proc/cmdline; dmesg | grep 'Command line'; ls -l /run/gantry";
