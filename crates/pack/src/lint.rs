@@ -116,14 +116,10 @@ impl Found<'_> {
                     Err(why) => format!("does not suit its parameter: {why}"),
                     Ok(()) => continue,
                 },
-                None => {
-                    let known: Vec<&str> =
-                        view.records(Kind::Param).map(|param| param.key().as_str()).collect();
-                    match meant(name, known.into_iter()) {
-                        meant if meant.is_empty() => continue,
-                        meant => format!("no parameter of this name is defined{meant}"),
-                    }
-                }
+                None => match meant_object(view, Kind::Param, name) {
+                    meant if meant.is_empty() => continue,
+                    meant => format!("no parameter of this name is defined{meant}"),
+                },
             };
             let field = format!("Params/{}", escaped(name));
             self.add(record.kind().prefix(), record.key(), &field, message);
@@ -138,8 +134,7 @@ impl Found<'_> {
 
     fn reference(&mut self, view: &View, record: &Record, field: &str, kind: Kind, name: &str) {
         if view.record(kind, name).is_none() {
-            let known: Vec<&str> = view.records(kind).map(|other| other.key().as_str()).collect();
-            let message = format!("{kind} {name} does not exist{}", meant(name, known.into_iter()));
+            let message = format!("{kind} {name} does not exist{}", meant_object(view, kind, name));
             self.add(record.kind().prefix(), record.key(), field, message);
         }
     }
@@ -178,6 +173,10 @@ fn no_field(shape: &'static Shape, name: &str) -> Option<String> {
     let fields = || shape.fields.iter().map(|field| field.name);
     let known = fields().any(|field| field.eq_ignore_ascii_case(name));
     (!known).then(|| format!("{} has no such field, it is ignored{}", shape.name, meant(name, fields())))
+}
+
+fn meant_object(view: &View, kind: Kind, name: &str) -> String {
+    meant(name, view.records(kind).map(|object| object.key().as_str()))
 }
 
 fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantry_model::{Error as ModelError, Kind, Layer, LayerFault};
@@ -32,6 +32,15 @@ pub struct Source {
     pub lines: BTreeMap<String, usize>,
 }
 
+/// Where packs are: the bundle at `path`, or the folders at or below it that are packs.
+fn places(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let folders = folder::find(path)?;
+    if folders.is_empty() { Err(Error::Nothing { path: path.to_owned() }) } else { Ok(folders) }
+}
+
 /// Metadata of a pack that has none.
 const DEFAULTS: [(&str, &str); 3] = [("Name", "Unspecified"), ("Version", "v0.0.0"), ("Type", "dynamic")];
 
@@ -41,22 +50,7 @@ impl Pack {
     /// # Errors
     /// See [`Error`]; each pack with all its faults, but of several packs only the first that has some.
     pub fn read_all(path: &Path) -> Result<Vec<Self>, Error> {
-        Self::read_all_with(path, &Map::new())
-    }
-
-    /// The same, with metadata for what the packs say nothing about.
-    ///
-    /// # Errors
-    /// As [`Pack::read_all`].
-    pub fn read_all_with(path: &Path, given: &Map<String, Value>) -> Result<Vec<Self>, Error> {
-        if path.is_file() {
-            return Ok(vec![Self::read_with(path, given)?]);
-        }
-        let packs = folder::find(path)?;
-        if packs.is_empty() {
-            return Err(Error::Nothing { path: path.to_owned() });
-        }
-        packs.iter().map(|folder| Self::read_with(folder, given)).collect()
+        places(path)?.iter().map(|place| Self::read(place)).collect()
     }
 
     /// As much of the packs at `path` as can be read, and what is wrong with the rest: for checks, which tell everything at once. With
@@ -68,22 +62,19 @@ impl Pack {
         path: &Path,
         given: &Map<String, Value>,
     ) -> Result<(Vec<Self>, Vec<Fault>), Error> {
-        if path.is_file() {
-            return match Self::read_with(path, given) {
-                Ok(pack) => Ok((vec![pack], Vec::new())),
-                Err(Error::Wrong { faults, .. }) => Ok((Vec::new(), faults)),
-                Err(other) => Err(other),
-            };
-        }
-        let folders = folder::find(path)?;
-        if folders.is_empty() {
-            return Err(Error::Nothing { path: path.to_owned() });
-        }
         let (mut packs, mut faults) = (Vec::new(), Vec::new());
-        for folder in &folders {
-            let (pack, found) = Self::read_folder(folder, given)?;
-            packs.push(pack);
-            faults.extend(found);
+        for place in &places(path)? {
+            if place.is_dir() {
+                let (pack, found) = Self::read_folder(place, given)?;
+                packs.push(pack);
+                faults.extend(found);
+                continue;
+            }
+            match Self::read_with(place, given) {
+                Ok(pack) => packs.push(pack),
+                Err(Error::Wrong { faults: found, .. }) => faults.extend(found),
+                Err(other) => return Err(other),
+            }
         }
         Ok((packs, faults))
     }
