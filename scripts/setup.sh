@@ -7,7 +7,8 @@
 #   scripts/setup.sh nightly   demo + the fuzzer (cargo-fuzz, which needs a nightly toolchain of Rust)
 #
 # Packages come from wherever this host's apt is configured to fetch them. Root is needed for apt-get alone: with all
-# packages present nothing here asks for it. Rust itself is a prerequisite that is checked, not installed.
+# packages present nothing here asks for it. Rust itself is a prerequisite that is checked, not installed; the parts of it
+# that rustup's minimal profile leaves out are added.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,7 @@ demo_packages=(
   mmdebstrap fakeroot fakechroot dosfstools mtools e2fsprogs xfsprogs gdisk  # images
   grub-pc-bin grub-efi-amd64-bin zstd xz-utils kmod uidmap iproute2
 )
-test_packages=(tftp-hpa atftp curl jq tshark openssh-client shellcheck busybox)
+test_packages=(tftp-hpa atftp curl jq tshark openssh-client shellcheck busybox cpio procps python3)
 
 main() {
   local wanted=("${build_packages[@]}")
@@ -33,17 +34,25 @@ main() {
   require_rust
   install_missing "${wanted[@]}"
   add_targets
+  [ "${1:-}" != test ] || { component fmt rustfmt && component clippy clippy; }
   [ "${1:-}" != nightly ] || add_fuzzer
 }
 
-die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+die() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
 
 require_rust() {
-  command -v cargo >/dev/null || die "no cargo found: install a current Rust toolchain (at least $need_rust), for example with rustup"
-  local have
-  have=$(rustc --version | awk '{print $2}')
+  local program have
+  for program in cargo rustc; do
+    command -v "$program" >/dev/null ||
+      die "there is no $program in PATH: Rust $need_rust or newer is needed, and Debian 12 packages an older one." \
+        "Install it with rustup (https://rustup.rs); if that is done: . ~/.cargo/env"
+  done
+  have=$(rustc --version | awk '{print $2}') || die "rustc does not run: Rust $need_rust or newer is needed (rustup default stable)"
   [ "$(printf '%s\n%s\n' "$need_rust" "${have%%-*}" | sort -V | head -n1)" = "$need_rust" ] ||
-    die "Rust $have is too old: at least $need_rust is needed (rustup update stable)"
+    die "Rust $have ($(command -v rustc)) is too old: at least $need_rust is needed. With rustup (https://rustup.rs): rustup update stable"
 }
 
 install_missing() {
@@ -52,19 +61,39 @@ install_missing() {
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
+  command -v apt-get >/dev/null || die "there is no apt-get here: Gantry is built on Debian 12, with ${missing[*]}"
   echo "setup: installing ${missing[*]}"
-  local as_root=()
-  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # A fresh machine may be installing its updates meanwhile: apt waits for that, up to 600 s.
+  if ! as_root sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o DPkg::Lock::Timeout=600 "$@" >/dev/null' apt "${missing[@]}"; then
+    die "the packages could not be installed. As root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+  fi
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    echo "setup: this is not root, and there is no sudo" >&2
+    return 1
+  fi
 }
 
 # The agent is linked statically so that it runs in any initramfs and any installed system.
 add_targets() {
-  rustc --print target-list | grep -qx x86_64-unknown-linux-musl || die "this rustc does not know x86_64-unknown-linux-musl"
+  rustc --print target-list | grep -x x86_64-unknown-linux-musl >/dev/null || die "this rustc does not know x86_64-unknown-linux-musl"
   [ -d "$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-musl" ] && return
   command -v rustup >/dev/null || die "the Rust target x86_64-unknown-linux-musl is missing and there is no rustup to add it"
   rustup target add x86_64-unknown-linux-musl
+}
+
+# component COMMAND NAME: the command of cargo, which rustup's minimal profile leaves out.
+component() {
+  cargo "$1" --version >/dev/null 2>&1 && return
+  command -v rustup >/dev/null || die "cargo $1 is missing and there is no rustup to add $2"
+  rustup component add "$2"
 }
 
 # libFuzzer's instrumentation is not in the stable compiler.

@@ -1,0 +1,107 @@
+//! What `scripts/setup.sh` says on a machine that lacks something: the machine is made of stand-ins for its programs.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const RUSTC: &str = r#"case "$*" in
+--version) echo "rustc 1.95.0 (abc 2026-01-01)" ;;
+"--print target-list") echo x86_64-unknown-linux-musl ;;
+"--print sysroot") echo "$PATH" ;;
+esac"#;
+
+#[test]
+fn without_rust_it_says_how_one_gets_it() {
+    let said = Machine::new("none").refuses("demo");
+    assert!(said.contains("no cargo in PATH: Rust 1.95 or newer") && said.contains("rustup.rs"), "{said}");
+    let said = Machine::new("half").with("cargo", ":").refuses("demo");
+    assert!(said.contains("no rustc in PATH"), "{said}");
+}
+
+#[test]
+fn an_old_rust_is_named_with_its_place() {
+    let machine =
+        Machine::new("old").with("cargo", ":").with("rustc", "echo 'rustc 1.63.0 (abc 2022-08-08)'");
+    let said = machine.refuses("demo");
+    assert!(said.contains("Rust 1.63.0 (") && said.contains("at least 1.95"), "{said}");
+    let machine = Machine::new("no-default").with("cargo", ":").with("rustc", "return 1");
+    let said = machine.refuses("demo");
+    assert!(said.contains("rustc does not run: Rust 1.95"), "{said}");
+}
+
+#[test]
+fn who_may_not_install_is_told_what_root_must() {
+    let user = |name| Machine::rusty(name).with("dpkg-query", "return 1").with("id", "echo 1000");
+    let machine = user("no-sudo").with("apt-get", "echo apt-get ran");
+    let said = machine.refuses("build");
+    assert!(said.contains("not root, and there is no sudo"), "{said}");
+    assert!(said.contains("As root: apt-get update && apt-get install"), "{said}");
+    assert!(said.contains("build-essential") && !said.contains("apt-get ran"), "{said}");
+    let said = user("sudo").with("apt-get", ":").with("sudo", "return 1").refuses("build");
+    assert!(said.contains("As root: apt-get update && apt-get install"), "{said}");
+    let said = user("other").refuses("build");
+    assert!(said.contains("no apt-get here: Gantry is built on Debian 12, with build-essential"), "{said}");
+}
+
+#[test]
+fn a_minimal_toolchain_gets_what_the_tests_need() {
+    let machine = Machine::rusty("minimal")
+        .with("dpkg-query", "echo install ok installed")
+        .with("cargo", "[ \"$1\" != clippy ]")
+        .with("rustup", "echo \"rustup $*\"");
+    let (said, done) = machine.run("test");
+    assert!(done && said == "rustup component add clippy\n", "{said}");
+    let (said, done) = machine.run("demo");
+    assert!(done && said.is_empty(), "{said}");
+}
+
+/// Functions of bash in the place of programs, and a `PATH` with the few real tools that the script is made of.
+struct Machine {
+    folder: PathBuf,
+    programs: String,
+}
+
+impl Machine {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("setup-{name}"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder for the test");
+        for tool in ["sh", "awk", "sort", "head", "grep", "dirname"] {
+            symlink(Path::new("/usr/bin").join(tool), folder.join(tool)).expect("a link to a tool");
+        }
+        Self { folder, programs: String::new() }
+    }
+
+    /// With a toolchain that is right.
+    fn rusty(name: &str) -> Self {
+        let machine = Self::new(name).with("cargo", ":").with("rustc", RUSTC);
+        let target = machine.folder.join("lib/rustlib/x86_64-unknown-linux-musl");
+        fs::create_dir_all(target).expect("a folder for the target");
+        machine
+    }
+
+    /// With a program; a later one of the same name counts.
+    fn with(mut self, program: &str, script: &str) -> Self {
+        self.programs += &format!("{program}() {{\n{script}\n}}\n");
+        self
+    }
+
+    /// What the script says, and whether it is content.
+    fn run(&self, set: &str) -> (String, bool) {
+        let programs = self.folder.join("programs");
+        fs::write(&programs, &self.programs).expect("a file for the programs");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/setup.sh");
+        let mut bash = Command::new("/bin/bash");
+        let output = bash.arg(script).arg(set).env("PATH", &self.folder).env("BASH_ENV", programs).output();
+        let output = output.expect("a run of bash");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        (said.concat(), output.status.success())
+    }
+
+    fn refuses(&self, set: &str) -> String {
+        let (said, done) = self.run(set);
+        assert!(!done, "{said}");
+        said
+    }
+}
