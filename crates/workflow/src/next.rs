@@ -132,7 +132,12 @@ fn not_before(machine: &Machine, last: Option<&Job>, now: Time) -> Option<Time> 
             && job.end_time <= now
     };
     let job = last.filter(failed).filter(|_| machine.retry_task_attempt > 0)?;
-    Some(job.end_time.plus_seconds(1 << machine.retry_task_attempt.min(LONGEST_PAUSE)))
+    Some(job.end_time.plus_seconds(pause(machine.retry_task_attempt)))
+}
+
+/// Seconds between the failure of a task and its next attempt, by the machine's `RetryTaskAttempt`.
+pub fn pause(attempt: i64) -> i64 {
+    1 << attempt.clamp(0, LONGEST_PAUSE)
 }
 
 /// The machine's current job; after a rewind, which clears that, the job that was current last.

@@ -23,7 +23,7 @@
 //!
 //! Wire behaviour: engine.md §5.2–5.7, §4.13. What differs from the reference agent: a restart of the agent
 //! within one boot does not make the machine runnable again; a `created` job that nobody ran is run
-//! instead of failed.
+//! instead of failed; a failed job's machine is stopped by the server, in the write that fails the job.
 
 pub mod exit;
 pub mod journal;

@@ -111,7 +111,14 @@ impl State {
                 ok(&json!({"Name": name, "Meta": {"feature-flags": "sane-exit-codes"}}))
             }
             ("GET", ["jobs", id]) => ok(&self.jobs[*id]),
-            ("PATCH", ["jobs", id]) => patch(self.jobs.get_mut(*id).expect("job"), body),
+            ("PATCH", ["jobs", id]) => {
+                let job = self.jobs.get_mut(*id).expect("job");
+                let answer = patch(job, body);
+                if job["ExitState"] == "failed" {
+                    self.machine["Runnable"] = false.into();
+                }
+                answer
+            }
             ("GET", ["jobs", id, "actions"]) => ok(&self.actions(id)),
             ("HEAD", ["jobs", id, "log"]) => Response {
                 code: 200,

@@ -207,7 +207,11 @@ async fn report(
     });
     let written = written.await?;
     let job = written.value.typed::<Job>();
-    note_report(ask, &written.view, &job);
+    let said = |job: &Job| (job.state.clone(), job.exit_state.clone());
+    let before = ask.view.object::<Job>(&job.uuid.to_string());
+    if before.is_none_or(|before| said(&before) != said(&job)) {
+        note_report(ask, &written.view, &job);
+    }
     Ok(written)
 }
 
@@ -284,6 +288,21 @@ fn note_answer(ask: &Ask, view: &View, answer: &Next, machine: Option<&Machine>)
 
 fn note_report(ask: &Ask, view: &View, job: &Job) {
     let exit = if job.exit_state.is_empty() { String::new() } else { format!(" ({})", job.exit_state) };
-    let text = format!("job for {} is {}{exit}", job.task, job.state);
+    let follows = after_failure(view, job).unwrap_or_default();
+    let text = format!("job for {} is {}{exit}{follows}", job.task, job.state);
     ask.api.note_machine(view, &job.machine.to_string(), Some(ask.remote()), "job", text);
+}
+
+/// How the machine goes on after its task failed.
+fn after_failure(view: &View, job: &Job) -> Option<String> {
+    let machine = view.object::<Machine>(&job.machine.to_string())?;
+    if job.state != "failed" || machine.current_job != job.uuid {
+        return None;
+    }
+    Some(match machine.retry_task_attempt {
+        _ if !machine.runnable => "; the machine is not runnable".to_owned(),
+        _ if !machine.task_error_stacks.is_empty() => "; its error handlers follow".to_owned(),
+        0 => return None,
+        attempt => format!("; attempt {} follows after {} s", attempt + 1, next::pause(attempt)),
+    })
 }

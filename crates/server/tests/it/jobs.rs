@@ -144,6 +144,13 @@ async fn a_failed_task_is_tried_again_after_a_pause() {
     let time = |job: &Value, field: &str| job[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let pause = time(&second.json(), "StartTime").duration_since(time(&failed, "EndTime"));
     assert!(pause.as_secs() >= 2, "{pause}");
+    report(&server, &second.json(), "running").await;
+    let over = json!([{ "op": "replace", "path": "/State", "value": "failed" }, { "op": "replace", "path": "/ExitState", "value": "failed" }]);
+    server.patch(&format!("/jobs/{}", second.json()["Uuid"].as_str().unwrap()), over).await;
+    let trace = server.get(&format!("/machines/{machine}/trace")).await.text();
+    let told = |text: &str| assert_eq!(trace.matches(text).count(), 1, "{text}: {trace}");
+    told("job for task1 is failed; attempt 2 follows after 2 s");
+    told("job for task1 is failed (failed); the machine is not runnable");
 }
 
 #[tokio::test(flavor = "multi_thread")]

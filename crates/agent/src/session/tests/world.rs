@@ -138,6 +138,7 @@ impl World {
         }
         to.clone_into(&mut job.state);
         exit.unwrap_or_default().clone_into(&mut job.exit_state);
+        self.machine.runnable &= exit != Some("failed");
         self.log.push(format!("{}={to}{}", job.task, exit.map(|e| format!("/{e}")).unwrap_or_default()));
         Ok(Reply::Job(Some(job.clone())))
     }
