@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use gantry_model::{Action, Catalogue, Change, Edit, View};
-use gantry_store::{self as store, Commit, Compare, Follow, Key, KeyRange, Revision, Ticket, Value};
+use gantry_store::{self as store, Commit, Compare, Follow, History, Key, KeyRange, Revision, Ticket, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::aside::Still;
 use crate::audit::Stamp;
 use crate::codec::{self, Place};
 use crate::crowd::Crowd;
-use crate::events::{Event, Events};
+use crate::events::Event;
 use crate::job::{Effect, Job, Step, Surroundings};
 use crate::packs::{self, Manifest};
 use crate::{Error, load};
@@ -32,7 +32,7 @@ pub(crate) enum Message {
 /// What the thread shows to others.
 pub(crate) struct Shown {
     pub(crate) view: ArcSwap<View>,
-    pub(crate) events: Events,
+    pub(crate) events: History<Event>,
     pub(crate) aside: Still,
     /// Why the thread has ended.
     pub(crate) ended: watch::Sender<Option<Error>>,
@@ -290,7 +290,7 @@ impl Head {
         };
         let mut events = Vec::with_capacity(commits.len());
         for commit in &commits {
-            events.push(self.advance(commit)?);
+            events.push(Arc::new(self.advance(commit)?));
         }
         self.show();
         self.shown.events.publish(events);
@@ -379,7 +379,7 @@ impl Head {
         self.follow = self.around.store.follow(Revision(self.durable.revision()));
         self.stale = true;
         self.show();
-        self.shown.events.skip_to(self.durable.revision());
+        self.shown.events.skip_to(Revision(self.durable.revision()));
         Ok(())
     }
 

@@ -44,9 +44,14 @@ mod state;
 pub use aside::SetAside;
 pub use audit::Audit;
 pub use error::{Error, Failure};
-pub use events::{Event, Lost, Subscription};
+pub use events::Event;
 pub use job::{Clash, Committed};
 pub use state::{Setup, State};
 
 #[doc(no_inline)]
 pub use gantry_model::{Catalogue, Now, View};
+#[doc(no_inline)]
+pub use gantry_store::{Lost, Revision};
+
+/// A subscriber's place among the events.
+pub type Subscription = gantry_store::Follow<Event>;

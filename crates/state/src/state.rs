@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use gantry_model::{self as model, Catalogue, Kind, Layer, Now, Rules, Tx, View};
-use gantry_store::Store;
+use gantry_store::{History, Revision, Store};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::aside::{SetAside, Still};
-use crate::events::Events;
+use crate::events;
 use crate::head::{Head, Message, Shown};
 use crate::job::{
     Answer, Clash, Job, Pack, Surroundings, Write, WritePack, given_way, judge_pack, keep_access, stamps_of,
@@ -55,7 +55,7 @@ impl State {
         let revision = loaded.view.revision();
         let shown = Arc::new(Shown {
             view: ArcSwap::from_pointee(loaded.view),
-            events: Events::new(revision),
+            events: History::new(events::BOUNDS, Revision(revision), Vec::new()),
             aside: Still::new(&loaded.aside),
             ended: watch::Sender::new(None),
         });
@@ -179,7 +179,8 @@ impl State {
     /// View, without a seam.
     #[must_use]
     pub fn subscribe(&self, after: Option<u64>) -> Subscription {
-        self.shown.events.subscribe(after)
+        let events = &self.shown.events;
+        events.follow(after.map_or_else(|| events.newest(), Revision))
     }
 
     /// Waits until the state can write no more, and says why: the store failed, or it was closed.

@@ -1,7 +1,8 @@
-//! The bounded history that followers read, shared by every engine.
+//! A bounded history that any number of readers follow, each at its own pace.
 //!
-//! An engine publishes commits here once they are durable. A follower holds no place in it: it only remembers the
-//! revision it has seen, so one that stalls costs nothing and is told its gap when it comes back.
+//! Every engine publishes its commits in one once they are durable; who derives events from commits has another for those. A
+//! follower holds no place in it: it only remembers the revision it has seen, so one that stalls costs nothing and is told its
+//! gap when it comes back.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +11,12 @@ use tokio::sync::watch;
 
 use crate::{Committed, Revision};
 
-/// How much history is kept, in memory and in the file. The newest commit always stays.
+/// How much history is kept, in memory and in the file. The newest entry always stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// At most this many commits.
+    /// At most this many commits, or whatever else entries count as ([`Dated::weight`]).
     pub commits: usize,
-    /// At most this many bytes of keys, values and records.
+    /// At most this many bytes of keys, values and records ([`Dated::size`]).
     pub bytes: usize,
 }
 
@@ -25,10 +26,34 @@ impl Default for Bounds {
     }
 }
 
+/// What a history consists of.
+pub trait Dated {
+    /// Its place in the total order; later entries have larger ones.
+    fn revision(&self) -> Revision;
+
+    /// How much it counts towards [`Bounds::commits`].
+    fn weight(&self) -> usize {
+        1
+    }
+
+    /// Bytes that it keeps in memory, roughly.
+    fn size(&self) -> usize;
+}
+
+impl Dated for Committed {
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn size(&self) -> usize {
+        Self::size(self)
+    }
+}
+
 /// Why a follower gets no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
-    /// The commits after the asked revision are not (all) there any more, or that revision is not from this store.
+    /// What came after the asked revision is not (all) there any more, or that revision is not from this history.
     /// Load again, then follow from what was loaded.
     #[error("history after revision {after} is gone: it reaches from {oldest} to {newest}")]
     Gap {
@@ -39,166 +64,195 @@ pub enum Lost {
         /// The newest revision.
         newest: Revision,
     },
-    /// The engine has stopped.
-    #[error("the store is closed")]
+    /// Nothing more will come.
+    #[error("the history is closed")]
     Closed,
 }
 
-/// What engines hold of the history.
+/// The publishing side; of durable commits, unless something else is named.
 #[derive(Debug)]
-pub(crate) struct History(Arc<Shared>);
+pub struct History<T = Committed>(Arc<Shared<T>>);
 
 #[derive(Debug)]
-struct Shared {
-    ring: Mutex<Ring>,
+struct Shared<T> {
+    ring: Mutex<Ring<T>>,
     grown: watch::Sender<()>,
 }
 
 #[derive(Debug)]
-struct Ring {
+struct Ring<T> {
     bounds: Bounds,
-    commits: VecDeque<Arc<Committed>>,
+    entries: VecDeque<Arc<T>>,
+    /// What the entries in the ring come to.
+    weight: usize,
     bytes: usize,
-    /// Commits up to here are gone.
+    /// Entries up to here are gone, or never were.
     compacted: Revision,
     newest: Revision,
     closed: bool,
 }
 
-impl History {
-    /// Starts after `compacted` with the commits that are still known.
-    pub(crate) fn new(bounds: Bounds, compacted: Revision, commits: Vec<Committed>) -> Self {
-        let mut ring =
-            Ring { bounds, commits: VecDeque::new(), bytes: 0, compacted, newest: compacted, closed: false };
-        ring.extend(commits.into_iter().map(Arc::new));
+impl<T: Dated> History<T> {
+    /// Starts after `compacted` with the entries that are still known.
+    #[must_use]
+    pub fn new(bounds: Bounds, compacted: Revision, entries: Vec<T>) -> Self {
+        let mut ring = Ring {
+            bounds,
+            entries: VecDeque::new(),
+            weight: 0,
+            bytes: 0,
+            compacted,
+            newest: compacted,
+            closed: false,
+        };
+        ring.extend(entries.into_iter().map(Arc::new));
         Self(Arc::new(Shared { ring: Mutex::new(ring), grown: watch::Sender::new(()) }))
     }
 
-    pub(crate) fn newest(&self) -> Revision {
+    /// The revision of the last entry.
+    #[must_use]
+    pub fn newest(&self) -> Revision {
         self.0.ring().newest
     }
 
-    /// Shows durable commits to followers.
-    pub(crate) fn publish(&self, commits: impl IntoIterator<Item = Arc<Committed>>) {
-        self.0.ring().extend(commits);
+    /// Shows entries to followers.
+    pub fn publish(&self, entries: impl IntoIterator<Item = Arc<T>>) {
+        self.0.ring().extend(entries);
         self.0.grown.send_replace(());
     }
 
-    /// The revision up to which [`History::publish`] of these commits will forget; `None` when it forgets nothing.
-    pub(crate) fn forgets(&self, commits: &[Arc<Committed>]) -> Option<Revision> {
+    /// The revision up to which [`History::publish`] of these entries will forget; `None` when it forgets nothing.
+    pub(crate) fn forgets(&self, entries: &[Arc<T>]) -> Option<Revision> {
         let ring = self.0.ring();
-        let excess = ring.excess(commits);
-        ring.commits.iter().chain(commits).take(excess).last().map(|commit| commit.revision)
+        let excess = ring.excess(entries);
+        ring.entries.iter().chain(entries).take(excess).last().map(|entry| entry.revision())
     }
 
-    /// Ends the history, for every follower that has read it to its end.
-    pub(crate) fn close(&self) {
-        self.0.ring().closed = true;
+    /// Begins anew after a revision, because it is not known what happened before it.
+    pub fn skip_to(&self, revision: Revision) {
+        let mut ring = self.0.ring();
+        ring.entries.clear();
+        (ring.weight, ring.bytes) = (0, 0);
+        (ring.compacted, ring.newest) = (revision, revision);
+        drop(ring);
         self.0.grown.send_replace(());
     }
 
-    pub(crate) fn follow(&self, after: Revision) -> Follow {
+    /// A cursor that begins after a revision.
+    #[must_use]
+    pub fn follow(&self, after: Revision) -> Follow<T> {
         Follow { shared: Arc::clone(&self.0), grown: self.0.grown.subscribe(), seen: after }
     }
 }
 
-impl Drop for History {
+impl<T> History<T> {
+    /// Ends the history, for every follower that has read it to its end.
+    pub fn close(&self) {
+        self.0.ring().closed = true;
+        self.0.grown.send_replace(());
+    }
+}
+
+impl<T> Drop for History<T> {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl Shared {
+impl<T> Shared<T> {
     /// The ring stays whole even if a holder of the lock panicked: every change to it is made of infallible steps.
-    fn ring(&self) -> MutexGuard<'_, Ring> {
+    fn ring(&self) -> MutexGuard<'_, Ring<T>> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ring {
-    fn extend(&mut self, commits: impl IntoIterator<Item = Arc<Committed>>) {
-        for commit in commits {
-            self.newest = commit.revision;
-            self.bytes += commit.size();
-            self.commits.push_back(commit);
+impl<T: Dated> Ring<T> {
+    fn extend(&mut self, entries: impl IntoIterator<Item = Arc<T>>) {
+        for entry in entries {
+            self.newest = entry.revision();
+            self.weight += entry.weight();
+            self.bytes += entry.size();
+            self.entries.push_back(entry);
         }
         for _ in 0..self.excess(&[]) {
-            if let Some(oldest) = self.commits.pop_front() {
+            if let Some(oldest) = self.entries.pop_front() {
+                self.weight -= oldest.weight();
                 self.bytes -= oldest.size();
-                self.compacted = oldest.revision;
+                self.compacted = oldest.revision();
             }
         }
     }
 
-    /// How many of the oldest commits are over the bounds once `more` has come. The newest commit always stays.
-    fn excess(&self, more: &[Arc<Committed>]) -> usize {
-        let mut count = self.commits.len() + more.len();
-        let mut bytes = self.bytes + more.iter().map(|commit| commit.size()).sum::<usize>();
+    /// How many of the oldest entries are over the bounds once `more` has come. The newest entry always stays.
+    fn excess(&self, more: &[Arc<T>]) -> usize {
+        let mut weight = self.weight + more.iter().map(|entry| entry.weight()).sum::<usize>();
+        let mut bytes = self.bytes + more.iter().map(|entry| entry.size()).sum::<usize>();
+        let all = self.entries.len() + more.len();
         let mut excess = 0;
-        for oldest in self.commits.iter().chain(more) {
-            if count <= 1 || (count <= self.bounds.commits && bytes <= self.bounds.bytes) {
+        for oldest in self.entries.iter().chain(more).take(all.saturating_sub(1)) {
+            if weight <= self.bounds.commits && bytes <= self.bounds.bytes {
                 break;
             }
-            count -= 1;
+            weight -= oldest.weight();
             bytes -= oldest.size();
             excess += 1;
         }
         excess
     }
 
-    /// Every commit after a revision that is still there; an empty answer means there is none yet.
-    fn after(&self, after: Revision) -> Result<Vec<Arc<Committed>>, Lost> {
+    /// Every entry after a revision that is still there; an empty answer means there is none yet.
+    fn after(&self, after: Revision) -> Result<Vec<Arc<T>>, Lost> {
         if after < self.compacted || after > self.newest {
             return Err(Lost::Gap { after, oldest: self.compacted, newest: self.newest });
         }
-        let from = self.commits.partition_point(|commit| commit.revision <= after);
-        Ok(self.commits.range(from..).cloned().collect())
+        let from = self.entries.partition_point(|entry| entry.revision() <= after);
+        Ok(self.entries.range(from..).cloned().collect())
     }
 }
 
-/// A cursor over durable commits.
+/// A follower's place in a history; of durable commits, unless another one is named.
 #[derive(Debug)]
-pub struct Follow {
-    shared: Arc<Shared>,
+pub struct Follow<T = Committed> {
+    shared: Arc<Shared<T>>,
     grown: watch::Receiver<()>,
     seen: Revision,
 }
 
-impl Follow {
-    /// Waits for commits after the last one seen, and returns all there are: at least one, in order.
+impl<T: Dated> Follow<T> {
+    /// Waits for entries after the last one seen, and returns all there are: at least one, in order.
     ///
-    /// Safe to cancel: a commit that was not returned comes with the next call.
+    /// Safe to cancel: an entry that was not returned comes with the next call.
     ///
     /// # Errors
-    /// [`Lost`] when commits are missing or no more will come; what came before that has been returned.
-    pub async fn next(&mut self) -> Result<Vec<Arc<Committed>>, Lost> {
+    /// [`Lost`] when entries are missing or no more will come; what came before that has been returned.
+    pub async fn next(&mut self) -> Result<Vec<Arc<T>>, Lost> {
         loop {
-            let commits = self.ready()?;
-            if !commits.is_empty() {
-                return Ok(commits);
+            let entries = self.ready()?;
+            if !entries.is_empty() {
+                return Ok(entries);
             }
             // The sender lives in `shared`, so this only ever reports growth.
             drop(self.grown.changed().await);
         }
     }
 
-    /// As [`Follow::next`], but without waiting: no commits when there are none yet.
+    /// As [`Follow::next`], but without waiting: no entries when there are none yet.
     ///
     /// # Errors
     /// As [`Follow::next`].
-    pub fn ready(&mut self) -> Result<Vec<Arc<Committed>>, Lost> {
+    pub fn ready(&mut self) -> Result<Vec<Arc<T>>, Lost> {
         let ring = self.shared.ring();
-        let commits = ring.after(self.seen)?;
-        match commits.last() {
-            Some(last) => self.seen = last.revision,
+        let entries = ring.after(self.seen)?;
+        match entries.last() {
+            Some(last) => self.seen = last.revision(),
             None if ring.closed => return Err(Lost::Closed),
             None => {}
         }
         drop(ring);
-        Ok(commits)
+        Ok(entries)
     }
 
-    /// The revision of the last commit that was returned, or the one that was asked for.
+    /// The revision of the last entry that was returned, or the one that was asked for.
     #[must_use]
     pub fn seen(&self) -> Revision {
         self.seen

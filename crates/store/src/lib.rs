@@ -38,7 +38,7 @@ mod ticket;
 pub use commit::{Commit, Committed, Compare, Entry, Revision};
 pub use embedded::{Embedded, Options};
 pub use error::{Conflict, Error};
-pub use history::{Bounds, Follow, Lost};
+pub use history::{Bounds, Dated, Follow, History, Lost};
 pub use key::{Key, KeyRange, MAX_KEY, MAX_VALUE, Value};
 pub use memory::Memory;
 pub use ticket::Ticket;

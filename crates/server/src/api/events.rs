@@ -218,8 +218,8 @@ impl Connection {
         let events = match events {
             Ok(events) => events,
             Err(Lost::Gap { after, newest, .. }) => {
-                self.changes = self.api.state.subscribe(Some(newest));
-                return self.tell_gap(socket, after, newest).await;
+                self.changes = self.api.state.subscribe(Some(newest.0));
+                return self.tell_gap(socket, after.0, newest.0).await;
             }
             Err(_) => return Err(axum::Error::new("the state is closed")),
         };

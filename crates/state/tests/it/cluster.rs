@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry_model::{Error, Kind};
-use gantry_state::State;
-use gantry_store::{Bounds, Memory};
+use gantry_state::{Lost, State};
+use gantry_store::{Bounds, Memory, Revision};
 
 use crate::common::{
     Hold, audit, block_on, delete_profile, dump, memory, open, pack, profile, put_profile, set_profile, write,
@@ -154,7 +154,7 @@ fn a_server_that_missed_history_reads_again_and_tells_its_subscribers() {
     done.unwrap();
     assert_eq!(profile(&one.view(), "bb").unwrap(), "made from 3");
     let gap = stalled.ready().unwrap_err();
-    assert_eq!(gap, gantry_state::Lost::Gap { after: 1, oldest: 4, newest: 5 });
+    assert_eq!(gap, Lost::Gap { after: Revision(1), oldest: Revision(4), newest: Revision(5) });
     let mut resumed = one.subscribe(Some(4));
     assert_eq!(resumed.ready().unwrap()[0].revision, 5);
     catch_up(&two, 5);

@@ -1,7 +1,7 @@
 //! Events: complete, in order, with what was before and after, and who did it.
 
 use gantry_model::{Kind, Time};
-use gantry_state::{Audit, Event, Lost, State};
+use gantry_state::{Audit, Event, Lost, Revision, State};
 
 use crate::common::{audit, block_on, delete_profile, memory, open, pack, put_profile, set_profile};
 
@@ -64,7 +64,7 @@ fn the_view_of_an_event_is_there_when_the_event_is() {
     std::thread::scope(|scope| {
         scope.spawn(|| ["1", "2", "3", "4"].map(|text| put_profile(&state, "aa", text)));
         block_on(async {
-            while events.seen() < 4 {
+            while events.seen() < Revision(4) {
                 for event in events.next().await.unwrap() {
                     assert!(state.view().revision() >= event.revision);
                 }
@@ -101,7 +101,8 @@ fn events_from_before_the_start_are_a_gap() {
     put_profile(&state, "aa", "");
     drop(state);
     let state = open(&store);
-    assert_eq!(state.subscribe(Some(0)).ready(), Err(Lost::Gap { after: 0, oldest: 1, newest: 1 }));
+    let gap = Lost::Gap { after: Revision(0), oldest: Revision(1), newest: Revision(1) };
+    assert_eq!(state.subscribe(Some(0)).ready(), Err(gap));
     let mut from_view = state.subscribe(Some(state.view().revision()));
     put_profile(&state, "bb", "");
     assert_eq!(from_view.ready().unwrap().len(), 1);
