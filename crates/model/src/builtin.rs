@@ -198,39 +198,35 @@ chain tftp://{{.ProvisionerAddress}}/${netX/ip}.ipxe && exit ||
 exit
 ";
 
+/// The local disk: its first sector on BIOS, a loader of an installed system on UEFI, else back to the firmware.
+macro_rules! grub_local {
+    () => {
+        "if test \"${grub_platform}\" = pc; then
+  set root=(hd0)
+  chainloader +1
+  boot
+fi
+for loader in /EFI/Microsoft/Boot/bootmgfw.efi /EFI/debian/shimx64.efi /EFI/BOOT/BOOTX64.EFI; do
+  if search --no-floppy --set=disk --file ${loader}; then
+    chainloader (${disk})${loader}
+    boot
+  fi
+done
+exit
+"
+    };
+}
+
+const GRUB_EXIT: &str = concat!("set timeout=0\n", grub_local!());
+
 /// A file for the machine itself if there is one, else the local disk.
-const GRUB_DEFAULT: &str = "set timeout=0
+const GRUB_DEFAULT: &str = concat!(
+    "set timeout=0
 if test -f (tftp)/grub/${net_default_mac}.cfg; then
   source (tftp)/grub/${net_default_mac}.cfg
 elif test -f (tftp)/grub/${net_default_ip}.cfg; then
   source (tftp)/grub/${net_default_ip}.cfg
 fi
-if test \"${grub_platform}\" = pc; then
-  set root=(hd0)
-  chainloader +1
-  boot
-fi
-for loader in /EFI/Microsoft/Boot/bootmgfw.efi /EFI/debian/shimx64.efi /EFI/BOOT/BOOTX64.EFI; do
-  if search --no-floppy --set=disk --file ${loader}; then
-    chainloader (${disk})${loader}
-    boot
-  fi
-done
-exit
-";
-
-/// The local disk: its first sector on BIOS, a loader of an installed system on UEFI, else back to the firmware.
-const GRUB_EXIT: &str = "set timeout=0
-if test \"${grub_platform}\" = pc; then
-  set root=(hd0)
-  chainloader +1
-  boot
-fi
-for loader in /EFI/Microsoft/Boot/bootmgfw.efi /EFI/debian/shimx64.efi /EFI/BOOT/BOOTX64.EFI; do
-  if search --no-floppy --set=disk --file ${loader}; then
-    chainloader (${disk})${loader}
-    boot
-  fi
-done
-exit
-";
+",
+    grub_local!()
+);
