@@ -2,6 +2,7 @@
 //!
 //! It exits 0 when the machine has reported in from its own operating system, and 1 when it has not within 300 s. Without
 //! `--once` the server and the machine stay, so that one can look around; the next demo, or `gantry lab down`, ends them.
+//! Ctrl-C stops everything, and the exit code is 130.
 //!
 //! Left out: building what the demo needs. `scripts/demo.sh` does that first.
 
@@ -17,7 +18,7 @@ use gantry_testkit::{
     Artifacts, Error, Milestone, Options, PASSWORD, Progress, Result, Scenario, USER, job_progress,
 };
 
-use crate::screen::Screen;
+use crate::screen::{INTERRUPTED, Screen};
 
 mod measure;
 mod screen;
@@ -52,6 +53,10 @@ fn main() -> ExitCode {
     screen.clear();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => {
+            screen.say("Interrupted: server and machine are stopped.");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             screen.say(&format!("Error: {error}"));
             ExitCode::FAILURE
@@ -113,11 +118,12 @@ fn run(matches: &ArgMatches, screen: &Screen) -> Result<()> {
     let scenario = Scenario::start(&artifacts, &options)?;
     screen.say(&format!("server: {} (user {USER}, password {PASSWORD})", scenario.url()));
     let ended = demonstrate(&artifacts, &scenario, firmware, screen);
-    screen.clear();
-    if once {
+    if once || matches!(ended, Err(Error::Interrupted)) {
+        screen.waiting("stopping everything");
         let stopped = scenario.stop();
         return ended.and(stopped);
     }
+    screen.clear();
     look_around(screen, &artifacts.gantry, ended.as_deref().unwrap_or("NAME"));
     ended.map(drop)
 }
@@ -147,6 +153,7 @@ fn boot(scenario: &Scenario, firmware: Firmware, screen: &Screen) -> Result<(Str
     tell(screen, &mut told, Milestone::power_on());
     match watch(scenario, &machine, began, &mut told, screen) {
         Ok(key) => Ok((key, told)),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(error) => {
             screen.say(&format!("\nThe last of the serial console:\n{}", console(&machine)));
             Err(error)
@@ -166,6 +173,7 @@ fn watch(
     let mac = machine.status()?.spec.mac(0).to_string();
     let mut known = None;
     loop {
+        screen.go_on()?;
         if known.is_none() {
             known = scenario.registered(machine)?;
         }

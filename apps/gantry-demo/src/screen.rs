@@ -1,27 +1,42 @@
-//! The terminal: lines that stay, and below them what the machine is doing right now.
+//! The terminal: lines that stay, below them what the machine is doing right now, and Ctrl-C.
 //!
 //! Where standard output is no terminal the lines alone are written, so that a log of the demo is readable.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gantry_testkit::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 /// Steps of the bar.
 const STEPS: u64 = 1000;
 /// The spinner moves so often.
 const TICK: Duration = Duration::from_millis(125);
 
-/// Lines and a bar.
+/// What a shell says of a program that Ctrl-C ended.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Lines, a bar, and the wish to stop.
 pub(crate) struct Screen {
+    stop: Arc<AtomicBool>,
     bar: Option<ProgressBar>,
     waiting: ProgressStyle,
     copying: ProgressStyle,
 }
 
 impl Screen {
-    /// Standard output.
+    /// Standard output, and the signals of a terminal: the first one ends the demo in good order, the second one at once.
     pub(crate) fn new() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // Where the system refuses, the signal ends the demo as it ends any program.
+            let _ = flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop))
+                .and_then(|_| flag::register(signal, Arc::clone(&stop)));
+        }
         let style = |template| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
         };
@@ -31,10 +46,19 @@ impl Screen {
             bar
         });
         Self {
+            stop,
             bar,
             waiting: style("        {spinner} {msg}"),
             copying: style("        [{bar:32}] {msg}").progress_chars("=> "),
         }
+    }
+
+    /// Goes on, unless the demo is to stop.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub(crate) fn go_on(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     /// A line that stays.
@@ -69,5 +93,19 @@ impl Screen {
         bar.set_style(style.clone());
         bar.set_position((part.clamp(0.0, 1.0) * STEPS as f64) as u64);
         bar.set_message(message.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The machine and the server would go on without a word if the signal ended this program.
+    #[test]
+    fn a_signal_is_a_wish_to_stop() {
+        let screen = Screen::new();
+        screen.go_on().unwrap();
+        signal_hook::low_level::raise(SIGTERM).unwrap();
+        assert!(matches!(screen.go_on(), Err(Error::Interrupted)));
     }
 }

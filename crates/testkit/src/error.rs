@@ -1,6 +1,7 @@
 //! Why a scenario cannot go on.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ pub enum Error {
         /// The reason that the system gave.
         source: io::Error,
     },
+    /// The API's address is taken.
+    #[error(
+        "cannot listen on {0}: another program does\nhint: end it first; it is a server of this host, or another user's demo (gantry lab down)"
+    )]
+    Taken(SocketAddr),
     /// The lab refused.
     #[error("the lab: {0}")]
     Lab(#[from] gantry_lab::Error),
@@ -52,6 +58,9 @@ pub enum Error {
         /// The job's log.
         log: String,
     },
+    /// Somebody wanted it to end before its time.
+    #[error("interrupted")]
+    Interrupted,
     /// The server ended by itself.
     #[error("the server ended: {end}; its last lines:\n{tail}")]
     Server {

@@ -4,7 +4,8 @@ mod options;
 mod seen;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,7 +54,7 @@ impl Scenario {
     /// # Errors
     /// If the port is taken, the lab cannot be made, or the server does not start or refuses.
     pub fn start(artifacts: &Artifacts, options: &Options) -> Result<Self> {
-        let listener = TcpListener::bind(options.api).doing(|| format!("listen on {}", options.api))?;
+        let listener = listen(options.api)?;
         let address = listener.local_addr().doing(|| "look at a listener".to_owned())?;
         let url = format!("https://{address}");
         let runtime =
@@ -185,6 +186,13 @@ impl Scenario {
     }
 }
 
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    match TcpListener::bind(address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::Taken(address)),
+        other => other.doing(|| format!("listen on {address}")),
+    }
+}
+
 /// The last lines of a long text.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -234,4 +242,16 @@ fn call(what: impl Into<String>) -> impl FnOnce(gantry_client::Error) -> Error {
 
 fn deadline(what: &str, after: Duration, tail: String) -> Error {
     Error::Deadline { what: what.to_owned(), after, tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_comes_with_advice() {
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let said = listen(holder.local_addr().unwrap()).unwrap_err().to_string();
+        assert!(said.contains("another program does\nhint: end it first"), "{said}");
+    }
 }
