@@ -17,7 +17,7 @@ use crate::scene::{Scene, json_of};
 use crate::yaml;
 
 use env::own_arch;
-pub(crate) use env::{EnvDot, boot_params, path_for};
+pub(crate) use env::{EnvDot, boot_params};
 pub(crate) use machine::MachineDot;
 use text::{json, netmask_to_cidr, parse_url};
 
@@ -96,6 +96,7 @@ impl Object for Dot {
             "ParamAsYAML" => Ok(Value::from(yaml::to_yaml(&self.param(&text(0))?))),
             "StringExpand" => self.expand_text(&text(0), scope),
             "ObjectExpand" => self.expand_value(&args[0], scope),
+            "CallTemplate" if !scope.has(&text(0)) => fail(format!("Missing template: {}", text(0))),
             "CallTemplate" => scope.render(&text(0), &args[1]).map(Value::Str),
             "BootParams" => boot_params(scene, scene.arch(), scope),
             "BootParamsFor" => boot_params(scene, own_arch(scene, &text(0))?, scope),

@@ -21,6 +21,7 @@ pub mod bootenv;
 mod compile;
 mod dot;
 mod host;
+mod install_tree;
 pub mod memo;
 mod object;
 pub mod param;

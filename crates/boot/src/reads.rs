@@ -13,7 +13,6 @@ use gantry_model::Kind;
 use serde_json::Value as Json;
 
 use crate::compile::Compiled;
-use crate::repo;
 use crate::scene::Scene;
 
 /// A question that a render may ask.
@@ -33,7 +32,7 @@ pub(crate) enum Input {
     HasProfile(Box<str>),
     /// A preference.
     Preference(Box<str>),
-    /// Does the environment have an unpacked tree to install from?
+    /// Which unpacked tree is the operating system installed from?
     Tree,
     /// What a template does; that there is none, too.
     Template(Box<str>),
@@ -149,7 +148,7 @@ impl Scene {
             Input::Whole(kind) => hash_json(self.json(*kind), &mut hasher),
             Input::HasProfile(name) => self.view().record(Kind::Profile, name).is_some().hash(&mut hasher),
             Input::Preference(name) => self.view().preference(name).hash(&mut hasher),
-            Input::Tree => repo::has_tree(self).hash(&mut hasher),
+            Input::Tree => self.peek_tree().hash(&mut hasher),
             Input::Template(_) | Input::Place(_) => {}
         }
         hasher.finish()

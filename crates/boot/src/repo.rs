@@ -6,7 +6,7 @@ use gantry_model::check;
 use gantry_template::{Elem, Fail, List, Object, Scope, Signature, Type, Value};
 use serde_json::Value as Json;
 
-use crate::dot::{path_for, strings};
+use crate::dot::strings;
 use crate::object::{fail, text_arg};
 use crate::scene::Scene;
 
@@ -32,41 +32,37 @@ pub(crate) struct Repo {
 
 /// Repositories that have one of the tags, in the order of the parameter.
 pub(crate) fn tagged(scene: &Arc<Scene>, tags: &[String]) -> Result<Value, Fail> {
-    Ok(list(scene, entries(scene).into_iter().filter(|repo| tags.contains(&repo.tag)).collect()))
+    Ok(list(entries(scene).into_iter().filter(|repo| tags.contains(&repo.tag)).collect()))
 }
 
-/// Repositories of the machine's operating system, the local tree in the place of the install source when there is one.
+/// Repositories of the machine's operating system. A local tree comes first, in the place of every other install source; one
+/// for apt does not, for what is on an ISO is enough to install and not to live on.
 pub(crate) fn of_machine(scene: &Arc<Scene>) -> Result<Value, Fail> {
-    Ok(list(scene, machine_repos(scene)))
+    Ok(list(machine_repos(scene)))
 }
 
 /// The install source, then the security source.
 pub(crate) fn for_install(scene: &Arc<Scene>) -> Result<Value, Fail> {
-    let repos = machine_repos(scene);
-    let install = repos.iter().find(|repo| repo.install_source);
-    let security = repos.iter().find(|repo| repo.security_source);
-    Ok(list(scene, install.into_iter().chain(security).cloned().collect()))
+    let Some(install) = install_source(scene) else { return Ok(list(Vec::new())) };
+    let security = machine_repos(scene).into_iter().find(|repo| repo.security_source);
+    Ok(list(std::iter::once(install).chain(security).collect()))
 }
 
 pub(crate) fn install_source(scene: &Arc<Scene>) -> Option<Repo> {
-    machine_repos(scene).into_iter().find(|repo| repo.install_source).or_else(|| local(scene))
+    local(scene).or_else(|| machine_repos(scene).into_iter().find(|repo| repo.install_source))
 }
 
-fn list(_scene: &Arc<Scene>, repos: Vec<Repo>) -> Value {
+fn list(repos: Vec<Repo>) -> Value {
     Value::List(List::of(Elem::Named("*renderer.Repo"), repos.into_iter().map(Value::object).collect()))
 }
 
 fn machine_repos(scene: &Arc<Scene>) -> Vec<Repo> {
     let os = os_name(scene);
-    let mut repos: Vec<Repo> =
-        entries(scene).into_iter().filter(|repo| repo.os.contains(&os) && repo.suits(scene.arch())).collect();
-    if let Some(local) = local(scene) {
-        match repos.iter().position(|repo| repo.install_source) {
-            Some(at) => repos[at] = local,
-            None => repos.insert(0, local),
-        }
-    }
-    repos
+    let local = local(scene).filter(|local| local.distribution.is_empty());
+    let instead = |repo: &Repo| local.is_some() && repo.install_source;
+    let wanted = |repo: &Repo| repo.os.contains(&os) && repo.suits(scene.arch()) && !instead(repo);
+    let others: Vec<Repo> = entries(scene).into_iter().filter(wanted).collect();
+    local.into_iter().chain(others).collect()
 }
 
 /// The machine's operating system; before it is known, that of its boot environment.
@@ -78,9 +74,12 @@ fn os_name(scene: &Scene) -> String {
     }
 }
 
+fn family(scene: &Scene) -> String {
+    scene.env(&["OS"]).map(|env| env.os.family.clone()).unwrap_or_default()
+}
+
 fn entries(scene: &Scene) -> Vec<Repo> {
-    let os = os_name(scene);
-    let family = scene.env(&["OS"]).map(|env| env.os.family.clone()).unwrap_or_default();
+    let (os, family) = (os_name(scene), family(scene));
     ["proxy-servers", "package-repositories"].iter().for_each(|name| scene.ask(name));
     scene.repositories(|| read_entries(scene, &os, &family)).to_vec()
 }
@@ -105,40 +104,21 @@ fn first_proxy(value: &Json) -> Option<String> {
     first.as_str().map(str::to_owned)
 }
 
-/// True when the unpacked tree of the environment holds a usable repository: any tree for yum, one with package indices for
-/// apt. Notes nothing.
-pub(crate) fn has_tree(scene: &Scene) -> bool {
-    let Some(env) = scene.cast_env() else { return false };
-    let directory = env.directory(scene.arch());
-    let catalogue = scene.view().catalogue();
-    let family = env.os.name.split('-').next().unwrap_or_default();
-    let is_apt = matches!(family, "debian" | "ubuntu");
-    let dists = format!("{directory}/dists/");
-    let indices = || {
-        catalogue
-            .files
-            .range(dists.clone()..)
-            .take_while(|(path, _)| path.starts_with(&dists))
-            .any(|(path, _)| path.contains("/Packages"))
-    };
-    catalogue.has_tree(&directory) && (!is_apt || indices())
-}
-
 /// The unpacked tree as a repository.
 fn local(scene: &Arc<Scene>) -> Option<Repo> {
-    if !scene.has_tree() {
-        return None;
-    }
-    let url = path_for(scene, "http", "", scene.arch()).ok()?;
-    let env = scene.env(&["Name", "OS"])?;
+    let tree = scene.tree()?;
+    let os = os_name(scene);
+    let suite = tree.suite.clone().unwrap_or_default();
+    let parts: &[&str] = if suite.is_empty() { &[] } else { &["main", "restricted"] };
     Some(Repo {
-        tag: env.name.clone(),
-        os: vec![env.os.name.clone()],
-        url,
-        arch: scene.arch().to_owned(),
+        tag: tree.env.clone(),
+        os: vec![os.clone()],
+        url: format!("{}/{}", scene.files_url(), tree.directory),
+        distribution: suite,
+        components: parts.iter().map(|part| (*part).to_owned()).collect(),
         install_source: true,
-        for_os: os_name(scene),
-        family: env.os.family.clone(),
+        for_os: os,
+        family: family(scene),
         ..Repo::default()
     })
 }

@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 
 use crate::dot::Dot;
 use crate::host::{Host, Server};
+use crate::install_tree::InstallTree;
 use crate::param::{self, Found};
 use crate::reads::{Input, Reads};
 use crate::repo::Repo;
@@ -34,6 +35,7 @@ pub(crate) struct Cast {
 pub(crate) struct Shared {
     layers: OnceLock<Vec<Layer<'static>>>,
     repositories: OnceLock<Vec<Repo>>,
+    tree: OnceLock<Option<InstallTree>>,
     machine: OnceLock<Json>,
     env: OnceLock<Json>,
     stage: OnceLock<Json>,
@@ -108,6 +110,11 @@ impl Scene {
     pub(crate) fn env(&self, fields: &[&str]) -> Option<&BootEnv> {
         self.note_fields(Kind::BootEnv, fields);
         self.cast.env.as_deref()
+    }
+
+    /// The machine, for who notes what he reads himself.
+    pub(crate) fn cast_machine(&self) -> Option<&Machine> {
+        self.cast.machine.as_deref()
     }
 
     /// The boot environment, for who notes what he reads himself.
@@ -297,10 +304,15 @@ impl Scene {
         self.cast.shared.repositories.get_or_init(read)
     }
 
-    /// True when the boot environment has an unpacked tree to install from.
-    pub(crate) fn has_tree(&self) -> bool {
+    /// The unpacked tree that the machine's operating system is installed from.
+    pub(crate) fn tree(&self) -> Option<&InstallTree> {
         self.note(Input::Tree);
-        crate::repo::has_tree(self)
+        self.peek_tree()
+    }
+
+    /// The same, without a note. Found once for all files of a machine.
+    pub(crate) fn peek_tree(&self) -> Option<&InstallTree> {
+        self.cast.shared.tree.get_or_init(|| InstallTree::find(self)).as_ref()
     }
 
     /// True when there is such a profile.

@@ -2,14 +2,13 @@
 //! are the shell's. It is computed from the file store and put into the View by `state`, never stored.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// Files that can be served, by path from the root of the file tree without a leading slash.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
     /// Size in bytes by path, such as `files/jq`, `isos/debian-12.iso`, `debian-12/install/vmlinuz`.
     pub files: BTreeMap<String, u64>,
-    /// The digest of the archive that each directory was unpacked from, by directory, such as `debian-12/install`.
-    pub trees: BTreeMap<String, String>,
     /// True once somebody has looked. Before that, nothing that is not listed is called missing.
     pub complete: bool,
 }
@@ -21,9 +20,9 @@ impl Catalogue {
         self.files.contains_key(path.trim_start_matches('/'))
     }
 
-    /// True when an archive was unpacked into the directory.
-    #[must_use]
-    pub fn has_tree(&self, directory: &str) -> bool {
-        self.trees.contains_key(directory.trim_matches('/'))
+    /// The files whose path begins so.
+    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        let from_there = self.files.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from_there.map(|(path, _)| path.as_str()).take_while(move |path| path.starts_with(prefix))
     }
 }

@@ -64,9 +64,9 @@ pub fn furnished(view: &View) -> View {
     let mut catalogue = Catalogue::default();
     for env in view.objects::<BootEnv>() {
         for arch in env.boot_arches() {
-            let directory = env.directory(arch);
-            catalogue.files.insert(format!("{directory}/dists/stable/main/binary-{arch}/Packages"), 1);
-            catalogue.trees.insert(directory, String::new());
+            let release = ["dists/stable/Release", env.kernel_for(arch)].into_iter();
+            let initrds = env.initrds_for(arch).iter().map(String::as_str);
+            catalogue.files.extend(release.chain(initrds).map(|file| (env.file_path(arch, file), 1)));
         }
     }
     view.with_catalogue(Arc::new(catalogue))

@@ -72,7 +72,7 @@ impl Core {
             Err(_) => return,
         };
         let view = self.state.view();
-        let catalogue = Catalogue { files, trees: view.catalogue().trees.clone(), complete: true };
+        let catalogue = Catalogue { files, complete: true };
         if catalogue == **view.catalogue() {
             return;
         }

@@ -44,9 +44,9 @@ impl Object for EnvDot {
         let scene = &self.0;
         let text = |at: usize| text_arg(args, at);
         match name {
-            "PathFor" => path_for(scene, &text(0), &text(1), scene.arch()).map(Value::from),
+            "PathFor" => path_for(scene, &text(0), &text(1), bootable(scene)?).map(Value::from),
             "PathForArch" => path_for(scene, &text(0), &text(1), own_arch(scene, &text(2))?).map(Value::from),
-            "JoinInitrds" => self.joined(&text(0), scene.arch()),
+            "JoinInitrds" => self.joined(&text(0), bootable(scene)?),
             "JoinInitrdsFor" => self.joined(&text(0), own_arch(scene, &text(1))?),
             "KernelFor" => Ok(Value::from(files(scene)?.kernel_for(own_arch(scene, &text(0))?))),
             "InitrdsFor" => Ok(strings(files(scene)?.initrds_for(own_arch(scene, &text(0))?))),
@@ -108,7 +108,7 @@ pub(crate) fn boot_params(scene: &Arc<Scene>, arch: &str, scope: &mut Scope<'_>)
 }
 
 /// The path (`tftp`) or URL (`http`) of a file of an environment.
-pub(crate) fn path_for(scene: &Scene, protocol: &str, file: &str, arch: &str) -> Result<String, Fail> {
+fn path_for(scene: &Scene, protocol: &str, file: &str, arch: &str) -> Result<String, Fail> {
     let path =
         scene.env(&["Name", "OS"]).map_or_else(|| fail(NO_ENV), |env| Ok(env.file_path(arch, file)))?;
     match protocol {
@@ -133,11 +133,21 @@ fn install_url(scene: &Arc<Scene>) -> Result<String, Fail> {
         .map_or_else(|| fail("No install repository available"), Ok)
 }
 
+/// The machine's architecture, unless the environment boots others only.
+fn bootable(scene: &Scene) -> Result<&str, Fail> {
+    let arch = scene.arch();
+    match files(scene) {
+        Ok(env) if env.net_bootable() => own_arch(scene, arch),
+        _ => Ok(arch),
+    }
+}
+
 /// An architecture that the environment has: one that it lists, or amd64, which its own kernel is for.
 pub(super) fn own_arch(scene: &Scene, arch: &str) -> Result<&'static str, Fail> {
     let env = files(scene)?;
-    let own = check::arch::canonical(arch).filter(|arch| *arch == "amd64" || env.arch(arch).is_some());
-    own.map_or_else(|| fail(format!("Unknown arch {arch}")), Ok)
+    let own_kernel = !env.kernel.is_empty() || env.os.supported_architectures.is_empty();
+    let has = |known: &&str| env.arch(known).is_some() || (*known == "amd64" && own_kernel);
+    check::arch::canonical(arch).filter(has).map_or_else(|| fail(format!("Unknown arch {arch}")), Ok)
 }
 
 fn shape_of(ty: &'static ShapeType) -> &'static Shape {

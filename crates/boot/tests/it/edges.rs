@@ -3,7 +3,7 @@
 use gantry_model::Kind;
 use serde_json::{Value, json};
 
-use crate::support::{file, furnished, id, machine, render, with};
+use crate::support::{file, furnished, id, machine, render, view, with};
 
 fn fails(text: &str, end: &str) {
     let error = render(&furnished(), text).unwrap_err();
@@ -95,7 +95,7 @@ fn the_environment_names_what_it_does_not_know() {
     fails(r#"{{.Env.LineFrom "gone.cfg" "kernel="}}"#, "LineFrom: debian-12/gone.cfg does not exist");
     fails(r#"{{.ParseURL "port" "http://x"}}"#, "No idea how to get URL part port from http://x");
     fails(r#"{{.NetmaskToCIDR "wide"}}"#, "wide is no netmask such as 255.255.255.0");
-    fails(r#"{{.CallTemplate "nowhere" .}}"#, "no template \"nowhere\" associated with template \"\"");
+    fails(r#"{{.CallTemplate "nowhere" .}}"#, "Missing template: nowhere");
     gives(
         r#"{{.Env.PathFor "tftp" ""}} {{.Env.PathFor "tftp" "../up"}} {{.Env.PathFor "tftp" "/"}}"#,
         "debian-12 up debian-12",
@@ -138,4 +138,19 @@ fn a_template_called_without_dot_sees_no_value() {
     let common = json!({"ID": "common.tmpl", "Contents": "{{.Machine.Name}} {{.ParamExists \"x\"}}{{if .ParamExists \"x\"}}yes{{end}}"});
     let view = with(&furnished(), &[(Kind::Template, common)]);
     assert_eq!(render(&view, r#"{{template "common.tmpl"}}"#).unwrap(), "<no value> <no value>");
+}
+
+#[test]
+fn an_environment_for_another_architecture_has_no_path() {
+    let mut machine = machine();
+    machine["BootEnv"] = "arm-install".into();
+    let text = "{{.Env.Kernel}}|{{.Env.PathFor \"tftp\" .Env.Kernel}}";
+    let os = json!({"Name": "debian-12", "SupportedArchitectures": {"aarch64": {"Kernel": "armk"}}});
+    let env = json!({"Name": "arm-install", "OS": os, "Templates": [{"Name": "x", "Path": "{{.Machine.Path}}/x", "Contents": text}]});
+    let path = format!("machines/{}/x", id(1));
+    let other = view(&[(Kind::BootEnv, env.clone()), (Kind::Machine, machine.clone())]);
+    assert!(file(&other, &path).unwrap_err().ends_with("error calling PathFor: Unknown arch amd64"));
+    machine["Arch"] = "arm64".into();
+    let own = view(&[(Kind::BootEnv, env), (Kind::Machine, machine)]);
+    assert_eq!(file(&own, &path).unwrap(), "armk|debian-12/arm64/install/armk");
 }

@@ -249,7 +249,7 @@ const ROWS: &[Row] = &[
     Row("dot", "BootParamsFor", (Full, r#"{{.BootParamsFor "x86_64"}} {{.BootParamsFor "arm64"}}"#, "quiet rack7-u3.example.org arm"), (Bare, r#"{{.BootParamsFor "amd64"}}|"#, "|"),
         Fails(Full, r#"{{.BootParamsFor "vax"}}"#, r#"<.BootParamsFor>: error calling BootParamsFor: Unknown arch vax"#)),
     Row("dot", "CallTemplate", (Full, r#"{{.CallTemplate "sibling" 1}} {{.CallTemplate "common.tmpl" .}}"#, "sibling:1 common for rack7-u3"), (Full, r#"{{.CallTemplate "sibling" nil}}"#, "sibling:<no value>"),
-        Fails(Full, r#"{{.CallTemplate "nowhere" .}}"#, r#"<.CallTemplate>: error calling CallTemplate: template: no template "nowhere" associated with template """#)),
+        Fails(Full, r#"{{.CallTemplate "nowhere" .}}"#, "<.CallTemplate>: error calling CallTemplate: Missing template: nowhere")),
     Row("dot", "NetmaskToCIDR", (Full, r#"{{.NetmaskToCIDR "255.255.252.0"}}"#, "22"), (Full, r#"{{.NetmaskToCIDR "0.0.0.0"}}"#, "0"),
         Fails(Full, r#"{{.NetmaskToCIDR ""}}"#, r#"<.NetmaskToCIDR>: error calling NetmaskToCIDR:  is no netmask such as 255.255.255.0"#)),
 
@@ -434,8 +434,8 @@ fn rendered(at: At, text: &str) -> Result<String, String> {
         Nobody => file(&view, "x.cfg"),
         Tree => {
             let mut catalogue = Catalogue::default();
-            catalogue.trees.insert("debian-12".to_owned(), String::new());
-            catalogue.files.insert("debian-12/dists/bookworm/Packages".to_owned(), 1);
+            let files = ["dists/bookworm/Release", "linux", "deep/initrd.gz", "more.gz"];
+            catalogue.files.extend(files.map(|file| (format!("debian-12/{file}"), 1)));
             file(&view.with_catalogue(Arc::new(catalogue)), &format!("machines/{}/try", id(1)))
         }
         Script => {
@@ -578,5 +578,5 @@ fn templates_are_called_out_of_expanded_values_too() {
         assert_eq!(rendered(Full, text).as_deref(), Ok(want), "{text}");
     }
     let missing = rendered(Full, r#"{{.StringExpand "{{.CallTemplate `nowhere` .}}"}}"#).unwrap_err();
-    assert!(missing.contains("no template \"nowhere\""), "{missing}");
+    assert!(missing.contains("Missing template: nowhere"), "{missing}");
 }

@@ -185,10 +185,10 @@ fn house(knobs: &[u8; KNOBS]) -> View {
     let mut catalogue = Catalogue::default();
     for (directory, form) in [("debian-12", knobs.turn(3)), ("centos-7", knobs.turn(2))] {
         if form > 0 {
-            catalogue.trees.insert(directory.to_owned(), String::new());
+            catalogue.files.extend(["k1", "i"].map(|file| (format!("{directory}/{file}"), 1)));
         }
         if form > 1 {
-            catalogue.files.insert(format!("{directory}/dists/stable/Packages"), 1);
+            catalogue.files.insert(format!("{directory}/dists/stable/Release"), 1);
         }
     }
     view(&objects).with_catalogue(Arc::new(catalogue))

@@ -1,6 +1,8 @@
 //! Package repositories as installers read them (engine §1.8).
 
-use gantry_model::Kind;
+use std::sync::Arc;
+
+use gantry_model::{Catalogue, Kind};
 use serde_json::{Value, json};
 
 use crate::support::{file, id, machine, view};
@@ -73,4 +75,60 @@ fn unknown_styles_fail() {
     let odd = json!([{"tag": "x", "os": ["plan9"], "arch": "any", "url": "http://m"}]);
     let error = render("plan9", odd, "{{range .MachineRepos}}{{.Lines}}{{end}}").unwrap_err();
     assert!(error.ends_with("No idea how to handle repos for plan9"), "{error}");
+}
+
+/// What a machine in the boot environment `local` reads, whose operating system another environment installs from `files`.
+fn beside_a_tree(os: &str, files: &[&str], text: &str) -> Result<String, String> {
+    let mut machine = machine();
+    machine["OS"] = os.into();
+    machine["Stage"] = "after".into();
+    let stage = json!({"Name": "after", "Templates": [{"Name": "x", "Path": "{{.Machine.Path}}/x", "Contents": text}]});
+    let installer = json!({"Name": "own-install", "OS": {"Name": os}, "Kernel": "boot/k", "Initrds": ["boot/i"], "Templates": []});
+    let entry = |tag: &str, more: Value| {
+        let mut entry = json!({"tag": tag, "os": [os], "arch": "amd64", "url": format!("http://m/{tag}"), "distribution": "d", "components": []});
+        entry.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        entry
+    };
+    let repositories = json!([
+        entry("upd", json!({"securitySource": true})),
+        entry("net", json!({"installSource": true})),
+        entry("net2", json!({"installSource": true})),
+        entry("extra", json!({})),
+    ]);
+    let global = json!({"Name": "global", "Params": {"package-repositories": repositories}});
+    let files = files.iter().map(|file| (format!("{os}/install/{file}"), 1)).collect();
+    let view = view(&[
+        (Kind::Stage, stage),
+        (Kind::Machine, machine),
+        (Kind::BootEnv, installer),
+        (Kind::Profile, global),
+    ]);
+    let catalogue = Arc::new(Catalogue { files, complete: true });
+    file(&view.with_catalogue(catalogue), &format!("machines/{}/x", id(1)))
+}
+
+#[test]
+fn an_unpacked_tree_takes_the_place_of_install_sources_in_any_boot_environment() {
+    let text = "{{range .MachineRepos}}{{.Tag}} {{end}}- {{range .InstallRepos}}{{.Tag}}={{.URL}} {{end}}";
+    let kernel = ["boot/k", "boot/i"];
+    let apt = ["boot/k", "boot/i", "dists/jammy/Release"];
+    let table: [(&str, &[&str], &str); 5] = [
+        ("centos-7", &[], "upd net net2 extra - net=http://m/net upd=http://m/upd "),
+        ("centos-7", &["boot/k"], "upd net net2 extra - net=http://m/net upd=http://m/upd "),
+        (
+            "centos-7",
+            &kernel,
+            "own-install upd extra - own-install=http://10.0.0.1:8091/centos-7/install upd=http://m/upd ",
+        ),
+        // Kernels without packages are no tree for apt; what is on an ISO is enough to install, not to live on.
+        ("ubuntu-22", &kernel, "upd net net2 extra - net=http://m/net upd=http://m/upd "),
+        (
+            "ubuntu-22",
+            &apt,
+            "upd net net2 extra - own-install=http://10.0.0.1:8091/ubuntu-22/install upd=http://m/upd ",
+        ),
+    ];
+    for (os, files, expected) in table {
+        assert_eq!(beside_a_tree(os, files, text), Ok(expected.to_owned()), "{os} {files:?}");
+    }
 }

@@ -48,22 +48,35 @@ impl View {
     /// sentence for each (API §10.1).
     #[must_use]
     pub fn missing_files(&self, env: &BootEnv, arch: &str) -> Vec<String> {
-        let kernel = env.kernel_for(arch);
-        if !self.catalogue.complete || kernel.is_empty() || env.os.name.is_empty() {
+        if !self.catalogue.complete || env.kernel_for(arch).is_empty() || env.os.name.is_empty() {
             return Vec::new();
         }
-        let files = std::iter::once(("kernel", kernel))
-            .chain(env.initrds_for(arch).iter().map(|initrd| ("initrd", initrd.as_str())));
-        let missing: Vec<String> = files
-            .filter_map(|(what, file)| {
-                let path = env.file_path(arch, file);
-                let gone = !self.catalogue.has_file(&path);
-                gone.then(|| {
-                    format!("bootenv: {}: missing {what} {file} (/{path}) for arch {arch}", env.name)
-                })
+        let missing: Vec<String> = self
+            .absent_files(env, arch)
+            .map(|(what, file, path)| {
+                format!("bootenv: {}: missing {what} {file} (/{path}) for arch {arch}", env.name)
             })
             .collect();
         if missing.is_empty() || self.has_install_source(&env.os.name, arch) { Vec::new() } else { missing }
+    }
+
+    /// True when the kernel and every initial ram disk of an architecture lie in the environment's own directory.
+    #[must_use]
+    pub fn has_boot_files(&self, env: &BootEnv, arch: &str) -> bool {
+        !env.kernel_for(arch).is_empty() && self.absent_files(env, arch).next().is_none()
+    }
+
+    /// What a file is for, its name and its path, of those that are not here.
+    fn absent_files<'a>(
+        &'a self,
+        env: &'a BootEnv,
+        arch: &'a str,
+    ) -> impl Iterator<Item = (&'static str, &'a str, String)> {
+        let files = std::iter::once(("kernel", env.kernel_for(arch)))
+            .chain(env.initrds_for(arch).iter().map(|initrd| ("initrd", initrd.as_str())));
+        files
+            .map(move |(what, file)| (what, file, env.file_path(arch, file)))
+            .filter(|(_, _, path)| !self.catalogue.has_file(path))
     }
 
     /// True when a repository of profile `global` or of the parameter's default installs exactly that operating system: its

@@ -9,7 +9,7 @@ use crate::support::{base, create, id, now};
 
 fn catalogue(files: &[&str]) -> Arc<Catalogue> {
     let files = files.iter().map(|file| ((*file).to_owned(), 1)).collect();
-    Arc::new(Catalogue { files, complete: true, ..Catalogue::default() })
+    Arc::new(Catalogue { files, complete: true })
 }
 
 /// Two architectures and two machines, before anybody has looked at the files.

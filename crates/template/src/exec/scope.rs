@@ -23,6 +23,12 @@ impl Scope<'_> {
         self.host
     }
 
+    /// True when there is a template of that name to [`Scope::render`].
+    pub fn has(&self, name: &str) -> bool {
+        self.host.looks_up(name.as_bytes());
+        self.callable.find(name.as_bytes()).is_some()
+    }
+
     /// Renders the template `name` with `data` as dot: one of the set whose render this is, also when the call comes out of a
     /// text of its own ([`Scope::render_text`]). Depth, steps and bytes count towards the limits of that render.
     ///
