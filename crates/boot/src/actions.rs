@@ -16,7 +16,8 @@ use crate::{Error, bootenv};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct JobAction {
-    /// The template's name.
+    /// The name of the common template, else that of the inline one: agents make a file name of it, for which the free text
+    /// beside an `ID` is not made.
     pub name: String,
     /// Where the file goes; empty for a script.
     pub path: String,
@@ -122,5 +123,5 @@ fn render_action(
         None => String::new(),
     };
     let content = render(set, file.call(), scene).map(text)?;
-    Ok(JobAction { name: file.info.name.clone(), path, content, meta: file.info.meta.clone() })
+    Ok(JobAction { name: file.call().to_owned(), path, content, meta: file.info.meta.clone() })
 }

@@ -27,11 +27,11 @@ fn house(task: Value) -> View {
 fn scripts_and_files_are_rendered_in_order() {
     let view = house(json!({"Name": "tt", "Templates": [
         {"Name": "run", "Contents": "#!/bin/sh\necho {{.Task.Name}} {{.Stage.Name}} {{.Param \"staged\"}} {{.Env.Name}} {{.Param \"pass\"}}\n", "Meta": {"Interpreter": "sh"}},
-        {"Name": "file", "Path": "/etc/{{.Machine.ShortName}}", "ID": "common.tmpl"},
+        {"Name": "Install/config it", "Path": "/etc/{{.Machine.ShortName}}", "ID": "common.tmpl"},
     ]}));
     let expected = json!([
         {"Name": "run", "Path": "", "Content": format!("#!/bin/sh\necho tt st in st debian-12-install opened of machines/{}\n", id(1)), "Meta": {"Interpreter": "sh"}},
-        {"Name": "file", "Path": "/etc/rack7-u3", "Content": "common for rack7-u3", "Meta": {}},
+        {"Name": "common.tmpl", "Path": "/etc/rack7-u3", "Content": "common for rack7-u3", "Meta": {}},
     ]);
     assert_eq!(serde_json::to_value(actions(&view, "tt", "").unwrap()).unwrap(), expected);
 }
