@@ -63,11 +63,23 @@ install_missing() {
   [ ${#missing[@]} -eq 0 ] && return
   command -v apt-get >/dev/null || die "there is no apt-get here: Gantry is built on Debian 12, with ${missing[*]}"
   echo "setup: installing ${missing[*]}"
-  # A fresh machine may be installing its updates meanwhile: apt waits for that, up to 600 s.
-  if ! as_root sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o DPkg::Lock::Timeout=600 "$@" >/dev/null' apt "${missing[@]}"; then
+  if ! { refresh_lists && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null; }; then
     die "the packages could not be installed. As root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
   fi
+}
+
+# A fresh machine may be looking for updates by itself. apt-get waits for the lock of the packages, if told to, but not for that of
+# the lists; 300 s for each.
+refresh_lists() {
+  local said
+  for _ in {1..100}; do
+    said=$(LC_ALL=C as_root apt-get update -qq 2>&1) && return
+    [[ $said == *"Could not get lock"* ]] || break
+    sleep 3
+  done
+  printf '%s\n' "$said" >&2
+  return 1
 }
 
 as_root() {

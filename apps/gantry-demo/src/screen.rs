@@ -40,17 +40,15 @@ impl Screen {
         let style = |template| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
         };
+        let waiting = style("        {spinner} {msg}");
         let bar = io::stdout().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::stdout());
+            bar.set_style(waiting.clone());
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self {
-            stop,
-            bar,
-            waiting: style("        {spinner} {msg}"),
-            copying: style("        [{bar:32}] {msg}").progress_chars("=> "),
-        }
+        let copying = style("        [{bar:32}] {msg}").progress_chars("=> ");
+        Self { stop, bar, waiting, copying }
     }
 
     /// Goes on, unless the demo is to stop.

@@ -45,6 +45,28 @@ fn who_may_not_install_is_told_what_root_must() {
 }
 
 #[test]
+fn a_machine_that_looks_for_updates_by_itself_is_waited_for() {
+    let root = |name, update: &str| {
+        let apt = format!("case \"$*\" in update*) {update} ;; *) echo \"apt-get $*\" >&2 ;; esac");
+        let machine = Machine::rusty(name).with("dpkg-query", "return 1").with("id", "echo 0");
+        machine
+            .with("env", "shift; \"$@\"")
+            .with("sleep", "printf x >> \"$PATH/waited\"")
+            .with("apt-get", &apt)
+    };
+    let machine = root(
+        "busy",
+        "[ -e \"$PATH/waited\" ] || { echo 'E: Could not get lock /var/lib/apt/lists/lock.'; return 100; }",
+    );
+    let (said, done) = machine.run("build");
+    assert!(done && said.contains("apt-get install -y") && said.contains(" musl-tools"), "{said}");
+    let machine = root("offline", "echo 'E: Failed to fetch'; return 100");
+    let said = machine.refuses("build");
+    assert!(said.contains("E: Failed to fetch\nsetup: the packages could not be installed"), "{said}");
+    assert!(!said.contains("apt-get install -y"), "{said}");
+}
+
+#[test]
 fn a_minimal_toolchain_gets_what_the_tests_need() {
     let machine = Machine::rusty("minimal")
         .with("dpkg-query", "echo install ok installed")
