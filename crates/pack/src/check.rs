@@ -19,6 +19,7 @@ use gantry_model::{
 use serde_json::{Map, Value, json};
 
 use crate::conformance::OWNERS;
+use crate::lint::Unheard;
 
 mod compare;
 mod report;
@@ -77,23 +78,39 @@ pub fn furnished(view: &View) -> View {
 #[must_use]
 pub fn render_layer(view: &View, layer: &Layer) -> Tally {
     let mut tally = Tally::default();
-    tally.given = sampled(view, layer, &mut |_, render| tally.add(render));
+    let given = sampled(view, layer, &mut |_, render| tally.add(render));
+    tally.given = given.into_iter().map(|given| given.name).collect();
     tally
 }
 
-/// The same as a report: each failure with line, column and the parameter that was read last.
+/// The same as a report: each failure with line, column and the parameter that was read last; and the parameters that nobody has
+/// heard of.
 #[must_use]
 pub fn samples(view: &View, layer: &Layer, limits: Limits) -> Report {
     let mut report = Report::default();
-    sampled(view, layer, &mut |machine, render| report.note_render(view, Some(machine), render, limits));
+    let given =
+        sampled(view, layer, &mut |machine, render| report.note_render(view, Some(machine), render, limits));
     report.findings.sort();
+    let unheard = Unheard::of(view);
+    for Given { name, record, render } in given {
+        if let Some(message) = unheard.read(view, &record, &name, &render) {
+            report.note_unheard(view, &render, message, limits);
+        }
+    }
     report
 }
 
-/// Calls `each` with every render of the layer's objects; answers which parameters got sample values.
-fn sampled(view: &View, layer: &Layer, each: &mut dyn FnMut(&Machine, Render)) -> BTreeSet<String> {
+/// A parameter that got a sample value, and who asked for it first.
+struct Given {
+    name: String,
+    record: Arc<Record>,
+    render: Render,
+}
+
+/// Calls `each` with every render of the layer's objects; answers which parameters of which objects got sample values.
+fn sampled(view: &View, layer: &Layer, each: &mut dyn FnMut(&Machine, Render)) -> Vec<Given> {
     let (renderer, world) = (Renderer::new(), World::default());
-    let mut given = BTreeSet::new();
+    let mut given = Vec::new();
     for object in layer.objects().filter(|object| OWNERS.contains(&object.kind())) {
         let Some(record) = view.record(object.kind(), object.key()) else { continue };
         let mut machine = sample(view, record);
@@ -106,10 +123,9 @@ fn sampled(view: &View, layer: &Layer, each: &mut dyn FnMut(&Machine, Render)) -
                 renders.into_iter().for_each(|render| each(&shared, render));
                 break;
             }
-            for name in wanted {
-                let value = sample_value(view, &name);
-                machine.params.insert(name.clone(), value);
-                given.insert(name);
+            for (name, render) in wanted {
+                machine.params.insert(name.clone(), sample_value(view, &name));
+                given.push(Given { name, record: Arc::clone(record), render: render.clone() });
             }
         }
     }
@@ -119,11 +135,13 @@ fn sampled(view: &View, layer: &Layer, each: &mut dyn FnMut(&Machine, Render)) -
 /// A template asks for its parameters one after another.
 const ROUNDS: usize = 30;
 
-/// Parameters for whose sake renders failed.
-fn wanted(renders: &[Render]) -> BTreeSet<String> {
-    let failures = renders.iter().filter_map(|render| render.result.as_ref().err());
-    let names = failures.filter_map(|failure| failure.message.rsplit_once("No such machine parameter "));
-    names.map(|(_, name)| name.to_owned()).collect()
+/// Parameters for whose sake renders failed, each with one of them.
+fn wanted(renders: &[Render]) -> BTreeMap<String, &Render> {
+    let wanted = renders.iter().filter_map(|render| {
+        let (_, name) = render.result.as_ref().err()?.message.rsplit_once("No such machine parameter ")?;
+        Some((name.to_owned(), render))
+    });
+    wanted.collect()
 }
 
 impl Tally {

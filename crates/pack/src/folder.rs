@@ -101,14 +101,13 @@ pub(crate) fn collect(
         match object(kind, file, &bytes) {
             Ok((key, value, lines)) => {
                 let source = Source { file: path.clone(), lines };
-                // Of two files with one key the later name counts, as in DRP; shipped packs rely on it.
                 pack.insert(prefix, &key, value, source);
             }
             Err(found) => faults.extend(found.into_iter().map(|fault| Fault { file: path.clone(), ..fault })),
         }
     }
     let name = if pack.name().is_empty() { folder.to_owned() } else { pack.name().to_owned() };
-    faults.iter_mut().for_each(|fault| name.clone_into(&mut fault.pack));
+    faults.iter_mut().chain(&mut pack.doubles).for_each(|fault| name.clone_into(&mut fault.pack));
     (pack, faults)
 }
 

@@ -27,7 +27,7 @@ pub use document::document;
 pub use fault::{Fault, listed};
 pub use folder::is_pack;
 pub use gantry_boot::yaml::to_yaml;
-pub use lint::{lint, similar};
+pub use lint::{lint, similar, unheard};
 pub use order::in_order;
 pub use pack::{Pack, Source};
 

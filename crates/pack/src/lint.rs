@@ -1,15 +1,18 @@
-//! What a pack says that nobody will ever use: references to nothing, fields and folders that do not exist, parameters whose
-//! schema is none, values that do not suit their parameters. A server stores all of it, as DRP does; a check of the pack reports it.
+//! What a pack says that nobody will ever use: references to nothing, fields and folders that do not exist, files that another
+//! one of the same key replaces, parameters whose schema is none, values that do not suit their parameters. A server stores all of it, as DRP does; a check of the pack reports it.
 //!
 //! Left out: what an upload refuses, which `View::put_layer` and the rules of templates tell, and what renders find.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
+use gantry_boot::survey::Render;
 use gantry_model::check::TaskEntry;
 use gantry_model::secret::Sealed;
 use gantry_model::shape::{Shape, Type};
-use gantry_model::{Kind, LayerFault, Param, Profile, Record, Stage, View, Workflow, schema};
-use serde_json::Value;
+use gantry_model::{BootEnv, Kind, LayerFault, Param, Profile, Record, Stage, Task, View, Workflow, schema};
+use serde_json::{Map, Value};
 
 use crate::yaml::escaped;
 use crate::{Fault, Pack};
@@ -19,11 +22,79 @@ use crate::{Fault, Pack};
 pub fn lint(view: &View, pack: &Pack) -> Vec<Fault> {
     let mut found = Found { pack, faults: Vec::new() };
     found.folders();
+    found.faults.extend(pack.doubles().iter().cloned());
     found.fields();
     if let Some(layer) = view.layers().iter().find(|layer| layer.name() == pack.name()) {
         layer.objects().for_each(|record| found.object(view, record));
     }
     found.faults
+}
+
+/// Parameters that tasks, stages and boot environments of the pack require or allow, and that nobody defines or sets. Packs may do
+/// so, and many do: it is no fault, and often a slip.
+#[must_use]
+pub fn unheard(view: &View, pack: &Pack) -> Vec<Fault> {
+    let (mut found, unheard) = (Found { pack, faults: Vec::new() }, Unheard::of(view));
+    for record in view.layers().iter().filter(|layer| layer.name() == pack.name()).flat_map(|l| l.objects()) {
+        for (field, names) in param_lists(record) {
+            for (at, name) in names.iter().enumerate() {
+                if let Some(message) = unheard.message(name) {
+                    found.add(record.kind().prefix(), record.key(), &format!("{field}/{at}"), message);
+                }
+            }
+        }
+    }
+    found.faults
+}
+
+/// The lists of an object that name parameters.
+fn param_lists(record: &Record) -> Vec<(&'static str, Vec<String>)> {
+    let (required, optional) = match record.kind() {
+        Kind::Task => {
+            let task = record.typed::<Task>();
+            (task.required_params.clone(), task.optional_params.clone())
+        }
+        Kind::Stage => {
+            let stage = record.typed::<Stage>();
+            (stage.required_params.clone(), stage.optional_params.clone())
+        }
+        Kind::BootEnv => {
+            let env = record.typed::<BootEnv>();
+            (env.required_params.clone(), env.optional_params.clone())
+        }
+        _ => return Vec::new(),
+    };
+    vec![("RequiredParams", required), ("OptionalParams", optional)]
+}
+
+/// Tells parameters that nobody defines, and no profile or stage sets.
+pub(crate) struct Unheard<'a> {
+    view: &'a View,
+    set: BTreeSet<String>,
+}
+
+impl<'a> Unheard<'a> {
+    pub(crate) fn of(view: &'a View) -> Self {
+        let names = |params: &Map<String, Value>| params.keys().cloned().collect::<Vec<_>>();
+        let profiles = view.objects::<Profile>().flat_map(|profile| names(&profile.params));
+        let stages = view.objects::<Stage>().flat_map(|stage| names(&stage.params));
+        Self { view, set: profiles.chain(stages).collect() }
+    }
+
+    fn message(&self, name: &str) -> Option<String> {
+        let heard = self.view.record(Kind::Param, name).is_some() || self.set.contains(name);
+        let meant = || meant_object(self.view, Kind::Param, name);
+        (!heard).then(|| format!("nobody defines the parameter {name}{}", meant()))
+    }
+
+    /// The message about a parameter that a template asked for, by a name that is written in it: not by one that is put together, and
+    /// not when a list of the object has it, which is told.
+    pub(crate) fn read(&self, view: &View, record: &Record, name: &str, render: &Render) -> Option<String> {
+        let text = view.record(Kind::Template, &render.result.as_ref().err()?.template);
+        let written = std::iter::once(record).chain(text.map(Arc::as_ref)).any(|r| r.json().contains(name));
+        let listed = param_lists(record).iter().any(|(_, names)| names.iter().any(|known| known == name));
+        self.message(name).filter(|_| written && !listed)
+    }
 }
 
 struct Found<'a> {

@@ -20,6 +20,8 @@ pub struct Pack {
     pub sections: BTreeMap<String, Map<String, Value>>,
     /// Folders that name no kind and hold what may be meant as objects.
     pub(crate) strays: Vec<String>,
+    /// Files that replace what an earlier one says of the same object.
+    pub(crate) doubles: Vec<Fault>,
     pub(crate) sources: BTreeMap<(String, String), Source>,
 }
 
@@ -180,10 +182,21 @@ impl Pack {
         self
     }
 
-    /// Adds an object, or replaces the one of its key.
+    /// Adds an object. Of two files with one key the later name counts, as in DRP; shipped packs rely on it.
     pub(crate) fn insert(&mut self, prefix: &str, key: &str, value: Value, source: Source) {
         self.sections.entry(prefix.to_owned()).or_default().insert(key.to_owned(), value);
-        self.sources.insert((prefix.to_owned(), key.to_owned()), source);
+        let file = source.file.clone();
+        let earlier = self.sources.insert((prefix.to_owned(), key.to_owned()), source);
+        if let Some(Source { file: earlier, .. }) = earlier {
+            let message = format!("{earlier} has the same key and is passed over");
+            self.doubles.push(Fault { file, object: format!("{prefix}/{key}"), message, ..Fault::default() });
+        }
+    }
+
+    /// Of each object that several files say: which of them count for nothing.
+    #[must_use]
+    pub fn doubles(&self) -> &[Fault] {
+        &self.doubles
     }
 
     /// The name; empty when the metadata has none.

@@ -106,7 +106,7 @@ fn a_server_killed_during_an_upload_has_the_old_pack_or_the_new_one() {
     assert_eq!(seen(&server).1, 0);
 }
 
-fn write(folder: &Path, files: &[(&str, &str)]) {
+pub(crate) fn write(folder: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -122,6 +122,7 @@ fn packs_are_bundled_converted_documented_and_checked_without_a_server() {
         &folder.path().join("p"),
         &[
             ("._Name.meta", "mine"),
+            ("params/word.yaml", "Name: word\nSchema: {type: string}\n"),
             (
                 "tasks/say.yaml",
                 "Name: say\nRequiredParams: [word]\nTemplates:\n  - Name: say.sh\n    Contents: |\n      echo {{.Param \"word\"}}\n",
@@ -262,45 +263,6 @@ fn what_is_stored_and_cannot_be_used_is_reported() {
         assert!(ran.out.contains(line), "{line}\nis not in\n{}", ran.out);
     }
     assert_eq!((ran.status, ran.out.contains(" 10 problems")), (1, true), "{}", ran.out);
-}
-
-/// A file that cannot be read hides nothing of the others, and one fault of an object not the next.
-#[test]
-fn everything_that_is_wrong_is_told_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path().to_str().unwrap();
-    let broken = "Templates:\n- Name: a\n  Contents: \"{{ if }}\"\n- Name: b\n  ID: nope.tmpl\n";
-    let files = [
-        ("meta.yaml", "Name: bad\n"),
-        ("tasks/unread.yaml", "Name: [open\n"),
-        ("tasks/t1.yaml", &format!("Name: t1\n{broken}")),
-        ("tasks/t2.yaml", "Name: t2\nPrerequisites: 5\n"),
-        ("profiles/p.yaml", "Name: pp\nParams:\n  hostname: [1]\n  users/account: []\n"),
-    ];
-    write(folder.path(), &files);
-    let unread = "bad/tasks/unread.yaml:1: unclosed bracket '['";
-    let parse = "bad/tasks/t1.yaml:5: tasks/t1: Templates/0/Contents: Error parsing inline templates: template: inline:t1:1: missing value for if";
-    let number = "bad/tasks/t2.yaml:2: tasks/t2: Prerequisites: must be a list, not 5";
-    let value = "bad/profiles/p.yaml:3: profiles/pp: Params/hostname: does not suit its parameter: (root): Invalid type. Expected: string, given: array";
-    let name = "Params/users~1account: no parameter of this name is defined; did you mean `users/accounts`?";
-    let check = || run(Path::new(GANTRY), &["content", "check", at], &[]).out;
-    let out = check();
-    assert!([unread, parse, number, value, name].iter().all(|line| out.contains(line)), "{out}");
-    // Whether the other file has the template is not known.
-    assert!(out.contains(" 5 problems") && !out.contains("nope.tmpl"), "{out}");
-    let refused = Serving::start().ask(&["content", "upload", at]);
-    assert!(
-        refused.err.contains("nothing was uploaded")
-            && [unread, parse, number].iter().all(|line| refused.err.contains(line)),
-        "{}",
-        refused.err
-    );
-    std::fs::remove_file(folder.path().join("tasks/unread.yaml")).unwrap();
-    std::fs::remove_file(folder.path().join("tasks/t2.yaml")).unwrap();
-    let out = check();
-    let missing = "Templates/1: Templates[1]: No common template for nope.tmpl";
-    assert!([parse, value, name, missing].iter().all(|line| out.contains(line)), "{out}");
-    assert!(out.contains(" 4 problems"), "{out}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ struct Findings {
     told: HashSet<String>,
     /// Objects that have a fault in a template, with their packs: that they do not render either is no news.
     faulty: HashSet<(String, String)>,
+    /// Parameters that nobody has heard of: pack and message, the first place, and how many there are.
+    unheard: Vec<((String, String), String, usize)>,
 }
 
 impl Findings {
@@ -51,6 +53,26 @@ impl Findings {
             self.faulty.insert((fault.pack.clone(), fault.object.clone()));
         }
         self.told.insert(fault.to_string())
+    }
+
+    /// A parameter that nobody has heard of is told once for a pack; not at all when what was not read may define it.
+    fn unheard<'a>(&mut self, unheard: impl Iterator<Item = (&'a String, &'a String, String)>) {
+        for (pack, message, place) in unheard.filter(|_| self.partial.is_empty()) {
+            let which = (pack.clone(), message.clone());
+            match self.unheard.iter_mut().find(|(known, ..)| *known == which) {
+                Some((.., places)) => *places += 1,
+                None => self.unheard.push((which, place, 1)),
+            }
+        }
+    }
+
+    /// All notes.
+    fn told(&self) -> impl Iterator<Item = String> {
+        let unheard = self.unheard.iter().map(|(_, place, places)| match places {
+            1 => place.clone(),
+            more => format!("{place} (and {} more)", more - 1),
+        });
+        self.notes.iter().cloned().chain(unheard).map(|note| format!("note: {note}"))
     }
 
     /// A template that does not render is the checked packs' if they bring its object, or the text with the fault.
@@ -94,7 +116,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<(), Error> {
         }
     };
     let wrong = found.problems.len();
-    let mut lines: Vec<String> = found.notes.iter().map(|note| format!("note: {note}")).collect();
+    let mut lines: Vec<String> = found.told().collect();
     lines.append(&mut found.problems);
     lines.push(format!("{} packs, {rendered} templates rendered, {wrong} problems", found.names.len()));
     output::print(&lines.join("\n"));
@@ -122,6 +144,12 @@ fn load(packs: &[Pack], found: &mut Findings) -> Result<(View, Vec<Arc<Layer>>),
     found.faults(faults);
     for pack in packs {
         found.faults(gantry_pack::lint(&view, pack));
+    }
+    for pack in
+        packs.iter().filter(|pack| found.names.iter().any(|name| name == pack.name())).collect::<Vec<_>>()
+    {
+        let unheard = gantry_pack::unheard(&view, pack);
+        found.unheard(unheard.iter().map(|fault| (&fault.pack, &fault.message, fault.to_string())));
     }
     for layer in checked(&layers, &found.names).cloned().collect::<Vec<_>>() {
         let replaced = view.replaced(&layer).into_iter();
@@ -168,6 +196,8 @@ fn for_samples(view: &View, layers: &[Arc<Layer>], found: &mut Findings) -> usiz
         let report = check::samples(view, layer, Limits::default());
         rendered += report.rendered;
         found.renders(view, &report);
+        let unheard = report.unheard.iter().map(|read| (&read.pack, &read.message, read.to_string()));
+        found.unheard(unheard);
     }
     rendered
 }

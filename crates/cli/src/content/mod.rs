@@ -128,9 +128,15 @@ fn make_bundle(folder: &Path, file: &str, meta: &[&str]) -> Result<(), Error> {
         let own = pack.field(field);
         output::say(&format!("warning: {field} stays {own}, as a file of the pack says; {value} is ignored"));
     }
+    warn_of_doubles(&pack);
     // A bundle that no server would decode is of no use.
     pack.layer()?;
     write_bundle(&pack, file)
+}
+
+/// Files of which nothing comes into the bundle or onto the server.
+fn warn_of_doubles(pack: &Pack) {
+    pack.doubles().iter().for_each(|double| output::say(&format!("warning: {double}")));
 }
 
 fn write_bundle(pack: &Pack, file: &str) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use gantry_pack::{Fault, Pack, listed};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{check, given, read, read_each, text, words};
+use super::{check, given, read, read_each, text, warn_of_doubles, words};
 use crate::run::Typed;
 use crate::session::Session;
 use crate::{Error, input, output};
@@ -116,6 +116,7 @@ pub(super) async fn upload(matches: &ArgMatches, session: &Session) -> Result<()
         faults.extend(check::alone(&packs)?);
         return Err(Error::Usage(format!("nothing was uploaded:\n{}", listed(&faults))));
     };
+    packs.iter().for_each(warn_of_doubles);
     let query: &[(&str, &str)] =
         if matches.get_flag("replace-writable") { &[("replaceWritable", "true")] } else { &[] };
     let present = session.client.get("/contents", &[]).await?;

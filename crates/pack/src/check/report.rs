@@ -62,6 +62,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Findings that are not listed.
     pub unlisted: usize,
+    /// Parameters that templates read, and that nobody defines or sets: of samples only, machines have them or fail.
+    pub unheard: Vec<Finding>,
 }
 
 impl Report {
@@ -78,6 +80,15 @@ impl Report {
             self.failed += 1;
             let finding = finding(view, machine, render.kind, &render.object, &render.template, &failure);
             self.add(finding, limits);
+        }
+    }
+
+    /// Takes into account that a template asked for a parameter that nobody has heard of.
+    pub(crate) fn note_unheard(&mut self, view: &View, render: &Render, message: String, limits: Limits) {
+        let Err(failure) = &render.result else { return };
+        if self.unheard.len() < limits.findings {
+            let failure = Failure { message, param: None, ..failure.clone() };
+            self.unheard.push(finding(view, None, render.kind, &render.object, &render.template, &failure));
         }
     }
 
