@@ -164,7 +164,7 @@ pub(crate) enum Pack {
     Prepare(Changes),
     /// Makes the layer appear, in the place of the one of the same name. The stamps are those of what the engines' rules have
     /// seen when they judged it.
-    Put(Arc<Layer>, Packed, Stamps, Clash),
+    Put(Arc<Layer>, Packed, Stamps, Over),
     /// Makes it vanish.
     Remove(String),
 }
@@ -189,6 +189,47 @@ pub enum Clash {
     ReplaceWritable,
 }
 
+/// What is there under the name of a pack that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// None may be there; one that is set aside gives way.
+    No,
+    /// One must be there, be it set aside.
+    Yes,
+    /// All the same.
+    Either,
+}
+
+/// What a pack that comes finds, and what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// A pack of its name.
+    pub present: Present,
+    /// Writable objects that it has too.
+    pub clash: Clash,
+}
+
+impl Over {
+    /// Refuses a pack whose name is taken, or is not.
+    pub(crate) fn judge(self, name: &str, found: &Found) -> Result<(), model::Error> {
+        match self.present {
+            Present::No if found.shown => {
+                Err(model::Error::AlreadyExists { kind: Kind::Content, key: name.into() })
+            }
+            Present::Yes if !found.shown && !found.aside => Err(model::Error::not_found(Kind::Content, name)),
+            Present::No | Present::Yes | Present::Either => Ok(()),
+        }
+    }
+}
+
+/// What there is of a pack.
+pub(crate) struct Found {
+    /// It is a layer of the View.
+    pub(crate) shown: bool,
+    /// It is in the store alone.
+    pub(crate) aside: bool,
+}
+
 /// A step in the life of a content pack.
 pub(crate) struct WritePack {
     pack: Pack,
@@ -209,12 +250,17 @@ impl WritePack {
         let old = |name: &str| packs::manifest(store, name);
         match &self.pack {
             Pack::Prepare(changes) => Ok(Ok((changes.clone(), Vec::new()))),
-            Pack::Put(layer, packed, _, clash) => {
+            Pack::Put(layer, packed, _, over) => {
                 let name = layer.name();
+                // Asked in the order of the writes: of two that come at the same moment one is first.
+                let (shown, aside) = (is_layer(head, name), store.get(&codec::pack_key(name)?)?.is_some());
+                if let Err(refused) = over.judge(name, &Found { shown, aside }) {
+                    return Ok(Err(refused));
+                }
                 let unused = old(name)?.filter(|old| old.digest != packed.manifest.digest);
                 let mut changes = unused.map_or(Ok(Changes::new()), |old| old.removal())?;
                 changes.insert(codec::pack_key(name)?, Some(packed.manifest.encode()?));
-                let given_way = given_way(head, layer, *clash);
+                let given_way = given_way(head, layer, over.clash);
                 changes.extend(codec::changes(&given_way)?);
                 Ok(Ok((changes, vec![Step::Edits(given_way), Step::PutLayer(Arc::clone(layer))])))
             }
@@ -226,7 +272,7 @@ impl WritePack {
                 let mut changes = old(name)?.map_or(Ok(Changes::new()), |old: Manifest| old.removal())?;
                 changes.insert(key, None);
                 // A pack that was set aside is in the store only.
-                let shown = head.layers().iter().any(|layer| layer.name() == name);
+                let shown = is_layer(head, name);
                 Ok(Ok((changes, shown.then(|| Step::RemoveLayer(name.clone())).into_iter().collect())))
             }
         }
@@ -266,6 +312,11 @@ impl Job for WritePack {
     fn answer(self: Box<Self>, outcome: Result<u64, Error>) {
         drop(self.answer.send(answer(self.result, outcome)));
     }
+}
+
+/// Whether the View has a pack of this name.
+pub(crate) fn is_layer(view: &View, name: &str) -> bool {
+    view.layers().iter().any(|layer| layer.name() == name)
 }
 
 /// Writable objects that go when a pack comes.

@@ -45,7 +45,7 @@ pub use aside::SetAside;
 pub use audit::Audit;
 pub use error::{Error, Failure};
 pub use events::Event;
-pub use job::{Clash, Committed};
+pub use job::{Clash, Committed, Over, Present};
 pub use state::{Setup, State};
 
 #[doc(no_inline)]

@@ -13,7 +13,8 @@ use crate::aside::{SetAside, Still};
 use crate::events;
 use crate::head::{Head, Message, Shown};
 use crate::job::{
-    Answer, Clash, Job, Pack, Surroundings, Write, WritePack, given_way, judge_pack, keep_access, stamps_of,
+    Answer, Clash, Found, Job, Over, Pack, Present, Surroundings, Write, WritePack, given_way, is_layer,
+    judge_pack, keep_access, stamps_of,
 };
 use crate::packs::Packed;
 use crate::{Audit, Committed, Error, Failure, Subscription, load};
@@ -121,25 +122,28 @@ impl State {
         audit: Audit,
         layer: Arc<Layer>,
     ) -> Result<Committed<()>, Failure<model::Error>> {
-        self.put_pack_over(audit, layer, Clash::Refuse).await
+        self.put_pack_over(audit, layer, Over { present: Present::Either, clash: Clash::Refuse }).await
     }
 
-    /// [`State::put_pack`], and what becomes of writable objects that the pack has too.
+    /// [`State::put_pack`], with what must be there or not, and what becomes of writable objects that the pack has too.
     ///
     /// # Errors
-    /// As [`State::put_pack`].
+    /// As [`State::put_pack`]; [`model::Error::AlreadyExists`], [`model::Error::NotFound`] when `over` does not hold.
     pub async fn put_pack_over(
         &self,
         audit: Audit,
         layer: Arc<Layer>,
-        clash: Clash,
+        over: Over,
     ) -> Result<Committed<()>, Failure<model::Error>> {
         self.check_not_built_in(layer.name())?;
         let _one_at_a_time = self.packs.lock().await;
         // Judged before anything is written, and again when it appears.
         let view = self.view();
+        let aside = |aside: &SetAside| aside.kind == Kind::Content && aside.key == layer.name();
+        let (shown, aside) = (is_layer(&view, layer.name()), self.set_aside().iter().any(aside));
+        over.judge(layer.name(), &Found { shown, aside }).map_err(Failure::Refused)?;
         let stamps = stamps_of(&view);
-        let (room, _) = view.apply(&given_way(&view, &layer, clash), view.revision());
+        let (room, _) = view.apply(&given_way(&view, &layer, over.clash), view.revision());
         judge_pack(&room, &layer, view.revision(), &*self.rules)
             .and_then(|(next, _)| keep_access(&view, &next, layer.name(), &*self.rules))
             .map_err(Failure::Refused)?;
@@ -147,7 +151,7 @@ impl State {
         for chunk in packed.chunk_changes()? {
             self.write_pack(audit.clone(), Pack::Prepare(chunk)).await?;
         }
-        self.write_pack(audit, Pack::Put(layer, packed, stamps, clash)).await
+        self.write_pack(audit, Pack::Put(layer, packed, stamps, over)).await
     }
 
     /// Removes a content pack, whole.

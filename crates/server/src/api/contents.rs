@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gantry_api::Error;
 use gantry_api::refusal::{Asked, Target};
 use gantry_model::{Kind, Layer, View};
-use gantry_state::{Audit, Clash, Failure, SetAside};
+use gantry_state::{Audit, Clash, Failure, Over, Present, SetAside};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -110,31 +110,28 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
         let layer = judged(&ask, value).await?;
         return check::run(&ask, layer, clash(&ask)).await;
     }
-    // Before any other check of the pack (reference: api.md §12.3).
+    // Before any other check of the pack (reference: api.md §12.3), and again when it is written.
     let name = Layer::name_in(&value);
     if ask.view.layers().iter().any(|other| other.name() == name) || name == BACKING {
-        return Err(Error::new(409, "POST", format!("Content {name} already exists")).about("contents", name));
+        return Err(taken(&name));
     }
     let layer = judged(&ask, value).await?;
-    put(&ask, layer, StatusCode::CREATED).await
+    put(&ask, layer, Present::No).await
+}
+
+fn taken(name: &str) -> Error {
+    Error::new(409, "POST", format!("Content {name} already exists")).about("contents", name)
 }
 
 /// `PUT /contents/<name>`
 pub(super) async fn replace(mut ask: Ask) -> Answer {
     let value = pack_body(&mut ask).await?;
     let layer = judged(&ask, value).await?;
-    let about = |error: Error| error.about("contents", &ask.route.key);
     if layer.name() != ask.route.key {
         let text = format!("Cannot change name from {} to {}", ask.route.key, layer.name());
-        return Err(about(Error::new(400, "PUT", text)));
+        return Err(Error::new(400, "PUT", text).about("contents", &ask.route.key));
     }
-    let unread = |aside: &SetAside| aside.kind == Kind::Content && aside.key == layer.name();
-    let known = ask.view.layers().iter().any(|other| other.name() == layer.name())
-        || ask.api.state.set_aside().iter().any(unread);
-    if !known {
-        return Err(about(Error::new(404, "PUT", format!("Cannot find {}", ask.route.key))));
-    }
-    put(&ask, layer, StatusCode::OK).await
+    put(&ask, layer, Present::Yes).await
 }
 
 async fn pack_body(ask: &mut Ask) -> Result<Value, Error> {
@@ -166,15 +163,25 @@ async fn judged(ask: &Ask, mut value: Value) -> Result<Arc<Layer>, Error> {
     layer.map_err(|error| ask.refuse(error, Target::Object))
 }
 
-async fn put(ask: &Ask, layer: Arc<Layer>, status: StatusCode) -> Answer {
-    let audit =
-        Audit::new(&ask.caller.principal, if status == StatusCode::CREATED { "create" } else { "update" });
-    let (core, given, clash) = (ask.api.clone(), layer.clone(), clash(ask));
+/// Adds the pack, or replaces the one that is present.
+async fn put(ask: &Ask, layer: Arc<Layer>, present: Present) -> Answer {
+    let (action, status) = match present {
+        Present::No => ("create", StatusCode::CREATED),
+        Present::Yes | Present::Either => ("update", StatusCode::OK),
+    };
+    let audit = Audit::new(&ask.caller.principal, action);
+    let (core, given, over) = (ask.api.clone(), layer.clone(), Over { present, clash: clash(ask) });
     // Judging a large pack takes a while, and this thread has others to serve.
     let runtime = tokio::runtime::Handle::current();
-    let work = move || runtime.block_on(core.state.put_pack_over(audit, given, clash));
-    super::blocking(work).await?.map_err(|failure| refused(ask, failure))?;
-    publish(ask, layer.name(), if status == StatusCode::CREATED { "create" } else { "update" });
+    let work = move || runtime.block_on(core.state.put_pack_over(audit, given, over));
+    super::blocking(work).await?.map_err(|failure| match failure {
+        Failure::Refused(gantry_model::Error::AlreadyExists { .. }) => taken(layer.name()),
+        Failure::Refused(gantry_model::Error::NotFound { .. }) => {
+            Error::new(404, "PUT", format!("Cannot find {}", layer.name())).about("contents", layer.name())
+        }
+        other => refused(ask, other),
+    })?;
+    publish(ask, layer.name(), action);
     answer::json(status, &summary(&ask.api.state.view(), &layer))
 }
 

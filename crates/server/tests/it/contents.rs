@@ -462,3 +462,23 @@ async fn a_pack_whose_name_is_taken_is_a_conflict_whatever_is_in_it() {
     let again = json!({"meta": {"name": "taken"}, "sections": {}});
     assert_eq!(server.post("/contents", again).await.status, 409, "to create is not to replace");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_packs_of_one_name_that_come_at_the_same_moment_one_is_made() {
+    let server = Server::start().await;
+    let post = |number: usize| {
+        let pack = json!({"meta": {"Name": "raced", "Version": format!("v0.0.{number}")}, "sections": {}});
+        server.post("/contents", pack)
+    };
+    let answers = futures_util::future::join_all((0..16).map(post)).await;
+    let made: Vec<usize> = (0..16).filter(|at| answers[*at].status == 201).collect();
+    let refused = answers.iter().filter(|answer| answer.status == 409).count();
+    assert_eq!((made.len(), refused), (1, 15));
+    let version = server.get("/contents/raced").await.json()["meta"]["Version"].clone();
+    assert_eq!(version, format!("v0.0.{}", made[0]), "and none of the others took its place");
+    // Of those that replace a pack that goes meanwhile, each finds it or does not; none makes it again.
+    let put = server.put("/contents/raced", json!({"meta": {"Name": "raced"}, "sections": {}}));
+    let (put, gone) = tokio::join!(put, server.delete("/contents/raced"));
+    assert!([200, 404].contains(&put.status) && gone.status == 204, "{} {}", put.status, gone.status);
+    assert_eq!(server.get("/contents/raced").await.status, 404);
+}
