@@ -28,8 +28,11 @@ const CHECK: &[Parameter] = &[
 ];
 const TTL: &[Parameter] = &[("ttl", "How long the token lasts: seconds, or a duration such as `10m`.")];
 const CLAIM: &[Parameter] = &[
-    ("roles", "Only these roles of the user (comma list)."),
-    ("scope", "With `action` and `specific`: only this one right."),
+    ("roles", "Only these roles of the user (comma list); those that the user does not have give nothing."),
+    (
+        "scope",
+        "With `action` and `specific`: only this one right, and nothing when the user does not have all of it.",
+    ),
     ("action", "See `scope`."),
     ("specific", "See `scope`."),
 ];

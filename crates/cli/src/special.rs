@@ -80,7 +80,7 @@ static VERBS: &[(&str, &[Verb])] = &[
         verb("log", &[ID, Optional("text")], &[], Do::JobLog, "Show the log of a job, or append text (- for standard input)"),
     ]),
     ("users", &[
-        verb("token", &[ID, Rest("words")], &[], Do::Token, "Make a token: `ttl 3600`, `scope x action y specific z`, `roles a,b`"),
+        verb("token", &[ID, Rest("words")], &[], Do::Token, "Make a token: `ttl 3600`, `roles a,b`, or one right by `scope x action y specific z`; what the user does not have, it does not give"),
         verb("password", &[ID, Needed("password")], &[], Do::Password, "Set the password"),
         verb("passwordhash", &[Needed("password")], &[], Do::PasswordHash, "Print a hash of a password, for users in content packs"),
     ]),
@@ -94,7 +94,7 @@ static VERBS: &[(&str, &[Verb])] = &[
 static NOUNS: &[(&str, &str, &[Verb])] = &[
     ("info", "The server itself", &[
         verb("get", &[], &[], Do::InfoGet, "Show version, ports and features"),
-        verb("check", &[], &[], Do::InfoCheck, "Exit with 0 if the server answers, else with 1"),
+        verb("check", &[], &[], Do::InfoCheck, "Exit with 0 if the server answers this user, else with 1"),
         verb("status", &[], &[], Do::InfoStatus, "Show which services are on, and which of them answer"),
     ]),
     ("prefs", "Preferences of the server", &[

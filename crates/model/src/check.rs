@@ -213,17 +213,19 @@ const ACTIONS: [&str; 33] = [
 
 /// A right must speak of things that exist.
 pub(crate) fn claim(claim: &Claim, problems: &mut Problems) {
-    for scope in claim.scope.split(',').map(str::trim) {
-        if scope != "*" && Kind::from_prefix(scope).is_none() && !OTHER_SCOPES.contains(&scope) {
-            problems.add(format!("No such scope '{scope}'"));
-        }
-    }
-    for action in claim.action.split(',').map(str::trim) {
-        let word = action.split(':').next().unwrap_or_default();
-        if !ACTIONS.contains(&word) {
-            problems.add(format!("No such action '{action}'"));
-        }
-    }
+    unknown_words(&claim.scope, &claim.action).into_iter().for_each(|problem| problems.add(problem));
+}
+
+/// What is wrong with the scopes and actions of a right, each `*` or a comma list.
+#[must_use]
+pub fn unknown_words(scopes: &str, actions: &str) -> Vec<String> {
+    let known =
+        |scope: &str| scope == "*" || Kind::from_prefix(scope).is_some() || OTHER_SCOPES.contains(&scope);
+    let scopes = scopes.split(',').map(str::trim).filter(|scope| !known(scope));
+    let word = |action: &str| ACTIONS.contains(&action.split(':').next().unwrap_or_default());
+    let actions = actions.split(',').map(str::trim).filter(|action| !word(action));
+    let scopes = scopes.map(|scope| format!("No such scope '{scope}'"));
+    scopes.chain(actions.map(|action| format!("No such action '{action}'"))).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use gantry_api::claim::{self, Claim};
 use gantry_api::refusal::Target;
 use gantry_api::{Error, duration};
-use gantry_model::{Bytes, Kind, User};
+use gantry_model::{Bytes, Kind, User, check};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -15,10 +15,11 @@ use crate::clock;
 /// How long a token of a user lasts when nobody says, in seconds.
 const DEFAULT_TTL: i64 = 3_600;
 
-/// `GET /users/<u>/token`
+/// `GET /users/<u>/token`: what its user may and these words say, so roles that the user lacks give nothing.
 pub(super) fn token(ask: &Ask) -> Answer {
     let key = ask.view.lookup(Kind::User, &ask.route.key);
     let key = key.ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
+    known_words(ask)?;
     let mut token = Token::for_user(key.as_str(), clock::now(), ttl(ask, DEFAULT_TTL)?);
     // A token for somebody else is a right of its own; one for the caller may do no more than the caller.
     let own = ask.caller.subject == Subject::User(key.as_str().to_owned());
@@ -30,16 +31,44 @@ pub(super) fn token(ask: &Ask) -> Answer {
     if ask.query.get("roles").is_some() {
         token.limits.narrow(&ask.query.list("roles"));
     }
-    if let Some(scope) = ask.query.get("scope").filter(|scope| !scope.is_empty()) {
-        let word = |name| ask.query.get(name).filter(|word| !word.is_empty()).unwrap_or("*");
+    if ask.query.get("scope").is_some_and(|scope| !scope.is_empty()) {
         // A claim that goes beyond these rights is dropped, not an error: the token then may do nothing.
-        let scope = if scope == "all" { "*" } else { scope };
-        let wanted = Claim::new(scope, word("action"), word("specific"));
+        let wanted = Claim::new(word(ask, "scope"), word(ask, "action"), word(ask, "specific"));
         token.limits.claims = Some(if claim::contains(&within, &wanted) { vec![wanted] } else { Vec::new() });
     }
     let issued =
         token.issue(&ask.view).ok_or_else(|| Error::not_found(ask.method, "users", &ask.route.key))?;
     answer::ok(&json!({ "Token": issued, "Info": *super::info::describe(ask) }))
+}
+
+/// A part of the right that is asked for; all when it is not given.
+fn word<'a>(ask: &'a Ask, name: &str) -> &'a str {
+    match ask.query.get(name).unwrap_or_default() {
+        "" => "*",
+        // The word of DRP's clients.
+        "all" if name == "scope" => "*",
+        word => word,
+    }
+}
+
+/// Refuses roles, scopes and actions that do not exist. Of roles that the caller may not see nothing is told: they give nothing.
+fn known_words(ask: &Ask) -> Result<(), Error> {
+    let missing = |role: &&&str| ask.may_see(Kind::Role, role) && ask.view.record(Kind::Role, role).is_none();
+    let roles = ask.query.list("roles");
+    let mut messages: Vec<String> = roles.iter().filter(missing).map(|role| no_role(ask, role)).collect();
+    messages.extend(check::unknown_words(word(ask, "scope"), word(ask, "action")));
+    if messages.is_empty() {
+        return Ok(());
+    }
+    Err(Error { messages, ..Error::new(422, "ValidationError", "").about("users", &ask.route.key) })
+}
+
+fn no_role(ask: &Ask, role: &str) -> String {
+    let known = ask.view.records(Kind::Role).map(|role| role.key().as_str());
+    match gantry_pack::similar(role, known.filter(|known| ask.may_see(Kind::Role, known))) {
+        Some(meant) => format!("Role {role} does not exist; did you mean `{meant}`?"),
+        None => format!("Role {role} does not exist"),
+    }
 }
 
 /// `ttl` in seconds or as a duration. Negative numbers are taken and make a token that is over already.

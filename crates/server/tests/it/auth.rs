@@ -185,6 +185,40 @@ async fn a_narrowed_token_makes_no_wider_one() {
     assert_eq!(prefs(&issued(&narrow, "").await).await, 403, "claims are handed on, too");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_roles_and_rights_that_do_not_exist_is_refused() {
+    let server = Server::start().await;
+    let token = async |by: &Client, query: &str| get(by, &format!("/users/rocketskates/token?{query}")).await;
+    for (query, words) in [
+        ("roles=superusr", "Role superusr does not exist; did you mean `superuser`?"),
+        ("roles=superuser,nosuchthing", "Role nosuchthing does not exist"),
+        ("scope=nosuch&action=foo,get", "No such scope 'nosuch'\n  No such action 'foo'"),
+        ("scope=machines,jbos&action=update:/Params", "No such scope 'jbos'"),
+    ] {
+        let refused = token(&server.client, query).await;
+        let words = if words.contains('\n') { format!("\n  {words}") } else { format!(": {words}") };
+        assert_eq!(refused.error(), format!("422 ValidationError: users/rocketskates{words}"), "{query}");
+    }
+    // What clients of DRP ask for.
+    for query in [
+        "roles=superuser",
+        "scope=all&action=list&specific=asdgag",
+        "scope=*&action=*&specific=*",
+        "scope=machines,jobs&action=get,action:reboot,update:/Params",
+        "scope=preferences&action=list,post",
+        "scope=&action=&specific=&roles=",
+    ] {
+        assert_eq!(token(&server.client, query).await.status, 200, "{query}");
+    }
+    // Who may not see roles is not told which there are.
+    server.create("users", json!({ "Name": "ann" })).await;
+    server.put("/users/ann/password", json!({ "Password": "pw" })).await;
+    let ann = server.as_user("ann", "pw");
+    for role in ["superuser", "nosuchthing"] {
+        assert_eq!(get(&ann, &format!("/users/ann/token?roles={role}")).await.status, 200, "{role}");
+    }
+}
+
 /// Seen on the 2019 server: a password on every request cost 50 ms of processor time each.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_on_every_request_is_checked_slowly_only_once() {
