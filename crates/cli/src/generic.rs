@@ -129,11 +129,12 @@ fn key_field(noun: &str) -> &'static str {
 }
 
 pub(crate) async fn create(typed: &Typed<'_>) -> Answer {
-    let body = match input::scalar(typed.word(0)).await? {
+    let (value, text) = input::scalar_with_text(typed.word(0)).await?;
+    let body = match value {
         Value::String(machine) if typed.noun == "jobs" => job_of(typed, &machine).await?,
         // A word is a name, also when YAML takes it for something else.
         Value::String(_) | Value::Bool(_) | Value::Number(_) => {
-            json!({ key_field(&typed.noun): typed.word(0) })
+            json!({ key_field(&typed.noun): text.trim() })
         }
         other => input::fitted(&typed.noun, other),
     };

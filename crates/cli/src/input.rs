@@ -18,17 +18,23 @@ pub(crate) async fn value(argument: &str) -> Result<Value, Error> {
 /// A value that is typed on the command line: JSON or YAML; what is neither is a plain string, unless it begins as an object or
 /// a list.
 pub(crate) async fn scalar(argument: &str) -> Result<Value, Error> {
+    scalar_with_text(argument).await.map(|(value, _)| value)
+}
+
+/// The same, with the text that it was read from.
+pub(crate) async fn scalar_with_text(argument: &str) -> Result<(Value, String), Error> {
     if argument.trim_start().starts_with(['{', '[']) {
         let template = argument.trim_start().starts_with("{{");
-        return value(argument).await.map_err(|error| match error {
+        let value = value(argument).await.map_err(|error| match error {
             Error::Usage(text) if template => Error::Usage(format!(
                 "{text}\nhint: a text that begins with {{{{ is quoted: '\"{{{{ … }}}}\"'"
             )),
             other => other,
-        });
+        })?;
+        return Ok((value, argument.to_owned()));
     }
     let text = text(argument).await?;
-    Ok(parse(&text).unwrap_or(Value::String(text)))
+    Ok((parse(&text).unwrap_or_else(|_| Value::String(text.clone())), text))
 }
 
 /// The text behind an argument.

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use gantry_pack::yaml;
 use gantry_template::{Limits, MissingKey, Set, System, Value};
 
 use crate::{Error, fail, input};
@@ -83,6 +84,13 @@ fn parse(set: &mut Set, file: &Path) -> Result<String, Error> {
 
 fn data(file: &Path) -> Result<Value, Error> {
     let text = text(file)?;
+    // Of equal keys the last would count, and of documents the first.
+    if let Some(dropped) = yaml::parse(&text).ok().and_then(|document| document.dropped.into_iter().next()) {
+        let (file, line, message) = (file.display(), dropped.line, dropped.message);
+        return Err(Error::Usage(format!(
+            "{file}:{line}: {message}; data are one document, with each key once"
+        )));
+    }
     let parsed = input::parse(&text);
     let json = parsed
         .map_err(|reason| Error::Usage(format!("{} is neither JSON nor YAML: {reason}", file.display())))?;

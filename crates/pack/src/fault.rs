@@ -35,6 +35,12 @@ impl fmt::Display for Fault {
     }
 }
 
+/// `1 pack`, `2 packs`: for words whose plural has an `s`.
+#[must_use]
+pub fn counted(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 /// One line per fault, indented.
 #[must_use]
 pub fn listed(faults: &[Fault]) -> String {

@@ -24,7 +24,7 @@ mod pack;
 pub mod yaml;
 
 pub use document::document;
-pub use fault::{Fault, listed};
+pub use fault::{Fault, counted, listed};
 pub use folder::is_pack;
 pub use gantry_boot::yaml::to_yaml;
 pub use lint::{lint, similar, unheard};
@@ -49,7 +49,7 @@ pub enum Error {
         path: std::path::PathBuf,
     },
     /// Parts of a pack are wrong; every fault is listed.
-    #[error("content pack {pack} has {} faults:\n{}", faults.len(), listed(faults))]
+    #[error("content pack {pack} has {}:\n{}", counted(faults.len(), "fault"), listed(faults))]
     Wrong {
         /// The pack, or the folder that was to be one.
         pack: String,

@@ -43,6 +43,8 @@ fn places(path: &Path) -> Result<Vec<PathBuf>, Error> {
     if folders.is_empty() { Err(Error::Nothing { path: path.to_owned() }) } else { Ok(folders) }
 }
 
+/// What a bundle has to be.
+const NO_BUNDLE: &str = "a bundle is a map with `meta` and `sections`";
 /// Metadata of a pack that has none.
 const DEFAULTS: [(&str, &str); 3] = [("Name", "Unspecified"), ("Version", "v0.0.0"), ("Type", "dynamic")];
 
@@ -141,8 +143,11 @@ impl Pack {
     /// When it has not that form.
     pub fn from_value(value: Value) -> Result<Self, String> {
         let Value::Object(mut value) = value else {
-            return Err("a bundle is a map with `meta` and `sections`".into());
+            return Err(NO_BUNDLE.into());
         };
+        if !value.contains_key("meta") && !value.contains_key("sections") {
+            return Err(NO_BUNDLE.into());
+        }
         let meta = match value.remove("meta").unwrap_or_default() {
             Value::Object(meta) => meta,
             Value::Null => Map::new(),

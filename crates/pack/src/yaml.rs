@@ -20,9 +20,11 @@ pub struct Document {
     pub value: Value,
     /// The line of each part, counted from 1, by JSON pointer (RFC 6901).
     pub lines: BTreeMap<String, usize>,
+    /// What is passed over: what a key says that is there again, and a further document.
+    pub dropped: Vec<Error>,
 }
 
-/// Why a text is no YAML.
+/// Why a text is no YAML, or not all of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct Error {
@@ -49,12 +51,14 @@ pub fn parse(text: &str) -> Result<Document, Error> {
         parser: Parser::new_from_str_with_options(text.trim_start_matches('\u{feff}'), options),
         anchors: HashMap::new(),
         lines: BTreeMap::new(),
+        dropped: Vec::new(),
         budget: EXPANDED,
         depth: 0,
         open_end: (!text.ends_with('\n')).then(|| text.chars().count()),
     };
     let value = reader.document()?;
-    Ok(Document { value, lines: reader.lines })
+    reader.look_further();
+    Ok(Document { value, lines: reader.lines, dropped: reader.dropped })
 }
 
 struct Reader<'t> {
@@ -62,6 +66,7 @@ struct Reader<'t> {
     /// Values and how many parts each has.
     anchors: HashMap<usize, (Value, usize)>,
     lines: BTreeMap<String, usize>,
+    dropped: Vec<Error>,
     budget: usize,
     depth: usize,
     /// How many characters the text has, when it does not end with its last line.
@@ -98,6 +103,17 @@ impl<'t> Reader<'t> {
                 (Event::StreamEnd | Event::DocumentEnd, _) => return Ok(Value::Null),
                 (event, line) => return self.node(event, line, &mut String::new()),
             }
+        }
+    }
+
+    /// Whether another document follows; what is wrong behind the first is nobody's matter.
+    fn look_further(&mut self) {
+        let mut next = self.next();
+        while let Ok((Event::DocumentEnd, _)) = next {
+            next = self.next();
+        }
+        if let Ok((Event::DocumentStart(..), line)) = next {
+            self.dropped.push(Error { line, message: "a further document begins".into() });
         }
     }
 
@@ -170,9 +186,13 @@ impl<'t> Reader<'t> {
             let (event, value_line) = self.next()?;
             match key {
                 Some(key) => {
+                    let pointer = format!("{path}/{}", escaped(&key));
+                    if self.lines.contains_key(&pointer) {
+                        self.dropped.push(Error { line, message: format!("the key `{key}` is there again") });
+                    }
                     let value = self.below(path, &key, event, value_line)?;
                     // The line of the key is where people look for a field.
-                    self.lines.insert(format!("{path}/{}", escaped(&key)), line);
+                    self.lines.insert(pointer, line);
                     map.insert(key, value);
                 }
                 None => {

@@ -105,3 +105,20 @@ fn of_two_files_with_one_key_the_one_that_is_passed_over_is_told() {
     assert!(uploaded.status == 0 && uploaded.err.contains(line), "{}", uploaded.err);
     assert!(server.tell(&["tasks", "show", "t2"]).contains("second"));
 }
+
+#[test]
+fn a_preview_of_a_file_with_one_object_says_what_it_misses() {
+    let (server, folder) = (Serving::start(), tempfile::tempdir().unwrap());
+    write(folder.path(), &[("north.yaml", "Name: north\nParams: {}\n")]);
+    let file = folder.path().join("north.yaml");
+    let file = file.to_str().unwrap();
+    let refused = server.ask(&["content", "preview", file]);
+    assert!(
+        refused.err.contains("a bundle is a map with `meta` and `sections`")
+            && refused.err.contains("hint: for a file of one object add what it is: `--kind profiles`"),
+        "{}",
+        refused.err
+    );
+    let preview = server.tell(&["content", "preview", file, "--kind", "profiles"]);
+    assert!(preview.contains("0 machines looked at"), "{preview}");
+}

@@ -131,3 +131,12 @@ fn what_is_nearly_right_is_told_with_what_would_be() {
     let head: Vec<&str> = packs.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(head, ["Name", "Version", "Type", "Warnings"]);
 }
+
+#[test]
+fn a_name_that_yaml_takes_for_something_else_is_read_from_where_it_stands() {
+    let (server, folder) = (Serving::start(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("name");
+    std::fs::write(&file, "true\n").unwrap();
+    server.tell(&["profiles", "create", file.to_str().unwrap()]);
+    assert!(server.tell(&["profiles", "show", "true"]).contains("\"Name\": \"true\""));
+}

@@ -140,7 +140,7 @@ fn packs_are_bundled_converted_documented_and_checked_without_a_server() {
     ok(&["content", "unbundle", &at("b.json"), &at("u")]);
     assert_eq!(fs::read_to_string(at("u/._Version.meta")).unwrap(), "v1.2.3");
     assert!(ok(&["content", "document", &at("u")]).contains("### say"));
-    assert_eq!(ok(&["content", "check", &at("p")]).trim(), "1 packs, 1 templates rendered, 0 problems");
+    assert_eq!(ok(&["content", "check", &at("p")]).trim(), "1 pack, 1 template rendered, 0 problems");
     write(
         folder.path(),
         &[(

@@ -37,6 +37,22 @@ fn data_are_yaml_or_json_and_numbers_are_go_s_floats() {
 }
 
 #[test]
+fn data_of_which_a_part_would_be_passed_over_are_refused() {
+    for (data, words) in [
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", "d.yaml:4: the key `c` is there again; data are one document"),
+        ("a: 1\n---\nb: 1\n", "d.yaml:2: a further document begins; data are one document"),
+        ("{\"a\": 1,\n\"a\": 2}", "d.yaml:2: the key `a` is there again"),
+    ] {
+        let ran = render(&[("main.tmpl", "{{ .a }}"), ("d.yaml", data)], &["--data", "d.yaml"]);
+        assert!(ran.status == 1 && ran.err.contains(words), "{data}: {}{}", ran.out, ran.err);
+    }
+    // What a merge brings is there to be overruled.
+    let merged = "x: &x {a: 1}\n<<: *x\na: 2\n...\n";
+    let ran = render(&[("main.tmpl", "{{ .a }}"), ("d.yaml", merged)], &["--data", "d.yaml"]);
+    assert_eq!((ran.status, ran.out.as_str()), (0, "2"), "{}", ran.err);
+}
+
+#[test]
 fn other_templates_can_be_called_and_an_error_follows_what_was_rendered() {
     let files =
         [("main.tmpl", "one\n{{ template \"lib.tmpl\" }}\n{{ .x.y }}"), ("lib.tmpl", "two"), ("d", "x: 5")];

@@ -10,7 +10,7 @@ use gantry_boot::rules::TemplateRules;
 use gantry_boot::survey::Scripts;
 use gantry_model::{Edit, Kind, Layer, Record, Rules as _, View};
 use gantry_pack::check::{self, Limits, Report};
-use gantry_pack::{Fault, Pack, builtin, conformance};
+use gantry_pack::{Fault, Pack, builtin, conformance, counted};
 use serde_json::Value;
 
 use super::{given, print_to, read_each, words};
@@ -85,7 +85,8 @@ impl Findings {
             if own { &mut self.problems } else { &mut self.notes }.push(finding.to_string());
         }
         if report.unlisted > 0 {
-            self.problems.push(format!("{} more templates do not render", report.unlisted));
+            let more = counted(report.unlisted, "further template");
+            self.problems.push(format!("{more} not rendered"));
         }
     }
 }
@@ -118,9 +119,10 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<(), Error> {
     let wrong = found.problems.len();
     let mut lines: Vec<String> = found.told().collect();
     lines.append(&mut found.problems);
-    lines.push(format!("{} packs, {rendered} templates rendered, {wrong} problems", found.names.len()));
+    let (packs, problems) = (counted(found.names.len(), "pack"), counted(wrong, "problem"));
+    lines.push(format!("{packs}, {} rendered, {problems}", counted(rendered, "template")));
     output::print(&lines.join("\n"));
-    if wrong == 0 { Ok(()) } else { Err(Error::Usage(format!("{wrong} problems"))) }
+    if wrong == 0 { Ok(()) } else { Err(Error::Usage(problems)) }
 }
 
 fn checked<'a>(layers: &'a [Arc<Layer>], names: &'a [String]) -> impl Iterator<Item = &'a Arc<Layer>> {
@@ -239,5 +241,5 @@ pub(super) fn conform(matches: &ArgMatches) -> Result<(), Error> {
     }
     print_to(matches.get_one("output"), &conformance::page(&all))?;
     let lost = all.iter().flat_map(|(_, outcomes)| outcomes).filter(|outcome| !outcome.loaded()).count();
-    if lost == 0 { Ok(()) } else { Err(Error::Usage(format!("{lost} packs did not load"))) }
+    if lost == 0 { Ok(()) } else { Err(Error::Usage(format!("{} did not load", counted(lost, "pack")))) }
 }

@@ -2,7 +2,7 @@
 
 use clap::ArgMatches;
 use gantry_model::Kind;
-use gantry_pack::{Fault, Pack, listed};
+use gantry_pack::{Fault, Pack, counted, listed};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::{Error, input, output};
 pub(super) async fn preview(matches: &ArgMatches, session: &Session) -> Result<(), Error> {
     let pack = match matches.get_one::<String>("kind") {
         Some(kind) => single(kind, &input::value(text(matches, "pack")).await?)?,
-        None => read(matches, "pack")?,
+        None => read(matches, "pack").map_err(|error| kind_hint(matches, error))?,
     };
     let mut query = vec![("check", "true")];
     if matches.get_flag("tasks") {
@@ -31,7 +31,18 @@ pub(super) async fn preview(matches: &ArgMatches, session: &Session) -> Result<(
     output::print(&shown(&report));
     match report.get("Failed").and_then(Value::as_u64).unwrap_or_default() {
         0 => Ok(()),
+        1 => Err(Error::Usage("1 file does not render".into())),
         failed => Err(Error::Usage(format!("{failed} files do not render"))),
+    }
+}
+
+/// What is no bundle may be a file of one object.
+fn kind_hint(matches: &ArgMatches, error: Error) -> Error {
+    match error {
+        Error::Pack(_) if std::path::Path::new(text(matches, "pack")).is_file() => Error::Usage(format!(
+            "{error}\nhint: for a file of one object add what it is: `--kind profiles`, `--kind params` or the like"
+        )),
+        other => other,
     }
 }
 
@@ -49,7 +60,10 @@ fn single(kind: &str, object: &Value) -> Result<Pack, Error> {
 fn shown(report: &Value) -> String {
     let text =
         |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |value: &Value, field: &str| value.get(field).and_then(Value::as_u64).unwrap_or_default();
+    let number = |value: &Value, field: &str| {
+        let number = value.get(field).and_then(Value::as_u64).unwrap_or_default();
+        usize::try_from(number).unwrap_or(usize::MAX)
+    };
     let list = |field: &str| report.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut lines = Vec::new();
     for change in list("Changes") {
@@ -57,7 +71,7 @@ fn shown(report: &Value) -> String {
         let who = match count {
             0 => "unknown machines".to_owned(),
             1 => machine,
-            more => format!("{machine} and {} more machines", more - 1),
+            more => format!("{machine} and {} more", counted(more - 1, "machine")),
         };
         lines.push(format!("== {} ({who})\n{}", text(&change, "Source"), text(&change, "Diff")));
     }
@@ -65,24 +79,24 @@ fn shown(report: &Value) -> String {
         let param = text(&finding, "Param");
         let param = if param.is_empty() { param } else { format!(" [parameter {param}]") };
         lines.push(format!(
-            "!! {}: {}:{}:{}: {}{param} ({} machines)",
+            "!! {}: {}:{}:{}: {}{param} ({})",
             text(&finding, "Object"),
             text(&finding, "Template"),
             number(&finding, "Line"),
             number(&finding, "Column"),
             text(&finding, "Message"),
-            number(&finding, "Machines"),
+            counted(number(&finding, "Machines"), "machine"),
         ));
     }
     let warnings = list("Warnings");
     lines.extend(warnings.iter().filter_map(Value::as_str).map(|warning| format!("note: {warning}")));
     lines.push(format!(
-        "{} machines looked at, {} files rendered, {} failed; {} files of {} machines would change",
-        number(report, "Machines"),
-        number(report, "Rendered"),
+        "{} looked at, {} rendered, {} failed; {} of {} would change",
+        counted(number(report, "Machines"), "machine"),
+        counted(number(report, "Rendered"), "file"),
         number(report, "Failed"),
-        number(report, "ChangedFiles"),
-        number(report, "ChangedMachines"),
+        counted(number(report, "ChangedFiles"), "file"),
+        counted(number(report, "ChangedMachines"), "machine"),
     ));
     lines.join("\n")
 }

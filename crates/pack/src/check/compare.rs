@@ -11,6 +11,7 @@ use gantry_model::{Kind, Machine, Record, View};
 use serde_json::{Value, json};
 
 use super::{Limits, Report, each};
+use crate::counted;
 
 /// What a change would change.
 #[derive(Debug, Clone, Default)]
@@ -141,10 +142,21 @@ fn differences(
             path,
             machine: machine.to_owned(),
             machines: usize::from(!machine.is_empty()),
-            diff: diff(&text(old.as_ref()), &text(new.as_ref()), limits.lines),
+            diff: shown(old.as_ref(), new.as_ref(), limits.lines),
         });
     }
     changes
+}
+
+/// What differs; of a file that no longer renders why, and how much it was, instead of all that it was.
+fn shown(old: Option<&Render>, new: Option<&Render>, limit: usize) -> String {
+    match (old.map(|old| &old.result), new.map(|new| &new.result)) {
+        (Some(Ok(old)), Some(Err(failure))) => {
+            let lines = String::from_utf8_lossy(old).lines().count();
+            format!("+ !! {}\n  … instead of {}", failure.message, counted(lines, "line"))
+        }
+        _ => diff(&text(old), &text(new), limit),
+    }
 }
 
 fn text(file: Option<&Render>) -> String {
@@ -168,7 +180,7 @@ fn diff(old: &str, new: &str, limit: usize) -> String {
     let more = lines.len().saturating_sub(limit);
     lines.truncate(limit);
     if more > 0 {
-        lines.push(format!("  … and {more} more lines"));
+        lines.push(format!("  … and {} more", counted(more, "line")));
     }
     lines.join("\n")
 }
@@ -227,7 +239,30 @@ mod tests {
     fn a_diff_shows_what_differs_with_its_neighbours() {
         assert_eq!(diff("a\nb\nc\nd\n", "a\nb\nx\nd\n", 9), "  b\n- c\n+ x\n  d");
         assert_eq!(diff("", "a\nb", 9), "+ a\n+ b");
-        assert_eq!(diff("a\na\na", "a", 1), "  a\n  … and 2 more lines");
-        assert_eq!(diff("1\n2\n3\n4", "5\n6\n7\n8", 3), "- 1\n- 2\n- 3\n  … and 5 more lines");
+        assert_eq!(diff("a\na\na", "a", 1), "  a\n  … and 2 lines more");
+        assert_eq!(diff("1\n2\n3\n4", "5\n6\n7\n8", 3), "- 1\n- 2\n- 3\n  … and 5 lines more");
+    }
+
+    #[test]
+    fn of_what_no_longer_renders_the_reason_is_shown_and_not_what_it_was() {
+        let render = |result| Render {
+            kind: Kind::Task,
+            object: "t".into(),
+            template: "t.sh".into(),
+            path: String::new(),
+            result,
+        };
+        let failure = gantry_boot::survey::Failure {
+            template: "t".into(),
+            line: 1,
+            column: 1,
+            message: "no".into(),
+            param: None,
+            origin: None,
+        };
+        let was = render(Ok(b"1\n2\n3\n".to_vec()));
+        let is = render(Err(failure));
+        assert_eq!(shown(Some(&was), Some(&is), 9), "+ !! no\n  … instead of 3 lines");
+        assert_eq!(shown(Some(&is), Some(&was), 2), "  # \n- !! no\n  … and 3 lines more");
     }
 }
