@@ -349,7 +349,10 @@ fn open_blocking(config: Config, ports: Ports, stop: CancellationToken) -> Resul
         files: Arc::new(Blobs::open(&config.file_root)?),
         job_logs: JobLogs::new(Blobs::open(&config.log_root)?),
         info: crate::api::info::Infos::default(),
-        digests: crate::digests::Digests::open(config.file_root.join(crate::files::PRIVATE).join("sums")),
+        digests: crate::digests::Digests::open(
+            config.file_root.join(crate::files::PRIVATE).join("sums"),
+            stop.clone(),
+        ),
         catalogue: crate::catalogue::Keeper::default(),
         trace: Arc::new(Trace::new((!memory).then(|| config.trace_root.clone()))),
         log: Log::new(bus.clone()),

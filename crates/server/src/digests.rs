@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use gantry_store::blobs::{Blob, Digest};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// From this size on a file is large: to hash it takes so long that it is worth to be kept and not worth to be waited for, bytes.
 pub const LARGE: u64 = 16 << 20;
@@ -33,6 +34,8 @@ struct Inner {
     /// Files that are being hashed, for those who come later.
     flights: Mutex<HashMap<(String, Stamp), Flight>>,
     hashing: Semaphore,
+    /// When the server stops, nobody waits for a large file.
+    stop: CancellationToken,
     /// Where digests of large files are kept. Held while it is written.
     kept: Mutex<PathBuf>,
 }
@@ -60,13 +63,14 @@ impl Stamp {
 
 impl Digests {
     /// What the file at `kept` remembers; nothing when there is none, or none that can be read.
-    pub fn open(kept: PathBuf) -> Self {
+    pub fn open(kept: PathBuf, stop: CancellationToken) -> Self {
         let known = std::fs::read_to_string(&kept).unwrap_or_default();
         let known = known.lines().filter_map(parse).collect();
         Self(Arc::new(Inner {
             known: Mutex::new(known),
             flights: Mutex::default(),
             hashing: Semaphore::new(AT_ONCE),
+            stop,
             kept: Mutex::new(kept),
         }))
     }
@@ -109,7 +113,7 @@ impl Digests {
         let _turn = self.0.hashing.acquire().await.map_err(io::Error::other)?;
         let (digests, name) = (self.clone(), name.to_owned());
         let hashed = tokio::task::spawn_blocking(move || {
-            let digest = blob.digest()?;
+            let digest = blob.digest(|| digests.0.stop.is_cancelled())?;
             digests.learn(&name, blob.size(), blob.modified(), &digest);
             Ok(hex(&digest))
         });
@@ -187,7 +191,7 @@ mod tests {
     async fn whoever_hangs_up_leaves_room_for_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
-        let digests = Digests::open(folder.path().join("sums"));
+        let digests = Digests::open(folder.path().join("sums"), CancellationToken::new());
         for n in 0..=AT_ONCE {
             let name = n.to_string();
             std::fs::write(folder.path().join("blobs").join(&name), &name).unwrap();
@@ -208,23 +212,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_stops_waits_for_no_file_that_is_being_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path()).unwrap();
+        std::fs::write(folder.path().join("x"), "x").unwrap();
+        let stop = CancellationToken::new();
+        let digests = Digests::open(folder.path().join("sums"), stop.clone());
+        stop.cancel();
+        let why = digests.of("x", &blob(&blobs, "x")).await.unwrap_err().to_string();
+        assert_eq!(why, "the file was not read to its end: it is no longer wanted");
+        assert_eq!(digests.known("x", &blob(&blobs, "x")), None);
+    }
+
+    #[tokio::test]
     async fn a_large_file_is_hashed_once_for_all_who_ask_and_for_the_next_server() {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("sums");
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let path = folder.path().join("blobs/large iso");
         std::fs::File::create(&path).unwrap().set_len(LARGE).unwrap();
-        let (digests, large) = (Digests::open(kept.clone()), blob(&blobs, "large iso"));
+        let (digests, large) =
+            (Digests::open(kept.clone(), CancellationToken::new()), blob(&blobs, "large iso"));
         assert_eq!(digests.known("large iso", &large), None);
         let (one, two) = tokio::join!(digests.of("large iso", &large), digests.of("large iso", &large));
         let zeros = "080acf35a507ac9849cfcba47dc2ad83e01b75663a516279c8b9d243b719643e";
         assert_eq!((one.unwrap().as_str(), two.unwrap().as_str()), (zeros, zeros));
         assert!(lock(&digests.0.flights).is_empty());
-        let next = Digests::open(kept.clone());
+        let next = Digests::open(kept.clone(), CancellationToken::new());
         assert_eq!(next.known("large iso", &large).as_deref(), Some(zeros));
         std::fs::File::options().append(true).open(&path).unwrap().set_len(LARGE + 1).unwrap();
         assert_eq!(next.known("large iso", &blob(&blobs, "large iso")), None, "it has changed");
         std::fs::write(&kept, "1 x y\n\u{0}\n").unwrap();
-        assert_eq!(Digests::open(kept).known("large iso", &large), None, "a damaged file is none");
+        assert_eq!(
+            Digests::open(kept, CancellationToken::new()).known("large iso", &large),
+            None,
+            "a damaged file is none"
+        );
     }
 }

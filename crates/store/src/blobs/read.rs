@@ -71,15 +71,18 @@ impl Blob {
         Ok(filled)
     }
 
-    /// Reads everything and returns the SHA-256.
+    /// Reads everything and returns the SHA-256. It asks again and again whether to stop: a large file takes minutes.
     ///
     /// # Errors
-    /// When the storage cannot be read.
-    pub fn digest(&self) -> io::Result<Digest> {
+    /// When the storage cannot be read, or when it is to stop.
+    pub fn digest(&self, stopped: impl Fn() -> bool) -> io::Result<Digest> {
         let mut hash = Sha256::new();
         let mut chunk = vec![0; CHUNK];
         let mut offset = 0;
         loop {
+            if stopped() {
+                return Err(io::Error::other("the file was not read to its end: it is no longer wanted"));
+            }
             let read = self.read_at(&mut chunk, offset)?;
             hash.update(&chunk[..read]);
             offset += read as u64;
