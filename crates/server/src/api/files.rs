@@ -195,8 +195,10 @@ pub(super) async fn write(mut ask: Ask) -> Answer {
         return Err(about(&ask, &given, Error::new(403, "POST", "Cannot upload a directory")));
     }
     if boundary.is_none() && !kind.starts_with("application/octet-stream") {
-        let text = format!("Want content-type application/octet-stream, not {kind}");
-        return Err(Error::malformed("POST", text));
+        let given = if kind.is_empty() { "none" } else { &kind };
+        let text = format!("Want content-type application/octet-stream, not {given}");
+        let form = "or multipart/form-data with the file in the field `file`, as browsers send it";
+        return Err(Error { messages: vec![text, form.into()], ..Error::malformed("POST", "") });
     }
     if ask.query.flag("explode") {
         let text = "explode is not there yet: unpack the archive and upload its files";

@@ -190,8 +190,10 @@ async fn what_an_upload_summed_is_not_read_again_after_a_restart() {
 async fn other_content_and_directories_are_refused() {
     let server = Server::start().await;
     let typed = raw(&server.client, Method::POST, "/files/x").header("content-type", "text/plain").body("x");
-    let text = "400 POST: Want content-type application/octet-stream, not text/plain";
+    let text = "400 POST\n  Want content-type application/octet-stream, not text/plain\n  or multipart/form-data with the file in the field `file`, as browsers send it";
     assert_eq!(send(typed).await.error(), text);
+    let untyped = send(raw(&server.client, Method::POST, "/files/x").body("x")).await.error();
+    assert_eq!(untyped, text.replace("text/plain", "none"));
     assert_eq!(
         upload(&server, "/files/dir/", "x").await.error(),
         "403 POST: files//dir: Cannot upload a directory"
