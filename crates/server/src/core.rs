@@ -186,7 +186,12 @@ impl Core {
             ("address", &old.address.to_string(), &new.address.to_string()),
         ];
         for (word, old, new) in fields.into_iter().filter(|(_, old, new)| old != new) {
-            self.note_machine(after, key, None, "machine", format!("{word} {old} -> {new}"));
+            let text = match (old.is_empty(), new.is_empty()) {
+                (true, _) => format!("{word} {new}"),
+                (false, true) => format!("{word} {old} -> none"),
+                (false, false) => format!("{word} {old} -> {new}"),
+            };
+            self.note_machine(after, key, None, "machine", text);
         }
         if old.runnable != new.runnable {
             let text = if new.runnable { "runnable" } else { "not runnable" };

@@ -70,7 +70,7 @@ fn machines_run_workflows_and_tell_their_trace() {
     assert_eq!(server.tell(&["machines", "wait", "Name:m1", "Stage", "other", "10ms"]).trim(), "timeout");
     let trace = server.tell(&["machines", "trace", "Name:m1"]);
     for part in
-        ["boot 1 at ", "registered as m1", "workflow  -> flow1", "job for task1 handed out", "is finished"]
+        ["boot 1 at ", "registered as m1", "workflow flow1", "job for task1 handed out", "is finished"]
     {
         assert!(trace.contains(part), "{part} in:\n{trace}");
     }

@@ -267,14 +267,8 @@ fn note_answer(ask: &Ask, view: &View, answer: &Next, machine: Option<&Machine>)
         Next::Created(job) => format!("job for {} handed out", job.task),
         Next::Again(job) => format!("job for {} continues", job.task),
         Next::Invoke(job) => format!("action {}", job.task),
-        Next::Nothing(Reason::Unusable(reason)) => format!("stopped: {reason}"),
-        Next::Nothing(Reason::StoppedAt(task)) => {
-            format!("stopped before {task}: task-stop-at names it, and it stops there as long as it does")
-        }
         Next::Nothing(reason) => match machine {
-            Some(machine) => {
-                format!("nothing to do ({reason:?}): stage {}, bootenv {}", machine.stage, machine.boot_env)
-            }
+            Some(machine) => words(reason, machine),
             None => return,
         },
     };
@@ -284,6 +278,21 @@ fn note_answer(ask: &Ask, view: &View, answer: &Next, machine: Option<&Machine>)
         (Next::Nothing(_), None) => Uuid::default(),
     };
     ask.api.note_machine(view, &uuid.to_string(), Some(ask.remote()), "job", text);
+}
+
+/// Why there is no job.
+fn words(reason: &Reason, machine: &Machine) -> String {
+    let place = format!("stage {}, bootenv {}", machine.stage, machine.boot_env);
+    match reason {
+        Reason::Exhausted => format!("no task left: {place}"),
+        Reason::OtherContext => format!("the runner of context {} is next", machine.context),
+        Reason::Marker => format!("the task list goes on: {place}"),
+        Reason::Later(time) => format!("another attempt after {time}"),
+        Reason::StoppedAt(task) => {
+            format!("stopped before {task}: task-stop-at names it, and it stops there as long as it does")
+        }
+        Reason::Unusable(reason) => format!("stopped: {reason}"),
+    }
 }
 
 fn note_report(ask: &Ask, view: &View, job: &Job) {

@@ -44,6 +44,33 @@ async fn whoami_takes_as_much_hardware_as_a_machine_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_trace_has_the_words_of_people() {
+    let server = Server::start().await;
+    server.create("stages", json!({ "Name": "one" })).await;
+    server.create("tasks", json!({ "Name": "task1" })).await;
+    let uuid = server.machine("m1").await;
+    let path = format!("/machines/{uuid}");
+    for (field, value) in [
+        ("Address", json!("192.0.2.7")),
+        ("Address", json!("192.0.2.8")),
+        ("Stage", json!("one")),
+        ("Tasks", json!(["task1"])),
+    ] {
+        let patch = json!([{ "op": "add", "path": format!("/{field}"), "value": value }]);
+        assert_eq!(server.patch(&path, patch).await.status, 200, "{field}");
+    }
+    let job = server.post("/jobs", json!({ "Machine": uuid })).await.json();
+    let finished = json!([{ "op": "replace", "path": "/State", "value": "finished" }]);
+    server.patch(&format!("/jobs/{}", job["Uuid"].as_str().unwrap()), finished).await;
+    assert_eq!(server.post("/jobs", json!({ "Machine": uuid })).await.status, 204);
+    let trace = server.get(&format!("{path}/trace")).await.json();
+    let texts: Vec<&str> =
+        trace.as_array().unwrap().iter().map(|entry| entry["Text"].as_str().unwrap()).collect();
+    assert_eq!(texts[1..4], ["address 192.0.2.7", "address 192.0.2.7 -> 192.0.2.8", "stage none -> one"]);
+    assert_eq!(texts.last(), Some(&"no task left: stage one, bootenv local"), "{texts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_trace_tells_what_happened_in_order() {
     let server = Server::start().await;
     server.create("tasks", json!({ "Name": "task1" })).await;

@@ -6,6 +6,7 @@
 
 mod report;
 mod send;
+mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

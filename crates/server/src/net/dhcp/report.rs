@@ -9,7 +9,7 @@ use gantry_netboot::dhcp::packet::Error as Malformed;
 use gantry_netboot::dhcp::{Client, Message};
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Dhcp};
+use super::{Asked, Dhcp, words};
 use crate::trace::Note;
 
 impl Dhcp {
@@ -32,7 +32,7 @@ impl Dhcp {
         }
         let text = match says {
             Some(says) => format!("{asks} -> {says}"),
-            None => format!("{asks} -> {reason:?}"),
+            None => format!("{asks} -> {}", words::of(reason)),
         };
         self.reports.trace.note(Note {
             machine: self.machine(&client.to_string()),
