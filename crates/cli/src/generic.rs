@@ -261,7 +261,8 @@ pub(crate) async fn upload_content(typed: &Typed<'_>) -> Answer {
             typed.word(0)
         )));
     }
-    let pack = input::value(typed.word(0)).await?;
+    let mut pack = input::value(typed.word(0)).await?;
+    crate::content::key::open(typed.flag("key"), &mut pack).await?;
     let name = pack.pointer("/meta/Name").and_then(Value::as_str);
     let name = name.ok_or_else(|| Error::Usage("the pack has no meta.Name".into()))?;
     let path = format!("/contents/{name}");

@@ -244,7 +244,7 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::LogsWatch => watch::logs(typed).await,
         Do::ObjectsList => show("/objects").await,
         Do::ContentList => content::server::list(typed).await,
-        Do::ContentShow => Ok(Some(typed.get(&typed.path(), &[]).await?)),
+        Do::ContentShow => content::live::show(typed).await,
         Do::ContentExists => generic::exists(typed).await,
         Do::ContentUpload => generic::upload_content(typed).await,
         Do::ContentBundle => content::bundle_here(typed.word(0), typed.rest()).map(|()| None),
@@ -253,7 +253,8 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::ContentBundlize => content::live::bundlize(typed).await,
         Do::ContentConvert => content::live::convert(typed).await,
         Do::ContentUpdate => {
-            let pack = crate::input::value(typed.word(1)).await?;
+            let mut pack = crate::input::value(typed.word(1)).await?;
+            content::key::open(typed.flag("key"), &mut pack).await?;
             Ok(Some(typed.send(Method::PUT, &typed.path(), Some(&pack)).await?))
         }
         Do::ContentDestroy => generic::destroy(typed).await,

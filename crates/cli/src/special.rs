@@ -20,11 +20,14 @@ const PURGE: &[Flag] = &[
     ("complete-after", Takes::Value, "How long finished jobs stay (duration)"),
 ];
 
+const OPENED: Flag = ("key", Takes::Value, "The file with the key to sealed values of the pack");
+const SEALED: Flag = ("key", Takes::Value, "Seal secure values, and save the key to them in this file");
 const UPLOAD: &[Flag] =
-    &[("replace-writable", Takes::Nothing, "Objects of the store give way to those of the pack")];
+    &[("replace-writable", Takes::Nothing, "Objects of the store give way to those of the pack"), OPENED];
 const BUNDLIZE: &[Flag] = &[
     ("delete", Takes::Nothing, "Remove the objects from the server when the file is written"),
     ("reload", Takes::Nothing, "Load the pack in their place"),
+    SEALED,
 ];
 
 /// Verbs of single kinds, by prefix.
@@ -114,11 +117,11 @@ static NOUNS: &[(&str, &str, &[Verb])] = &[
     ]),
     ("contents", "Content packs", &[
         verb("list", &[], &[], Do::ContentList, "Show all packs and layers"),
-        verb("show", &[Needed("name")], &[], Do::ContentShow, "Show a whole pack"),
+        verb("show", &[Needed("name")], &[SEALED], Do::ContentShow, "Show a whole pack, with secure values in plain text unless they are sealed"),
         verb("exists", &[Needed("name")], &[], Do::ContentExists, "Exit with 0 if the pack is there, else with 1"),
         verb("upload", &[Needed("file")], UPLOAD, Do::ContentUpload, "Load or replace a pack: JSON, YAML or a file of either"),
-        verb("create", &[Needed("file")], &[], Do::ContentUpload, "The same"),
-        verb("update", &[Needed("name"), Needed("file")], &[], Do::ContentUpdate, "Replace a pack that is there"),
+        verb("create", &[Needed("file")], UPLOAD, Do::ContentUpload, "The same"),
+        verb("update", &[Needed("name"), Needed("file")], &[OPENED], Do::ContentUpdate, "Replace a pack that is there"),
         verb("destroy", &[Needed("name")], &[], Do::ContentDestroy, "Remove a pack"),
         verb("bundle", &[Needed("file"), Rest("meta")], &[], Do::ContentBundle, "Make one file of the pack in this folder; Field=value adds metadata"),
         verb("unbundle", &[Needed("file")], &[], Do::ContentUnbundle, "Write a bundle as a folder, into this one"),

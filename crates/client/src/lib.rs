@@ -14,5 +14,6 @@ mod wait;
 pub use call::{Client, Credentials, Endpoint, http};
 pub use error::Error;
 pub use events::Events;
+pub use seal::dice;
 pub use tls::{config as tls_config, provider};
 pub use wait::Waited;

@@ -9,6 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::{Client, Error};
 
+/// Random numbers of this system, to make keys and to seal with; none when it gives none.
+#[must_use]
+pub fn dice() -> Option<Now> {
+    let mut seed = [0; 32];
+    SystemRandom::new().fill(&mut seed).ok()?;
+    Some(Now::new(Time::ZERO, seed))
+}
+
 impl Client {
     /// Whether the parameter `name` is secure. One that is not defined, or that the caller may not read, is not.
     ///
@@ -36,10 +44,9 @@ impl Client {
         let key =
             key.as_str().and_then(|text| STANDARD.decode(text).ok()).and_then(|key| key.try_into().ok());
         let key = key.ok_or_else(|| unusable("a public key has 32 bytes in base64".into()))?;
-        let mut seed = [0; 32];
-        let filled = SystemRandom::new().fill(&mut seed);
-        filled.map_err(|_| unusable("this system gives no random numbers to seal with".into()))?;
-        let sealed = Sealed::seal(&value, key, &Now::new(Time::ZERO, seed)).map_err(unusable)?;
+        let dice =
+            dice().ok_or_else(|| unusable("this system gives no random numbers to seal with".into()))?;
+        let sealed = Sealed::seal(&value, key, &dice).map_err(unusable)?;
         Ok(sealed.to_value())
     }
 

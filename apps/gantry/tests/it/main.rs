@@ -7,6 +7,7 @@ mod checks;
 mod command;
 mod docs;
 mod drpcli;
+mod keys;
 mod memory;
 mod mistakes;
 mod packs;

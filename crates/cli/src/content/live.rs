@@ -1,13 +1,11 @@
 //! drpcli's `contents bundlize` and `contents convert`: from objects of a running server to a pack, and back.
-//!
-//! Left out: `--key`, which seals secure values in the file; bundles hold them in plain text, as on the wire.
 
 use gantry_model::Kind;
 use gantry_pack::Pack;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::content::write_bundle;
+use crate::content::{key, write_bundle};
 use crate::run::Typed;
 use crate::{Error, input};
 
@@ -43,11 +41,12 @@ pub(crate) async fn bundlize(typed: &Typed<'_>) -> Answer {
             content["sections"][kind.prefix()][key] = object;
         }
     }
-    let pack = Pack::from_value(content).map_err(Error::Usage)?;
-    write_bundle(&pack, file)?;
+    let plain = Pack::from_value(content.clone()).map_err(Error::Usage)?;
+    key::seal(typed, &mut content).await?;
+    write_bundle(&Pack::from_value(content).map_err(Error::Usage)?, file)?;
     if typed.switch("reload") {
         // One step: the pack comes and the objects go, or nothing happens.
-        return put(typed, &pack).await.map(Some);
+        return put(typed, &plain).await.map(Some);
     }
     if typed.switch("delete") {
         for path in taken.iter().rev() {
@@ -55,6 +54,15 @@ pub(crate) async fn bundlize(typed: &Typed<'_>) -> Answer {
         }
     }
     Ok(None)
+}
+
+/// `contents show NAME`: with `--key` its secure values are sealed.
+pub(crate) async fn show(typed: &Typed<'_>) -> Answer {
+    let mut content = typed.get(&typed.path(), &[]).await?;
+    if typed.flag("key").is_some() {
+        key::seal(typed, &mut content).await?;
+    }
+    Ok(Some(content))
 }
 
 /// `profiles`, `profiles:north`, `machines:Name=m1`: not `Source=http://…`.

@@ -4,6 +4,7 @@
 //! talk to it; what it refuses is shown with the file and line of the pack's folder. What `gantry contents` has beside them is in `live`.
 
 mod check;
+pub(crate) mod key;
 pub(crate) mod live;
 pub(crate) mod server;
 
@@ -58,6 +59,7 @@ pub(crate) fn command() -> Command {
             verb("upload", "Load or replace packs on the server, those that others need first")
                 .arg(packs())
                 .arg(version())
+                .arg(Arg::new("key").long("key").help("The file with the key to sealed values of the packs"))
                 .arg(switch("replace-writable", "Objects of the store give way to those of the pack")),
             verb("conformance", "Load and render whole checkouts of packs; print a page about it")
                 .arg(word("generations", "TITLE=VERSION:FOLDER[,FOLDER…] …").num_args(1..))

@@ -6,7 +6,7 @@ use gantry_pack::{Fault, Pack, counted, listed};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{check, given, read, read_each, text, warn_of_doubles, words};
+use super::{check, given, key, read, read_each, text, warn_of_doubles, words};
 use crate::run::Typed;
 use crate::session::Session;
 use crate::{Error, input, output};
@@ -124,7 +124,11 @@ pub(crate) async fn list(typed: &Typed<'_>) -> Result<Option<Value>, Error> {
 /// Packs in the order of their prerequisites, each posted, or put when it is there.
 pub(super) async fn upload(matches: &ArgMatches, session: &Session) -> Result<(), Error> {
     let mut faults = Vec::new();
-    let packs = read_each(words(matches, "packs"), &given(matches), &mut faults)?;
+    let mut packs = read_each(words(matches, "packs"), &given(matches), &mut faults)?;
+    for pack in &mut packs {
+        let file = matches.get_one::<String>("key").map(String::as_str);
+        key::open_all(file, pack.sections.iter_mut()).await?;
+    }
     let layers = packs.iter().map(Pack::layer).collect::<Result<Vec<_>, _>>();
     let Some(layers) = layers.ok().filter(|_| faults.is_empty()) else {
         faults.extend(check::alone(&packs)?);
