@@ -166,26 +166,15 @@ fn reflected(value: &Value) -> String {
 }
 
 fn length(value: &Rv) -> Result<Value, Fail> {
-    let basic;
-    let inner = match &value.value {
-        Value::Object(object) => match object.basic() {
-            Some(value) => {
-                basic = value;
-                &basic
-            }
-            None => &value.value,
-        },
-        _ => &value.value,
-    };
-    let len = match inner {
+    let len = match value.value.unnamed() {
         Value::Nil if value.iface => return Err(Fail::text("len of nil pointer")),
         Value::Nil => return Err(Fail::text("reflect: call of reflect.Value.Type on zero Value")),
         Value::NilPtr(_) => return Err(Fail::text("len of nil pointer")),
         Value::Str(s) => s.len(),
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        other => {
-            let name = other.type_name();
+        _ => {
+            let name = value.value.type_name();
             return Err(Fail::text(format!("len of type {}", name.trim_start_matches('*'))));
         }
     };

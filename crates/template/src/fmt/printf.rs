@@ -217,11 +217,11 @@ impl Printer<'_> {
 
 /// The integer that a `*` takes from the arguments.
 fn int_argument(cursor: &mut Cursor<'_>, args: &[Value]) -> Option<i64> {
-    let value = args.get(cursor.arg)?;
+    let value = args.get(cursor.arg)?.unnamed();
     cursor.arg += 1;
     let n = match value {
-        Value::Int(n) | Value::Int64(n) => *n,
-        Value::Uint(_, n) => i64::try_from(*n).ok()?,
+        Value::Int(n) | Value::Int64(n) => n,
+        Value::Uint(_, n) => i64::try_from(n).ok()?,
         _ => return None,
     };
     (-MAX..=MAX).contains(&n).then_some(n)

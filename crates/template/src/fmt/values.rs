@@ -3,7 +3,7 @@
 use super::{Printer, TOO_LONG};
 use crate::error::Fail;
 use crate::object::Object;
-use crate::value::{Elem, List, Map, Type, Uint, Value};
+use crate::value::{Elem, List, Map, Type, Value};
 
 /// The address of everything that has one. Go prints where a value lies, which differs from run to run and is nobody's
 /// business; a rendering is a function of its input.
@@ -43,19 +43,24 @@ impl Printer<'_> {
         }
         match value {
             Value::Nil => self.nested_nil(),
-            Value::Bool(b) => match verb {
-                't' | 'v' => self.flags.boolean(self.out, *b),
-                _ => self.bad_verb(verb, Some(value)),
-            },
-            Value::Int(n) | Value::Int64(n) => self.integer(value, n.unsigned_abs(), *n < 0, verb),
-            Value::Uint(width, n) => self.unsigned(value, *width, *n, verb),
-            Value::Float(x) => self.float(value, *x, verb),
-            Value::Complex(re, im) => self.complex(value, *re, *im, verb),
-            Value::Str(s) => self.string(s, value, verb),
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
             Value::Object(object) => self.object(object.as_ref(), value, verb, depth, follow),
             Value::NilPtr(_) | Value::Func(_) => self.pointer(value, verb),
+            _ => self.basic(value, value, verb),
+        }
+    }
+
+    /// A value of a basic kind; `value` is of the type that complaints name.
+    fn basic(&mut self, basic: &Value, value: &Value, verb: char) {
+        match basic {
+            Value::Bool(b) if matches!(verb, 't' | 'v') => self.flags.boolean(self.out, *b),
+            Value::Int(n) | Value::Int64(n) => self.integer(value, n.unsigned_abs(), *n < 0, verb),
+            Value::Uint(_, n) => self.unsigned(value, *n, verb),
+            Value::Float(x) => self.float(value, *x, verb),
+            Value::Complex(re, im) => self.complex(value, *re, *im, verb),
+            Value::Str(s) => self.string(s, value, verb),
+            _ => self.bad_verb(verb, Some(value)),
         }
     }
 
@@ -107,7 +112,7 @@ impl Printer<'_> {
         }
     }
 
-    fn unsigned(&mut self, value: &Value, _width: Uint, n: u64, verb: char) {
+    fn unsigned(&mut self, value: &Value, n: u64, verb: char) {
         if verb == 'v' && self.flags.sharp_v {
             let sharp = std::mem::replace(&mut self.flags.sharp, true);
             self.flags.integer(self.out, n, false, 16, verb);
@@ -203,8 +208,12 @@ impl Printer<'_> {
         {
             return self.string(text.as_bytes(), value, verb);
         }
-        if let Some(basic) = object.basic() {
-            return self.print(&basic, verb, depth, false);
+        match object.basic() {
+            Some(
+                basic @ (Value::Bool(_) | Value::Int(_) | Value::Int64(_) | Value::Float(_) | Value::Str(_)),
+            ) => return self.basic(&basic, value, verb),
+            Some(basic) => return self.print(&basic, verb, depth, false),
+            None => {}
         }
         let name = object.type_name();
         let Some(pointee) = name.strip_prefix('*') else { return self.fields(object, name, verb, depth) };

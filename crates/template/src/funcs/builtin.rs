@@ -97,21 +97,13 @@ fn not(_: &mut Scope<'_>, args: &[Value]) -> Result {
     Ok(Value::Bool(!args[0].truth()))
 }
 
-/// The value behind named basic types and pointers to them.
-fn basic(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => object.basic().unwrap_or_else(|| value.clone()),
-        _ => value.clone(),
-    }
-}
-
 fn index(_: &mut Scope<'_>, args: &[Value]) -> Result {
     let mut item = args[0].clone();
     if item.is_nil() {
         return Err(Fail::text("index of untyped nil"));
     }
     for key in &args[1..] {
-        item = match basic(&item) {
+        item = match item.unnamed() {
             Value::Nil | Value::NilPtr(_) => return Err(Fail::text("index of nil pointer")),
             Value::Str(s) => match s.get(index_arg(key, s.len())?) {
                 Some(&byte) => Value::Uint(Uint::U8, byte.into()),
@@ -122,8 +114,8 @@ fn index(_: &mut Scope<'_>, args: &[Value]) -> Result {
                 None => return Err(Fail::text("reflect: slice index out of range")),
             },
             Value::Map(map) => index_map(&map, key)?,
-            other => {
-                let name = other.type_name();
+            _ => {
+                let name = item.type_name();
                 return Err(Fail::text(format!("can't index item of type {}", name.trim_start_matches('*'))));
             }
         };
@@ -140,12 +132,12 @@ fn index_map(map: &Map, key: &Value) -> Result {
 }
 
 fn index_arg(key: &Value, cap: usize) -> std::result::Result<usize, Fail> {
-    let at = match basic(key) {
+    let at = match key.unnamed() {
         Value::Int(n) | Value::Int64(n) => n,
         Value::Uint(_, n) => n as i64,
         Value::Nil => return Err(Fail::text("cannot index slice/array with nil")),
-        other => {
-            return Err(Fail::text(format!("cannot index slice/array with type {}", other.type_name())));
+        _ => {
+            return Err(Fail::text(format!("cannot index slice/array with type {}", key.type_name())));
         }
     };
     usize::try_from(at)
@@ -155,14 +147,14 @@ fn index_arg(key: &Value, cap: usize) -> std::result::Result<usize, Fail> {
 }
 
 fn slice(_: &mut Scope<'_>, args: &[Value]) -> Result {
-    let (item, keys) = (basic(&args[0]), &args[1..]);
+    let (item, keys) = (args[0].unnamed(), &args[1..]);
     match &item {
         Value::Nil => return Err(Fail::text("slice of untyped nil")),
         Value::NilPtr(_) => return Err(Fail::text("slice of nil pointer")),
         _ if keys.len() > 3 => return Err(Fail::text(format!("too many slice indexes: {}", keys.len()))),
         Value::Str(_) if keys.len() == 3 => return Err(Fail::text("cannot 3-index slice a string")),
         Value::Str(_) | Value::List(_) => {}
-        other => return Err(Fail::text(format!("can't slice item of type {}", other.type_name()))),
+        _ => return Err(Fail::text(format!("can't slice item of type {}", args[0].type_name()))),
     }
     let (len, cap) = match &item {
         Value::Str(s) => (s.len(), s.len()),

@@ -44,14 +44,6 @@ fn basic(value: &Value) -> Basic<'_> {
     }
 }
 
-/// Follows named basic types; everything else stays.
-fn unnamed(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => object.basic().unwrap_or_else(|| value.clone()),
-        _ => value.clone(),
-    }
-}
-
 fn eq(_: &mut Scope<'_>, args: &[Value]) -> Result {
     if args.len() < 2 {
         return Err(Fail::text("missing argument for comparison"));
@@ -65,7 +57,7 @@ fn eq(_: &mut Scope<'_>, args: &[Value]) -> Result {
 }
 
 fn equal(a: &Value, b: &Value) -> std::result::Result<bool, Fail> {
-    let (left, right) = (unnamed(a), unnamed(b));
+    let (left, right) = (a.unnamed(), b.unnamed());
     Ok(match (basic(&left), basic(&right)) {
         (Basic::Bool(a), Basic::Bool(b)) => a == b,
         (Basic::Int(a), Basic::Int(b)) => a == b,
@@ -120,7 +112,7 @@ fn equal_references(a: &Value, b: &Value) -> std::result::Result<bool, Fail> {
 
 fn order(a: &Value, b: &Value) -> std::result::Result<Option<Ordering>, Fail> {
     const BAD: &str = "invalid type for comparison";
-    let (left, right) = (unnamed(a), unnamed(b));
+    let (left, right) = (a.unnamed(), b.unnamed());
     Ok(match (basic(&left), basic(&right)) {
         (Basic::None, _) | (_, Basic::None) => return Err(Fail::text(BAD)),
         (Basic::Bool(_), Basic::Bool(_)) | (Basic::Complex(..), Basic::Complex(..)) => {

@@ -106,7 +106,7 @@ fn copy(scope: &mut Scope<'_>, value: &Value) -> Result<Value, Fail> {
             Map::of(map.elem(), entries).into()
         }
         // Go copies the exported fields of a struct, and a version has none.
-        Value::Object(object) if object.type_name() == semver::TYPE => semver::zero(),
+        Value::Object(object) => semver::copied(object.as_ref()).unwrap_or_else(|| value.clone()),
         _ => value.clone(),
     })
 }

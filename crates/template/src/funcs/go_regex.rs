@@ -3,7 +3,9 @@
 //! and refuses much that the crate takes. So the pattern is parsed as Go parses it, with Go's errors,
 //! and written anew.
 
-use crate::rune;
+mod classes;
+
+use classes::{BAD_RANGE, NO_BRACKET, POSIX, class_char, parse_escape, unicode_class};
 use std::fmt::Write;
 
 /// A pattern in the syntax of the crate, and the names of its groups from 1.
@@ -15,29 +17,61 @@ pub(super) struct Translated {
 
 /// Translates a pattern, or says what Go would say of it.
 pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
-    let mut parser =
-        Parser { whole: pattern, rest: pattern, out: String::new(), names: Vec::new(), open: 0, atom: false };
+    let mut parser = Parser {
+        whole: pattern,
+        rest: pattern,
+        out: String::new(),
+        names: Vec::new(),
+        open: Vec::new(),
+        atom: None,
+        copies: 1,
+        ungreedy: false,
+    };
     parser.run().map_err(|(code, at)| format!("error parsing regexp: {code}: `{at}`"))?;
     Ok(Translated { pattern: parser.out, names: parser.names })
 }
 
 type Fault<'p> = (&'static str, &'p str);
 
-const BAD_ESCAPE: &str = "invalid escape sequence";
-const BAD_RANGE: &str = "invalid character class range";
-const NO_BRACKET: &str = "missing closing ]";
 /// How deep groups may nest.
 const DEPTH: usize = 250;
+
+/// What a repetition would repeat.
+#[derive(Clone, Copy, Debug)]
+struct Atom {
+    /// Where it begins and ends in what is written.
+    start: usize,
+    end: usize,
+    /// How often repetitions in it repeat the same thing, one within the other.
+    copies: u64,
+    /// Whether the flag `U` held there.
+    ungreedy: bool,
+}
+
+/// A group that is open.
+struct Group {
+    start: usize,
+    /// The most copies of an atom that stands before it in the group around it.
+    copies_before: u64,
+    /// Whether the flag `U` holds around it.
+    ungreedy: bool,
+}
 
 struct Parser<'p> {
     whole: &'p str,
     rest: &'p str,
     out: String,
     names: Vec<String>,
-    open: usize,
-    /// Whether there is something that a repetition could repeat.
-    atom: bool,
+    open: Vec<Group>,
+    atom: Option<Atom>,
+    /// The most copies of an atom of the innermost group.
+    copies: u64,
+    /// Whether the flag `U` holds.
+    ungreedy: bool,
 }
+
+/// Go refuses more copies of one thing by repetitions within each other.
+const COPIES: u64 = 1000;
 
 impl<'p> Parser<'p> {
     fn run(&mut self) -> Result<(), Fault<'p>> {
@@ -47,21 +81,19 @@ impl<'p> Parser<'p> {
             let mut repeat = None;
             match c {
                 '(' => self.group()?,
-                '|' => self.token("|", false),
-                ')' => {
-                    if self.open == 0 {
-                        return Err(("unexpected )", self.whole));
-                    }
-                    self.open -= 1;
-                    self.token(")", true);
+                '|' => {
+                    self.out.push('|');
+                    self.rest = &self.rest[1..];
+                    self.atom = None;
                 }
-                '^' => self.token("^", true),
-                '$' => self.token("$", true),
-                '.' => self.token(".", true),
+                ')' => self.close_group()?,
+                '^' => self.replace(1, "^"),
+                '$' => self.replace(1, "$"),
+                '.' => self.replace(1, "."),
                 '[' => self.class()?,
                 '*' | '+' | '?' => {
                     self.rest = &self.rest[1..];
-                    self.repetition(before, &before[..1], last_repeat)?;
+                    self.repetition(before, &before[..1], 1, last_repeat)?;
                     repeat = Some(before);
                 }
                 '{' => match parse_repeat(self.rest) {
@@ -71,7 +103,7 @@ impl<'p> Parser<'p> {
                         if min > 1000 || max.is_some_and(|max| max > 1000 || min > max) {
                             return Err(("invalid repeat count", text));
                         }
-                        self.repetition(before, text, last_repeat)?;
+                        self.repetition(before, text, max.unwrap_or(min).into(), last_repeat)?;
                         repeat = Some(before);
                     }
                     None => self.literal(c),
@@ -81,26 +113,30 @@ impl<'p> Parser<'p> {
             }
             last_repeat = repeat;
         }
-        if self.open > 0 {
+        if !self.open.is_empty() {
             return Err(("missing closing )", self.whole));
         }
         Ok(())
     }
 
-    /// One-byte syntax that is the same in both.
-    fn token(&mut self, text: &str, atom: bool) {
-        self.out.push_str(text);
-        self.rest = &self.rest[1..];
-        self.atom = atom;
-    }
-
     fn literal(&mut self, c: char) {
         self.rest = &self.rest[c.len_utf8()..];
-        push_char(&mut self.out, c);
-        self.atom = true;
+        self.literal_in_place(c);
     }
 
-    fn repetition(&mut self, before: &'p str, op: &str, last: Option<&'p str>) -> Result<(), Fault<'p>> {
+    /// Notes that what is written from `start` on is an atom.
+    fn finish(&mut self, start: usize, copies: u64) {
+        self.atom = Some(Atom { start, end: self.out.len(), copies, ungreedy: self.ungreedy });
+        self.copies = self.copies.max(copies);
+    }
+
+    fn repetition(
+        &mut self,
+        before: &'p str,
+        op: &str,
+        most: u64,
+        last: Option<&'p str>,
+    ) -> Result<(), Fault<'p>> {
         let lazy = self.rest.starts_with('?');
         if lazy {
             self.rest = &self.rest[1..];
@@ -108,32 +144,59 @@ impl<'p> Parser<'p> {
         if let Some(last) = last {
             return Err(("invalid nested repetition operator", &last[..last.len() - self.rest.len()]));
         }
-        if !self.atom {
-            return Err((
-                "missing argument to repetition operator",
-                &before[..before.len() - self.rest.len()],
-            ));
+        let shown = &before[..before.len() - self.rest.len()];
+        let Some(atom) = self.atom else { return Err(("missing argument to repetition operator", shown)) };
+        // What is repeated no time counts for nothing.
+        let copies =
+            if most == 0 && op.ends_with("0}") { 1 } else { atom.copies.saturating_mul(most.max(1)) };
+        if most > 1 && copies > COPIES {
+            return Err(("invalid repeat count", shown));
         }
-        self.out.push_str(op);
-        if lazy {
-            self.out.push('?');
+        // The flag may have changed in between.
+        let op = format!("{op}{}", if lazy != (atom.ungreedy != self.ungreedy) { "?" } else { "" });
+        if atom.end < self.out.len() {
+            // Flags stand between the two: the crate wants them apart.
+            self.out.insert_str(atom.end, &format!("){op}"));
+            self.out.insert_str(atom.start, "(?:");
+        } else {
+            self.out.push_str(&op);
         }
+        self.finish(atom.start, copies);
+        Ok(())
+    }
+
+    fn open_group(&mut self, written: &str) {
+        let group = Group { start: self.out.len(), copies_before: self.copies, ungreedy: self.ungreedy };
+        self.open.push(group);
+        self.out.push_str(written);
+        self.atom = None;
+        self.copies = 1;
+    }
+
+    fn close_group(&mut self) -> Result<(), Fault<'p>> {
+        let Some(group) = self.open.pop() else { return Err(("unexpected )", self.whole)) };
+        self.out.push(')');
+        self.rest = &self.rest[1..];
+        let copies = std::mem::replace(&mut self.copies, group.copies_before);
+        self.ungreedy = group.ungreedy;
+        self.finish(group.start, copies);
         Ok(())
     }
 
     fn group(&mut self) -> Result<(), Fault<'p>> {
         let start = self.rest;
-        if self.open >= DEPTH {
+        if self.open.len() >= DEPTH {
             return Err(("expression nests too deeply", self.whole));
         }
         if !start.starts_with("(?") {
             self.names.push(String::new());
-            self.open += 1;
-            self.token("(", false);
+            self.open_group("(");
+            self.rest = &self.rest[1..];
             return Ok(());
         }
         let named = start.strip_prefix("(?P<").or_else(|| start.strip_prefix("(?<"));
-        if let Some(body) = named.filter(|_| start.len() > 3) {
+        // Where nothing follows, Go does not take it for a name.
+        if let Some(body) = named.filter(|body| !body.is_empty()) {
             let Some(end) = body.find('>') else { return Err(("invalid named capture", start)) };
             let name = &body[..end];
             if name.is_empty() || !name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
@@ -141,10 +204,8 @@ impl<'p> Parser<'p> {
                 return Err(("invalid named capture", capture));
             }
             self.names.push(name.to_owned());
-            self.open += 1;
-            self.out.push('(');
+            self.open_group("(");
             self.rest = &body[end + 1..];
-            self.atom = false;
             return Ok(());
         }
         self.flags(start)
@@ -153,23 +214,28 @@ impl<'p> Parser<'p> {
     fn flags(&mut self, start: &'p str) -> Result<(), Fault<'p>> {
         let mut negative = false;
         let mut saw_flag = false;
+        let mut ungreedy = self.ungreedy;
         let body = &start[2..];
         for (at, c) in body.char_indices() {
             let after = &body[at + c.len_utf8()..];
             match c {
-                'i' | 'm' | 's' | 'U' => saw_flag = true,
+                'i' | 'm' | 's' => saw_flag = true,
+                'U' => {
+                    saw_flag = true;
+                    ungreedy = !negative;
+                }
                 '-' if !negative => {
                     negative = true;
                     saw_flag = false;
                 }
                 ':' | ')' if !negative || saw_flag => {
-                    if c == ':' {
-                        self.open += 1;
-                        self.atom = false;
+                    let written = &start[..2 + at + 1];
+                    match c {
+                        ':' => self.open_group(written),
+                        _ if at > 0 => self.out.push_str(written),
+                        _ => {}
                     }
-                    if at > 0 || c == ':' {
-                        self.out.push_str(&start[..2 + at + 1]);
-                    }
+                    self.ungreedy = ungreedy;
                     self.rest = after;
                     return Ok(());
                 }
@@ -198,7 +264,6 @@ impl<'p> Parser<'p> {
                 self.replace(2, r"\z");
                 return Ok(());
             }
-            Some('C') => return Err((BAD_ESCAPE, &start[..2])),
             Some('Q') => {
                 let body = &start[2..];
                 let (text, after) = body.split_once("\\E").unwrap_or((body, ""));
@@ -209,11 +274,12 @@ impl<'p> Parser<'p> {
             _ => {}
         }
         if let Some((class, after)) = self.class_escape(start)? {
+            let from = self.out.len();
             self.out.push('[');
             self.out.push_str(&class);
             self.out.push(']');
             self.rest = after;
-            self.atom = true;
+            self.finish(from, 1);
             return Ok(());
         }
         let (c, after) = parse_escape(start)?;
@@ -223,14 +289,16 @@ impl<'p> Parser<'p> {
     }
 
     fn literal_in_place(&mut self, c: char) {
+        let from = self.out.len();
         push_char(&mut self.out, c);
-        self.atom = true;
+        self.finish(from, 1);
     }
 
     fn replace(&mut self, len: usize, text: &str) {
+        let from = self.out.len();
         self.out.push_str(text);
         self.rest = &self.rest[len..];
-        self.atom = true;
+        self.finish(from, 1);
     }
 
     /// `\d`, `\pL` and the like as the inside of a class.
@@ -298,96 +366,11 @@ impl<'p> Parser<'p> {
             }
         }
         out.push(']');
+        let from = self.out.len();
         self.out.push_str(&out);
         self.rest = &rest[1..];
-        self.atom = true;
+        self.finish(from, 1);
         Ok(())
-    }
-}
-
-const POSIX: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
-    "upper", "word", "xdigit",
-];
-
-fn class_char<'p>(rest: &'p str, class: &'p str) -> Result<(char, &'p str), Fault<'p>> {
-    match rest.chars().next() {
-        None => Err((NO_BRACKET, class)),
-        Some('\\') => parse_escape(rest),
-        Some(c) => Ok((c, &rest[c.len_utf8()..])),
-    }
-}
-
-/// `\pL`, `\p{Greek}`, `\p{^Greek}`, `\P{Greek}`
-fn unicode_class<'p>(start: &'p str, kind: char) -> Result<(String, &'p str), Fault<'p>> {
-    let body = &start[2..];
-    let Some(c) = body.chars().next() else { return Err((BAD_RANGE, start)) };
-    let (name, after) = if c == '{' {
-        let Some(end) = body.find('}') else { return Err((BAD_RANGE, start)) };
-        (&body[1..end], &body[end + 1..])
-    } else {
-        body.split_at(c.len_utf8())
-    };
-    let shown = &start[..start.len() - after.len()];
-    let negative = (kind == 'P') != name.starts_with('^');
-    let name = name.trim_start_matches('^');
-    let class = format!(r"\{}{{{name}}}", if negative { 'P' } else { 'p' });
-    if !name.starts_with(|c: char| c.is_ascii_uppercase()) || regex::Regex::new(&class).is_err() {
-        return Err((BAD_RANGE, shown));
-    }
-    Ok((class, after))
-}
-
-/// An escape that stands for one character.
-fn parse_escape(start: &str) -> Result<(char, &str), Fault<'_>> {
-    let mut chars = start[1..].chars();
-    let Some(c) = chars.next() else { return Err(("trailing backslash at end of expression", "")) };
-    let after = chars.as_str();
-    let bad = |after: &str| Err((BAD_ESCAPE, &start[..start.len() - after.len()]));
-    let simple = match c {
-        'a' => '\x07',
-        'f' => '\x0c',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\x0b',
-        '0'..='7' => {
-            if c != '0' && !after.starts_with(|c| ('0'..='7').contains(&c)) {
-                return bad(after);
-            }
-            let more = after.bytes().take(2).take_while(|b| (b'0'..=b'7').contains(b)).count();
-            let code = u32::from_str_radix(&start[1..2 + more], 8).unwrap_or(0);
-            return Ok((char::from_u32(code).unwrap_or(rune::ERROR), &after[more..]));
-        }
-        'x' => return hex_escape(start, after),
-        _ if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
-        _ => return bad(after),
-    };
-    Ok((simple, after))
-}
-
-fn hex_escape<'p>(start: &'p str, after: &'p str) -> Result<(char, &'p str), Fault<'p>> {
-    let bad = |after: &str| Err((BAD_ESCAPE, &start[..start.len() - after.len()]));
-    let Some(c) = after.chars().next() else { return bad(after) };
-    if c == '{' {
-        let body = &after[1..];
-        let digits = body.chars().take_while(char::is_ascii_hexdigit).count();
-        let rest = &body[digits..];
-        let code = u32::from_str_radix(&body[..digits], 16).ok().filter(|&code| code <= 0x10FFFF);
-        return match (rest.strip_prefix('}'), code.and_then(char::from_u32)) {
-            (Some(rest), Some(c)) => Ok((c, rest)),
-            _ => {
-                let used = rest.chars().next().map_or(0, char::len_utf8);
-                bad(&rest[used..])
-            }
-        };
-    }
-    let mut rest = &after[c.len_utf8()..];
-    let Some(second) = rest.chars().next() else { return bad(rest) };
-    rest = &rest[second.len_utf8()..];
-    match (c.to_digit(16), second.to_digit(16)) {
-        (Some(high), Some(low)) => Ok((char::from(high as u8 * 16 + low as u8), rest)),
-        _ => bad(rest),
     }
 }
 
@@ -437,6 +420,11 @@ mod tests {
         assert_eq!(translate(r"[^\s-]").unwrap().pattern, r"[^\t\n\x0c\r \x2d]");
         assert_eq!(translate(r"\Qa.b\E*").unwrap().pattern, r"a\x2eb*");
         assert_eq!(translate("(?P<x>a)(b)").unwrap().names, ["x", ""]);
+        assert_eq!(translate("(a)(?i)+b").unwrap().pattern, "(?:(a))+(?i)b");
+        assert_eq!(
+            translate(r"\p{greek}\P{^ lower-case_letter}").unwrap().pattern,
+            r"[\p{sc=greek}][\p{gc=lowercaseletter}]"
+        );
     }
 
     #[test]
@@ -452,5 +440,9 @@ mod tests {
         assert_eq!(fault("(?z)"), "invalid or unsupported Perl syntax: `(?z`");
         assert_eq!(fault("\\"), "trailing backslash at end of expression: ``");
         assert_eq!(fault("(?P<a-b>x)"), "invalid named capture: `(?P<a-b>`");
+        assert_eq!(fault("(?P<"), "invalid or unsupported Perl syntax: `(?P`");
+        assert_eq!(fault(r"\p{Script=Greek}"), r"invalid character class range: `\p{Script=Greek}`");
+        assert_eq!(fault(r"\x{1100000}"), r"invalid escape sequence: `\x{110000`");
+        assert_eq!(fault("(?:a{100}b){11}"), "invalid repeat count: `{11}`");
     }
 }

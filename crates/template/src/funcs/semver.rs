@@ -2,7 +2,7 @@
 
 mod range;
 
-use super::args::{STR, str};
+use super::args::{NIL_DEREFERENCE, STR, str};
 use super::{Result, Row, row};
 use crate::error::Fail;
 use crate::exec::Scope;
@@ -16,7 +16,8 @@ use std::sync::LazyLock;
 
 use range::parse_range;
 
-pub(super) const TYPE: &str = "*semver.Version";
+const POINTER: &str = "*semver.Version";
+const VALUE: &str = "semver.Version";
 
 pub(super) static ROWS: &[Row] = &[
     row(
@@ -35,9 +36,10 @@ pub(super) static ROWS: &[Row] = &[
     ),
 ];
 
-/// The version 0.0.0.
-pub(super) fn zero() -> Value {
-    Value::object(Version::default())
+/// The copy of a version: the private fields are lost, so it is 0.0.0. None of any other object.
+pub(super) fn copied(object: &dyn Object) -> Option<Value> {
+    let version = object.as_any()?.downcast_ref::<Version>()?;
+    Some(Value::object(Version { is_value: version.is_value, ..Version::default() }))
 }
 
 /// A parsed version.
@@ -49,6 +51,8 @@ struct Version {
     pre: String,
     metadata: String,
     original: String,
+    /// Whether it is a version itself, as `IncMajor` gives one, and no pointer: that has fewer methods.
+    is_value: bool,
 }
 
 const SUFFIXES: &str = r"(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
@@ -81,6 +85,7 @@ impl Version {
             pre: part(5).to_owned(),
             metadata: part(8).to_owned(),
             original: text.to_owned(),
+            is_value: false,
         };
         check_prerelease(&version.pre)?;
         Ok(version)
@@ -111,6 +116,7 @@ impl Version {
     fn renamed(mut self) -> Self {
         let prefix = if self.original.starts_with('v') { "v" } else { "" };
         self.original = format!("{prefix}{self}");
+        self.is_value = true;
         self
     }
 }
@@ -170,7 +176,7 @@ fn compare_part(a: &str, b: &str) -> Ordering {
 
 impl Object for Version {
     fn type_name(&self) -> &'static str {
-        TYPE
+        if self.is_value { VALUE } else { POINTER }
     }
 
     fn text(&self) -> Option<String> {
@@ -196,21 +202,27 @@ impl Object for Version {
         Some(self)
     }
 
+    fn equals(&self, other: &dyn Object) -> Option<bool> {
+        Some(self == other.as_any()?.downcast_ref::<Version>()?)
+    }
+
     fn method(&self, name: &str) -> Option<Signature> {
         const NONE: Signature = Signature::exact(&[]);
-        const OTHER: Signature = Signature::exact(&[Type::Named(TYPE)]);
+        const OTHER: Signature = Signature::exact(&[Type::Named(POINTER)]);
         const TEXT: Signature = Signature::exact(&[Type::String]);
         Some(match name {
-            "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "Original" | "String" | "IncMajor"
-            | "IncMinor" | "IncPatch" => NONE,
-            "Compare" | "Equal" | "LessThan" | "GreaterThan" => OTHER,
+            "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "String" | "IncMajor" | "IncMinor"
+            | "IncPatch" => NONE,
+            "Original" if !self.is_value => NONE,
+            "Compare" | "Equal" | "LessThan" | "GreaterThan" if !self.is_value => OTHER,
             "SetPrerelease" | "SetMetadata" => TEXT,
             _ => return None,
         })
     }
 
     fn call(&self, name: &str, args: &[Value], _: &mut Scope<'_>) -> Result {
-        let order = args.first().and_then(as_version).map(|other| self.compare(other));
+        let other = args.first().and_then(as_version);
+        let order = || Ok::<_, Fail>(self.compare(other.ok_or_else(|| Fail::text(NIL_DEREFERENCE))?));
         Ok(match name {
             "Major" => Value::Uint(Uint::U64, self.major),
             "Minor" => Value::Uint(Uint::U64, self.minor),
@@ -219,10 +231,10 @@ impl Object for Version {
             "Metadata" => self.metadata.as_str().into(),
             "Original" => self.original.as_str().into(),
             "String" => self.to_string().into(),
-            "Compare" => Value::Int(order.map_or(0, |order| order as i64)),
-            "Equal" => (order == Some(Ordering::Equal)).into(),
-            "LessThan" => (order == Some(Ordering::Less)).into(),
-            "GreaterThan" => (order == Some(Ordering::Greater)).into(),
+            "Compare" => Value::Int(order()? as i64),
+            "Equal" => order()?.is_eq().into(),
+            "LessThan" => order()?.is_lt().into(),
+            "GreaterThan" => order()?.is_gt().into(),
             "SetPrerelease" | "SetMetadata" => self.with_suffix(name, &args[0])?,
             _ => Value::object(self.next(name)),
         })

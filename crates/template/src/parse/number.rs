@@ -54,16 +54,22 @@ impl Number {
         Ok(number)
     }
 
-    /// A complex constant such as `1+2i`.
+    /// A complex constant such as `1+2i`, as `fmt.Sscan` reads it.
     pub(crate) fn parse_complex(text: &str) -> Result<Self, String> {
-        let body = text.strip_suffix('i').unwrap_or(text);
-        let split = body.bytes().enumerate().skip(1).rfind(|&(i, b)| {
-            matches!(b, b'+' | b'-') && !matches!(body.as_bytes()[i - 1], b'e' | b'E' | b'p' | b'P')
-        });
-        split
-            .and_then(|(at, _)| Some((parse_float(&body[..at])?, parse_float(&body[at..])?)))
-            .map(|(re, im)| Self::from_complex(text, re, im))
-            .ok_or_else(|| "syntax error scanning complex number".to_owned())
+        const BAD: &str = "syntax error scanning complex number";
+        let (re, rest) = text.split_at(float_token(text));
+        let imaginary = rest.strip_prefix(['+', '-']).ok_or(BAD)?;
+        let (im, rest) = rest.split_at(1 + float_token(imaginary));
+        if !rest.starts_with('i') {
+            return Err(BAD.to_owned());
+        }
+        let part = |text: &str| {
+            float(text).map_err(|fault| {
+                let shown = crate::fmt::quote::text(text.as_bytes());
+                format!("strconv.ParseFloat: parsing {shown}: {fault}")
+            })
+        };
+        Ok(Self::from_complex(text, part(re)?, part(im)?))
     }
 
     fn from_complex(text: &str, re: f64, im: f64) -> Self {
@@ -171,8 +177,41 @@ fn underscores_ok(text: &str) -> bool {
     last != b'_'
 }
 
+/// The length of what `fmt.Sscan` takes for a float at the start of a text.
+fn float_token(text: &str) -> usize {
+    let run = |from: usize, hex: bool| {
+        let digit = |b: &u8| *b == b'_' || b.is_ascii_digit() || hex && b.is_ascii_hexdigit();
+        from + text.as_bytes()[from..].iter().take_while(|b| digit(b)).count()
+    };
+    let skip =
+        |at: usize, set: &[u8]| at + usize::from(text.as_bytes().get(at).is_some_and(|b| set.contains(b)));
+    // The first letter of an infinity is taken, whatever follows.
+    let sign = skip(skip(0, b"+-"), b"iI");
+    let hex = matches!(text.as_bytes()[sign..], [b'0', b'x' | b'X', ..]);
+    let whole = run(if hex { sign + 2 } else { sign }, hex);
+    let point = skip(whole, b".");
+    let digits = if point > whole { run(point, hex) } else { whole };
+    let exponent = skip(digits, if hex { b"pP" } else { b"eEpP" });
+    if exponent > digits { run(skip(exponent, b"+-"), false) } else { digits }
+}
+
+const SYNTAX: &str = "invalid syntax";
+const RANGE: &str = "value out of range";
+
 /// `strconv.ParseFloat(text, 64)`; `None` for a syntax error and for a value out of range.
 pub(crate) fn parse_float(text: &str) -> Option<f64> {
+    float(text).ok()
+}
+
+/// The same, with Go's words for what is wrong.
+fn float(text: &str) -> Result<f64, &'static str> {
+    let value = read_float(text).ok_or(SYNTAX)?;
+    let named = text.trim_start_matches(['+', '-']).starts_with(['i', 'I', 'n', 'N']);
+    if named || value.is_finite() { Ok(value) } else { Err(RANGE) }
+}
+
+/// A float of any size: what is too large is infinite.
+fn read_float(text: &str) -> Option<f64> {
     if text.contains('_') && !underscores_ok(text) {
         return None;
     }
@@ -191,12 +230,14 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let value = if let Some(digits) = hex {
         parse_hex_float(digits)?
     } else {
-        if !body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) {
+        let fine = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-');
+        // There is one sign at most, and it is not in the body.
+        if body.starts_with(['+', '-']) || !body.bytes().all(fine) {
             return None;
         }
         body.parse::<f64>().ok()?
     };
-    value.is_finite().then_some(sign * value)
+    Some(sign * value)
 }
 
 /// The digits after `0x`; the exponent is mandatory. Rounds to nearest even.
@@ -283,6 +324,7 @@ mod tests {
         assert_eq!(parse_float("0x10"), None);
         assert_eq!(parse_float(""), None);
         assert_eq!(parse_float("1.5x"), None);
+        assert_eq!(parse_float("+-4"), None);
         assert_eq!(parse_float("日本"), None);
     }
 
@@ -294,6 +336,11 @@ mod tests {
         assert_eq!((n.int, n.float), (None, Some(1.5)));
         let n = Number::parse_complex("1+2i").unwrap();
         assert_eq!((n.complex, n.float), (Some((1.0, 2.0)), None));
+        assert_eq!(Number::parse_complex("1+i").unwrap_err(), "syntax error scanning complex number");
+        let fault = Number::parse_complex("0x1+2i").unwrap_err();
+        assert_eq!(fault, "strconv.ParseFloat: parsing \"0x1\": invalid syntax");
+        let fault = Number::parse_complex("1-1e400i").unwrap_err();
+        assert_eq!(fault, "strconv.ParseFloat: parsing \"-1e400\": value out of range");
         assert_eq!(Number::parse("1e999").unwrap_err(), "illegal number syntax: \"1e999\"");
         assert!(Number::parse("99999999999999999999").unwrap_err().starts_with("integer overflow"));
     }

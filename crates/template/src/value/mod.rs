@@ -152,6 +152,14 @@ impl Value {
         }
     }
 
+    /// The basic value behind a named basic type (`type Month int`); every other value as it is.
+    pub(crate) fn unnamed(&self) -> Value {
+        match self {
+            Value::Object(object) => object.basic().unwrap_or_else(|| self.clone()),
+            _ => self.clone(),
+        }
+    }
+
     /// The reflected kind.
     pub fn kind(&self) -> Kind {
         match self {

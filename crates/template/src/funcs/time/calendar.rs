@@ -32,23 +32,29 @@ pub(super) struct Civil {
     pub(super) second: i64,
 }
 
-/// Days since 1970-01-01 of a date; months beyond 1 to 12 carry over.
+/// The year that Go counts days and seconds from, so that they are never negative: times wrap around there.
+const ABSOLUTE_YEARS: u64 = 292_277_022_400;
+/// Days from the first of March of that year to 1970-01-01.
+const ABSOLUTE_DAYS: u64 = ABSOLUTE_YEARS / 400 * 146_097 + 719_468;
+
+/// Days since 1970-01-01 of a date; months beyond 1 to 12 carry over. Dates beyond all times wrap around as in Go.
 pub(super) fn days_from_date(year: i64, month: i64, day: i64) -> i64 {
-    let year = year + (month - 1).div_euclid(12);
-    let month = (month - 1).rem_euclid(12) + 1;
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
+    let year = year.wrapping_add(month.wrapping_sub(1).div_euclid(12));
+    let month = month.wrapping_sub(1).rem_euclid(12) + 1;
+    // Years begin in March, so that a leap day is the last one.
+    let year = (year as u64).wrapping_sub(u64::from(month <= 2)).wrapping_add(ABSOLUTE_YEARS);
+    let days_of_years = 146_097_u64.wrapping_mul(year / 100) / 4 + 1461 * (year % 100) / 4;
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year + day - 1 - 719_468
+    let days = (days_of_years as i64).wrapping_add(day_of_year).wrapping_add(day).wrapping_sub(1);
+    days.wrapping_sub(ABSOLUTE_DAYS as i64)
 }
 
 impl Civil {
     /// What the clock shows `seconds` after the epoch, in the zone of those seconds.
     pub(super) fn from_seconds(seconds: i64) -> Self {
-        let days = seconds.div_euclid(86_400);
-        let rest = seconds.rem_euclid(86_400);
-        let shifted = days + 719_468;
+        let absolute = (seconds as u64).wrapping_add(ABSOLUTE_DAYS.wrapping_mul(86_400));
+        let rest = (absolute % 86_400) as i64;
+        let shifted = (absolute / 86_400) as i64 - ABSOLUTE_DAYS as i64 + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
         let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -67,10 +73,8 @@ impl Civil {
 
     /// Seconds since the epoch, as if in UTC.
     pub(super) fn seconds(&self) -> i64 {
-        days_from_date(self.year, self.month, self.day) * 86_400
-            + self.hour * 3600
-            + self.minute * 60
-            + self.second
+        let clock = self.hour * 3600 + self.minute * 60 + self.second;
+        days_from_date(self.year, self.month, self.day).wrapping_mul(86_400).wrapping_add(clock)
     }
 
     /// 0 is Sunday.
@@ -219,6 +223,7 @@ mod tests {
         for seconds in [-62_135_596_800, -1, 0, 951_782_400, 1_589_673_600, 4_102_444_799] {
             assert_eq!(Civil::from_seconds(seconds).seconds(), seconds);
         }
+        assert_eq!(Civil::from_seconds(i64::MIN).year, 292_277_026_596);
         let leap = Civil::from_seconds(951_782_400);
         assert_eq!((leap.year, leap.month, leap.day, leap.weekday()), (2000, 2, 29, 2));
         assert_eq!((days_in(2021, 2), days_in(2000, 2), days_in(1900, 2)), (28, 29, 28));

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod layout;
+mod named;
 mod parse;
 
 use super::args::{ANY, STR, str};
@@ -12,9 +13,10 @@ use crate::exec::Scope;
 use crate::object::{Object, Signature};
 use crate::rune;
 use crate::value::{Type, Uint, Value};
-use calendar::{Civil, DAYS, MONTHS, parse_duration, show_duration};
+use calendar::{Civil, parse_duration, show_duration};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use named::{Duration, Named};
 use std::any::Any;
 
 const TYPE: &str = "time.Time";
@@ -134,7 +136,9 @@ impl Zone {
         if name.is_empty() || name == "UTC" {
             return Some(Zone::Utc);
         }
-        TimeZoneDatabase::bundled().get(name).ok().map(Zone::Named)
+        // The database does not mind upper and lower case; the files that Go reads do.
+        let zone = TimeZoneDatabase::bundled().get(name).ok()?;
+        (zone.iana_name() == Some(name)).then_some(Zone::Named(zone))
     }
 
     fn local(scope: &Scope<'_>) -> Self {
@@ -157,8 +161,8 @@ impl Zone {
 
     /// The instant of a clock reading in this zone.
     fn to_utc(&self, clock: i64) -> i64 {
-        let guess = clock.saturating_sub(self.at(clock).0);
-        clock.saturating_sub(self.at(guess).0)
+        let guess = clock.wrapping_sub(self.at(clock).0);
+        clock.wrapping_sub(self.at(guess).0)
     }
 
     /// The offset that an abbreviation has in this zone around a time.
@@ -191,13 +195,13 @@ impl Time {
     }
 
     fn civil(&self) -> Civil {
-        Civil::from_seconds(self.seconds.saturating_add(self.offset()))
+        Civil::from_seconds(self.seconds.wrapping_add(self.offset()))
     }
 
     fn add(&self, nanoseconds: i64) -> Self {
         let total = i64::from(self.nanoseconds) + nanoseconds.rem_euclid(1_000_000_000);
         let seconds = nanoseconds.div_euclid(1_000_000_000) + total / 1_000_000_000;
-        let seconds = self.seconds.saturating_add(seconds);
+        let seconds = self.seconds.wrapping_add(seconds);
         Self { seconds, nanoseconds: (total % 1_000_000_000) as u32, zone: self.zone.clone() }
     }
 
@@ -229,7 +233,7 @@ impl Object for Time {
         const YEAR_1: i64 = 62_135_596_800;
         vec![
             ("wall", Value::Uint(Uint::U64, self.nanoseconds.into())),
-            ("ext", Value::Int64(self.seconds.saturating_add(YEAR_1))),
+            ("ext", Value::Int64(self.seconds.wrapping_add(YEAR_1))),
             ("loc", Value::NilPtr("*time.Location")),
         ]
     }
@@ -246,11 +250,10 @@ impl Object for Time {
     fn method(&self, name: &str) -> Option<Signature> {
         Some(match name {
             "Year" | "Month" | "Day" | "Hour" | "Minute" | "Second" | "Nanosecond" | "YearDay"
-            | "Weekday" | "Unix" | "UnixNano" | "UnixMilli" | "String" | "IsZero" | "UTC" | "Local" => {
-                Signature::exact(&[])
-            }
+            | "Weekday" | "Unix" | "UnixNano" | "UnixMicro" | "UnixMilli" | "String" | "IsZero" | "UTC"
+            | "Local" => Signature::exact(&[]),
             "Format" => Signature::exact(&[STR]),
-            "After" | "Before" | "Equal" => Signature::exact(&[TIME]),
+            "After" | "Before" | "Equal" | "Compare" | "Sub" => Signature::exact(&[TIME]),
             "AddDate" => Signature::exact(&[Type::Int, Type::Int, Type::Int]),
             _ => return None,
         })
@@ -259,20 +262,13 @@ impl Object for Time {
     fn call(&self, name: &str, args: &[Value], scope: &mut Scope<'_>) -> Result {
         let civil = self.civil();
         let order = match name {
-            "After" | "Before" | "Equal" => Some(self.order(time(&args[0])?)),
+            "After" | "Before" | "Equal" | "Compare" => Some(self.order(time(&args[0])?)),
             _ => None,
         };
         Ok(match name {
             "Year" => Value::Int(civil.year),
-            "Month" => {
-                Value::object(Named { names: &MONTHS, first: 1, ty: "time.Month", index: civil.month })
-            }
-            "Weekday" => Value::object(Named {
-                names: &DAYS,
-                first: 0,
-                ty: "time.Weekday",
-                index: civil.weekday() as i64,
-            }),
+            "Month" => Value::object(Named::month(civil.month)),
+            "Weekday" => Value::object(Named::weekday(civil.weekday() as i64)),
             "Day" => Value::Int(civil.day),
             "Hour" => Value::Int(civil.hour),
             "Minute" => Value::Int(civil.minute),
@@ -280,12 +276,9 @@ impl Object for Time {
             "Nanosecond" => Value::Int(self.nanoseconds.into()),
             "YearDay" => Value::Int(civil.day_of_year()),
             "Unix" => Value::Int64(self.seconds),
-            "UnixNano" => {
-                Value::Int64(self.seconds.wrapping_mul(1_000_000_000).wrapping_add(self.nanoseconds.into()))
-            }
-            "UnixMilli" => Value::Int64(
-                self.seconds.wrapping_mul(1000).wrapping_add((self.nanoseconds / 1_000_000).into()),
-            ),
+            "UnixNano" => self.count(1_000_000_000),
+            "UnixMicro" => self.count(1_000_000),
+            "UnixMilli" => self.count(1000),
             "String" => layout::show(self).into(),
             "IsZero" => self.order(&Time::zero()).is_eq().into(),
             "UTC" => Value::object(self.within(Zone::Utc)),
@@ -294,6 +287,8 @@ impl Object for Time {
             "After" => order.is_some_and(std::cmp::Ordering::is_gt).into(),
             "Before" => order.is_some_and(std::cmp::Ordering::is_lt).into(),
             "Equal" => order.is_some_and(std::cmp::Ordering::is_eq).into(),
+            "Compare" => Value::Int(order.map_or(0, |order| order as i64)),
+            "Sub" => Value::object(Duration(self.since(time(&args[0])?))),
             _ => self.add_date(args),
         })
     }
@@ -301,36 +296,26 @@ impl Object for Time {
 
 impl Time {
     fn add_date(&self, args: &[Value]) -> Value {
-        const MOST: i64 = 1_000_000;
-        let by = |i: usize| super::args::int(&args[i]).clamp(-MOST, MOST);
-        let civil = self.civil();
-        let days = calendar::days_from_date(civil.year + by(0), civil.month + by(1), civil.day + by(2));
-        let clock = days * 86_400 + civil.hour * 3600 + civil.minute * 60 + civil.second;
-        Value::object(Time { seconds: self.zone.to_utc(clock), ..self.clone() })
-    }
-}
-
-/// A month or a day of the week: an int that prints as a name.
-#[derive(Debug)]
-struct Named {
-    names: &'static [&'static str],
-    first: i64,
-    ty: &'static str,
-    index: i64,
-}
-
-impl Object for Named {
-    fn type_name(&self) -> &'static str {
-        self.ty
+        let by = |i: usize| super::args::int(&args[i]);
+        let mut civil = self.civil();
+        civil.year = civil.year.wrapping_add(by(0));
+        civil.month = civil.month.wrapping_add(by(1));
+        civil.day = civil.day.wrapping_add(by(2));
+        Value::object(Time { seconds: self.zone.to_utc(civil.seconds()), ..self.clone() })
     }
 
-    fn basic(&self) -> Option<Value> {
-        Some(Value::Int(self.index))
+    /// The time since 1970 in units of which a second has `units`.
+    fn count(&self, units: i64) -> Value {
+        let part = i64::from(self.nanoseconds) / (1_000_000_000 / units);
+        Value::Int64(self.seconds.wrapping_mul(units).wrapping_add(part))
     }
 
-    fn text(&self) -> Option<String> {
-        let index = usize::try_from(self.index - self.first).ok()?;
-        self.names.get(index).map(|&name| name.to_owned())
+    /// Nanoseconds from `other` to this time, or as many as there can be.
+    fn since(&self, other: &Time) -> i64 {
+        let seconds = i128::from(self.seconds) - i128::from(other.seconds);
+        let nanoseconds = i128::from(self.nanoseconds) - i128::from(other.nanoseconds);
+        let all = seconds * 1_000_000_000 + nanoseconds;
+        i64::try_from(all).unwrap_or(if all < 0 { i64::MIN } else { i64::MAX })
     }
 }
 
