@@ -26,7 +26,11 @@ fn of_mac(mac: &str) -> Wanted {
 }
 
 fn discover(mac: &str) -> Note {
-    Note { mac: Some(mac.into()), power_on: true, ..note("dhcp", "DISCOVER -> NoLease(NoSubnet)") }
+    Note {
+        mac: Some(mac.into()),
+        power_on: true,
+        ..note("dhcp", "DISCOVER -> no address: no subnet covers the client's network")
+    }
 }
 
 fn files(folder: &std::path::Path) -> Vec<String> {
@@ -123,7 +127,10 @@ fn a_stranger_that_registers_takes_its_past_along() {
     trace.flush().unwrap();
     std::fs::remove_file(folder.path().join("strangers.jsonl")).unwrap();
     let again = Trace::new(Some(folder.path().into()));
-    assert_eq!(texts(&again, &of_mac(mac)), ["1 DISCOVER -> NoLease(NoSubnet)", "1 registered"]);
+    assert_eq!(
+        texts(&again, &of_mac(mac)),
+        ["1 DISCOVER -> no address: no subnet covers the client's network", "1 registered"]
+    );
 }
 
 #[test]
