@@ -4,6 +4,7 @@
 //! changes is looked at through our command line too, so that both sides agree on the wire.
 
 mod foreign;
+mod keys;
 mod pools;
 
 use std::path::Path;
