@@ -144,9 +144,7 @@ pub fn build(options: &Options, progress: &dyn Progress) -> Result<Manifest, Err
         progress.step("nothing to do: the image is up to date");
         return Ok(current);
     }
-    let work = options.cache.join(format!("work-{}", std::process::id()));
-    fs::create_dir_all(&work).doing("create", &work)?;
-    let work = Work(work.canonicalize().doing("find", &work)?);
+    let work = Work::begin(&options.cache)?;
     let identity = Identity::new(&inputs, &kernel.name);
     let recipe = Tailored { recipe: &recipe, flavour: &options.kernel, identity: &identity };
 
@@ -178,9 +176,25 @@ struct Tailored<'a> {
 /// A folder that goes away with its owner.
 struct Work(PathBuf);
 
+impl Work {
+    /// Makes the folder, and removes those of builds that were cut off, each of some gigabytes. No other build uses one: who
+    /// holds the [`Apt`] of the cache is alone.
+    fn begin(cache: &Path) -> Result<Self, Error> {
+        for entry in fs::read_dir(cache).doing("list", cache)? {
+            let entry = entry.doing("list", cache)?;
+            if entry.file_name().to_string_lossy().starts_with("work-") {
+                fs::remove_dir_all(entry.path()).doing("remove", &entry.path())?;
+            }
+        }
+        let folder = cache.join(format!("work-{}", std::process::id()));
+        fs::create_dir_all(&folder).doing("create", &folder)?;
+        folder.canonicalize().doing("find", &folder).map(Self)
+    }
+}
+
 impl Drop for Work {
     fn drop(&mut self) {
-        // Debris in a cache harms nobody, and there is no one to tell.
+        // What cannot be removed now is removed by the next build.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -234,6 +248,24 @@ mod tests {
         assert!(units("ssh.socket").contains("\nAccept=yes\n"));
         assert!(units("ssh@.service").contains("Requires=ssh-hostkeys.service"));
         assert_eq!(recipe.tree.links["/etc/systemd/system/sockets.target.wants/ssh.socket"], "../ssh.socket");
+    }
+
+    #[test]
+    fn a_build_that_was_cut_off_leaves_nothing_for_long() {
+        let cache = tempfile::tempdir().unwrap();
+        fs::create_dir_all(cache.path().join("work-7/root/etc")).unwrap();
+        fs::create_dir_all(cache.path().join("apt")).unwrap();
+        let names = || {
+            let entries = fs::read_dir(cache.path()).unwrap();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let work = Work::begin(cache.path()).unwrap();
+        assert_eq!(names(), ["apt".to_owned(), format!("work-{}", std::process::id())]);
+        drop(work);
+        assert_eq!(names(), ["apt"]);
     }
 
     #[test]
