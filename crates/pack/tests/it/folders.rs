@@ -165,7 +165,7 @@ fn what_the_view_refuses_has_file_and_line() {
     let error = View::base().put_layer(pack.layer().unwrap(), 1).unwrap_err();
     assert_eq!(
         pack.wrong(error).to_string(),
-        "content pack refused has 1 faults:\n  refused/tasks/t.yaml:6: tasks/tt: Templates/1: Templates[1]: No common template for nowhere"
+        "content pack refused has 1 fault:\n  refused/tasks/t.yaml:6: tasks/tt: Templates/1: Templates[1]: No common template for nowhere"
     );
 }
 
