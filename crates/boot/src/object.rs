@@ -169,8 +169,8 @@ impl Object for Printed {
         Some(if self.text.is_empty() { self.unset.to_owned() } else { self.text.clone() })
     }
 
-    fn json(&self) -> Option<String> {
-        Some(Json::from(self.text.as_str()).to_string())
+    fn json(&self) -> Option<Result<String, Fail>> {
+        Some(Ok(Json::from(self.text.as_str()).to_string()))
     }
 
     fn truth(&self) -> bool {

@@ -73,8 +73,8 @@ pub trait Object: fmt::Debug + Send + Sync {
         None
     }
 
-    /// The JSON form of types that marshal themselves; `None` marshals [`Object::fields`].
-    fn json(&self) -> Option<String> {
+    /// The JSON form of types that marshal themselves, or why a value has none; `None` marshals [`Object::fields`].
+    fn json(&self) -> Option<Result<String, Fail>> {
         None
     }
 

@@ -218,6 +218,10 @@ impl Encoder {
 
     fn object(&mut self, object: &dyn Object, depth: usize) -> std::result::Result<(), Fail> {
         if let Some(json) = object.json() {
+            let json = json.map_err(|fail| {
+                let name = object.type_name();
+                Fail::text(format!("json: error calling MarshalJSON for type {name}: {}", fail.message))
+            })?;
             self.out.extend_from_slice(json.as_bytes());
             return Ok(());
         }

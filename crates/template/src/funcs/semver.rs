@@ -183,8 +183,8 @@ impl Object for Version {
         Some(self.to_string())
     }
 
-    fn json(&self) -> Option<String> {
-        Some(format!("\"{self}\""))
+    fn json(&self) -> Option<std::result::Result<String, Fail>> {
+        Some(Ok(format!("\"{self}\"")))
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {

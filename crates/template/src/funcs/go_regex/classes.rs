@@ -32,26 +32,32 @@ pub(super) fn unicode_class<'p>(start: &'p str, kind: char) -> Result<(String, &
     };
     let shown = &start[..start.len() - after.len()];
     let negative = (kind == 'P') != name.starts_with('^');
-    let name = table(name.strip_prefix('^').unwrap_or(name)).ok_or((BAD_RANGE, shown))?;
-    let class = format!(r"\{}{{{name}}}", if negative { 'P' } else { 'p' });
+    let class = table(name.strip_prefix('^').unwrap_or(name), negative).ok_or((BAD_RANGE, shown))?;
     Ok((class, after))
 }
 
 /// Scripts of four letters; others of that length are codes (`Grek`), which Go does not know.
-const SHORT_SCRIPTS: [&str; 7] = ["ahom", "cham", "kawi", "lisu", "modi", "thai", "toto"];
+const SHORT_SCRIPTS: [&str; 9] = ["ahom", "cham", "kawi", "lisu", "miao", "modi", "newa", "thai", "toto"];
 
-/// What the crate calls the table of characters that Go finds under a name: a category or a script. The crate takes many more
-/// names. Neither minds upper and lower case, spaces, hyphens and underscores.
-fn table(name: &str) -> Option<String> {
+/// The class of the crate for the table of characters that Go finds under a name: a category or a script. The crate takes many
+/// more names. Neither minds upper and lower case, spaces, hyphens and underscores.
+fn table(name: &str, negative: bool) -> Option<String> {
     let name: String = name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
     let name = name.to_ascii_lowercase();
     if !name.bytes().all(|b| b.is_ascii_alphabetic()) || name.starts_with("is") {
         return None;
     }
-    let known = |class: &String| regex::Regex::new(&format!(r"\p{{{class}}}")).is_ok();
+    if matches!(name.as_str(), "cs" | "surrogate") {
+        // There are none in text.
+        return Some(if negative { r"\x{0}-\x{10ffff}" } else { r"[^\x{0}-\x{10ffff}]" }.to_owned());
+    }
     let script = name.len() != 4 || SHORT_SCRIPTS.contains(&name.as_str());
-    let script = script.then(|| format!("sc={name}"));
-    [Some(format!("gc={name}")), script].into_iter().flatten().find(known)
+    let letter = if negative { 'P' } else { 'p' };
+    ["gc", "sc"]
+        .into_iter()
+        .filter(|&kind| kind == "gc" || script)
+        .map(|kind| format!(r"\{letter}{{{kind}={name}}}"))
+        .find(|class| regex::Regex::new(class).is_ok())
 }
 
 /// An escape that stands for one character.

@@ -182,9 +182,10 @@ fn push(out: &mut String, time: &Time, std: Std, text: &str) {
     out.push_str(&piece);
 }
 
+/// As many digits as there are to nanoseconds, whatever the layout has.
 fn fraction_digits(time: &Time, count: usize) -> String {
     let nine = format!("{:09}", time.nanoseconds);
-    if count <= 9 { nine[..count].to_owned() } else { format!("{nine:0<count$}") }
+    nine[..count.min(9)].to_owned()
 }
 
 fn zone_name(time: &Time) -> String {
@@ -217,9 +218,16 @@ pub(super) fn show(time: &Time) -> String {
     format(time, "2006-01-02 15:04:05.999999999 -0700 MST")
 }
 
-/// The form of `encoding/json`: RFC 3339 with nanoseconds.
-pub(super) fn rfc3339(time: &Time) -> String {
-    format(time, "2006-01-02T15:04:05.999999999Z07:00")
+/// The form of `encoding/json`: RFC 3339 with nanoseconds. Its years have four digits, its zones are less than a day.
+pub(super) fn rfc3339(time: &Time) -> Result<String, &'static str> {
+    const DAY: i64 = 86_400;
+    if !(0..=9999).contains(&time.civil().year) {
+        return Err("year outside of range [0,9999]");
+    }
+    if time.offset().abs() >= DAY {
+        return Err("timezone hour outside of range [0,23]");
+    }
+    Ok(format(time, "2006-01-02T15:04:05.999999999Z07:00"))
 }
 
 impl Zone {

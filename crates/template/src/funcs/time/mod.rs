@@ -223,8 +223,9 @@ impl Object for Time {
         Some(layout::show(self))
     }
 
-    fn json(&self) -> Option<String> {
-        Some(format!("\"{}\"", layout::rfc3339(self)))
+    fn json(&self) -> Option<std::result::Result<String, Fail>> {
+        let text = layout::rfc3339(self).map(|text| format!("\"{text}\""));
+        Some(text.map_err(|reason| Fail::text(format!("Time.MarshalJSON: {reason}"))))
     }
 
     /// The private fields of Go's time, which verbs without a meaning for times print: nanoseconds, seconds since the year 1, and

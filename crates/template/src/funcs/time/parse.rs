@@ -271,10 +271,10 @@ impl Fields {
         }
         let part = |at: usize| text.get(at..at + 2).ok_or(Bad).and_then(|two| Ok(number(two, true)?.0));
         let hour = part(1)?;
-        let minute = if minutes { part(3 + gap)? } else { 0 };
-        let second = if seconds { part(5 + 2 * gap)? } else { 0 };
         self.check("time zone offset hour", hour <= 24);
+        let minute = if minutes { part(3 + gap)? } else { 0 };
         self.check("time zone offset minute", minute <= 60);
+        let second = if seconds { part(5 + 2 * gap)? } else { 0 };
         self.check("time zone offset second", second <= 60);
         let offset = (hour * 60 + minute) * 60 + second;
         self.offset = Some(match text.as_bytes()[0] {
