@@ -136,6 +136,9 @@ func pick[T any](g *generator, from []T) T { return from[g.r.Intn(len(from))] }
 func (g *generator) quoted(s string) string { return `"` + s + `"` }
 
 func (g *generator) constant(kind byte) string {
+	if pieces[kind] != nil && g.r.Intn(8) == 0 && (kind != 's' || g.r.Intn(8) == 0) {
+		return g.quotedPieces(kind)
+	}
 	switch kind {
 	case 's':
 		if s := pick(g, strs); g.r.Intn(8) == 0 && !strings.ContainsAny(s, "`\\") {
@@ -162,8 +165,11 @@ func (g *generator) constant(kind byte) string {
 	case 'i':
 		return pick(g, ints)
 	case 'n', 'f':
-		if g.r.Intn(5) == 0 {
+		switch n := g.r.Intn(100); {
+		case n < 20:
 			return g.decimal()
+		case n == 20 && !g.careful:
+			return g.joined('N')
 		}
 		return pick(g, numbers)
 	case 'b':
@@ -217,6 +223,8 @@ func (g *generator) operand(kind byte, depth int) string {
 			v += pick(g, []string{".x", ".k", ".nested.k"})
 		}
 		return v
+	case n < 56 && kind == 'a':
+		return g.member()
 	case n < 54:
 		return "(" + g.pipeline(depth-1) + ")" + pick(g, []string{".x", ".k", ".nested", ".nested.k", "._0"})
 	default:
