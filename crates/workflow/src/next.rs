@@ -105,7 +105,7 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
         return Err(Refused::NotRunnable(key.to_owned()));
     }
     let last = newest_job(view, &machine);
-    if last.as_ref().is_some_and(|job| State::of(job).is_live()) {
+    if last.as_ref().is_some_and(|job| State::of(job).is_live() && stands(&machine, job)) {
         return Err(Refused::Busy(key.to_owned()));
     }
     if let Some(time) = not_before(&machine, last.as_ref(), now.time()).filter(|time| now.time() < *time) {
@@ -151,6 +151,13 @@ pub(crate) fn newest_job(view: &View, machine: &Machine) -> Option<Job> {
         .map(|job| (*job).clone())
 }
 
+/// True while the job is the machine's own at the present place of its list, which nobody has moved or replaced.
+fn stands(machine: &Machine, job: &Job) -> bool {
+    job.uuid == machine.current_job
+        && job.current_index == machine.current_task
+        && job.current_index < position(machine.tasks.len())
+}
+
 fn available(view: &View, machine: &str) -> bool {
     view.record(Kind::Machine, machine).is_some_and(|record| record.derived().available())
 }
@@ -161,7 +168,7 @@ struct Walk<'a> {
     request: Request<'a>,
     now: &'a Now,
     machine: Machine,
-    /// The newest job of the machine; not live.
+    /// The newest job of the machine; not live where the machine is now.
     last: Option<Job>,
     jobs: Vec<Job>,
     logs: Vec<(Uuid, String)>,
@@ -213,7 +220,7 @@ impl Walk<'_> {
                     State::Created | State::Running | State::Failed => Resume::At(index(at)),
                 }
             }
-            Some(mut job) if State::of(&job) == State::Incomplete => {
+            Some(mut job) if State::of(&job) == State::Incomplete || State::of(&job).is_live() => {
                 self.abandon(&mut job);
                 Resume::At(index(at))
             }
@@ -221,7 +228,7 @@ impl Walk<'_> {
         }
     }
 
-    /// An incomplete job at a position that the list has left never continues.
+    /// A job at a position that the list has left never continues: whoever asks for work has given it up.
     fn abandon(&mut self, job: &mut Job) {
         job.state = State::Failed.to_string();
         job.exit_state = "failed".to_owned();

@@ -113,6 +113,26 @@ fn an_incomplete_job_that_the_list_has_left_is_failed() {
 }
 
 #[test]
+fn a_live_job_that_the_list_has_left_is_failed_when_work_is_asked_for() {
+    for state in [State::Created, State::Running] {
+        let mut world = started();
+        boot(&mut world);
+        assert_eq!(world.step(), "201 2 task-a");
+        if state == State::Running {
+            world.report(state, "", &Controls::default()).expect("it may run");
+        }
+        let left = world.machine().current_job;
+        world.edit(Force::No, |m| m.workflow = "".into()).expect("the workflow may end");
+        world.edit(Force::No, |m| m.workflow = "wf".into()).expect("wf may start again");
+        world.edit(Force::No, |m| m.runnable = true).expect("the agent may set Runnable");
+        assert_eq!(world.step(), "201 2 task-a", "{state:?}");
+        let job = world.job(left);
+        assert_eq!((job.state.as_str(), job.exit_state.as_str(), job.current), ("failed", "failed", false));
+        assert_ne!(world.machine().current_job, left);
+    }
+}
+
+#[test]
 fn switching_the_workflow_under_a_running_job_starts_the_new_list() {
     let mut world = started();
     boot(&mut world);
