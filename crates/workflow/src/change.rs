@@ -60,7 +60,7 @@ pub fn created(view: &View, machine: &mut Machine, defaults: Defaults<'_>) -> Re
     if machine.stage.is_empty() {
         defaults.stage.clone_into(&mut machine.stage);
     }
-    let stage = stage(view, &machine.stage)?;
+    let stage = stage(view, machine)?;
     if !stage.boot_env.is_empty() {
         machine.boot_env.clone_from(&stage.boot_env);
     } else if machine.boot_env.is_empty() {
@@ -149,7 +149,7 @@ fn change_stage(view: &View, before: &Machine, after: &mut Machine, force: Force
     if pending && force == Force::No {
         return Err(vec!["Can not change stages with pending tasks unless forced".to_owned()]);
     }
-    let stage = stage(view, &after.stage)?;
+    let stage = stage(view, after)?;
     after.tasks = expand::tasks(view, &[], &stage.tasks)?;
     if !stage.boot_env.is_empty() {
         after.boot_env.clone_from(&stage.boot_env);
@@ -279,6 +279,14 @@ fn restart(machine: &mut Machine) {
     machine.task_error_stacks.clear();
 }
 
-fn stage(view: &View, name: &str) -> Result<std::sync::Arc<Stage>, Vec<String>> {
-    view.object::<Stage>(name).ok_or_else(|| vec![format!("Stage {name} does not exist")])
+/// The stage that a machine is put into, which has to have all that it refers to.
+fn stage(view: &View, machine: &Machine) -> Result<std::sync::Arc<Stage>, Vec<String>> {
+    let name = &machine.stage;
+    let Some(record) = view.record(Kind::Stage, name) else {
+        return Err(vec![format!("Stage {name} does not exist")]);
+    };
+    if !record.derived().available() {
+        return Err(vec![format!("Machine {} wants Stage {name}, which is not available", machine.uuid)]);
+    }
+    Ok(record.typed())
 }

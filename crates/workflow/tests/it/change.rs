@@ -104,6 +104,12 @@ fn refused_edits_say_why() {
     let cases: &[Case] = &[
         (|_| {}, Force::No, |m| m.workflow = "gone".into(), "Workflow gone does not exist"),
         (|_| {}, Force::No, |m| m.stage = "gone".into(), "Stage gone does not exist"),
+        (
+            |world| world.stage("torn", "nowhere", &[]),
+            Force::Yes,
+            |m| m.stage = "torn".into(),
+            "Machine 3e7031fe-3062-45f1-835c-92541bc9cbd3 wants Stage torn, which is not available",
+        ),
         (at_five, Force::Yes, |m| m.stage = "s1".into(), "Changing machine stage not allowed"),
         (at_five, Force::Yes, |m| m.boot_env = "local".into(), "Changing machine bootenv not allowed"),
         (
