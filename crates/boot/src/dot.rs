@@ -89,9 +89,9 @@ impl Object for Dot {
             "ApiHostURL" => port(info.api_port, "https", scene.server.named()),
             "Param" => Ok(Value::from_json_live(&self.param(&text(0))?)),
             "ParamExists" => Ok(Value::Bool(scene.has_param(&text(0)))),
-            "ParamExpand" => self.expand(self.param(&text(0))?, scope),
+            "ParamExpand" => self.expand(&text(0), self.param(&text(0))?, scope),
             "ParamCompose" | "ComposeParam" => Ok(Value::from_json_live(&self.composed(&text(0))?)),
-            "ParamComposeExpand" => self.expand(self.composed(&text(0))?, scope),
+            "ParamComposeExpand" => self.expand(&text(0), self.composed(&text(0))?, scope),
             "ParamAsJSON" => json(&self.param(&text(0))?, scope),
             "ParamAsYAML" => Ok(Value::from(yaml::to_yaml(&self.param(&text(0))?))),
             "StringExpand" => self.expand_text(&text(0), scope),
@@ -156,10 +156,11 @@ impl Dot {
         self.0.composed(name).map_or_else(|| fail(format!("No such machine parameter {name}")), Ok)
     }
 
-    /// Every string inside, however deep, rendered with the same dot.
-    fn expand(&self, value: Json, scope: &mut Scope<'_>) -> Result<Value, Fail> {
-        let expanded = self.expand_json(value, scope)?;
-        Ok(Value::from_json_live(&expanded))
+    /// Every string inside the parameter, however deep, rendered with the same dot.
+    fn expand(&self, name: &str, value: Json, scope: &mut Scope<'_>) -> Result<Value, Fail> {
+        let expanded = self.expand_json(value, scope);
+        let expanded = expanded.map_err(|why| why.while_doing(&format!("Error rendering parameter {name}")));
+        expanded.map(|expanded| Value::from_json_live(&expanded))
     }
 
     fn expand_json(&self, value: Json, scope: &mut Scope<'_>) -> Result<Json, Fail> {

@@ -20,6 +20,7 @@ pub(crate) struct Repo {
     package_type: String,
     repo_type: String,
     distribution: String,
+    boot_loc: String,
     components: Vec<String>,
     pub(crate) install_source: bool,
     security_source: bool,
@@ -150,6 +151,7 @@ impl Repo {
             package_type: text("packageType"),
             repo_type: text("repoType"),
             distribution: text("distribution"),
+            boot_loc: text("bootloc"),
             components: texts("components"),
             install_source: flag("installSource"),
             security_source: flag("securitySource"),
@@ -292,6 +294,7 @@ impl Object for Repo {
             ("InstallSource", Value::Bool(self.install_source)),
             ("SecuritySource", Value::Bool(self.security_source)),
             ("Distribution", Value::from(self.distribution.as_str())),
+            ("BootLoc", Value::from(self.boot_loc.as_str())),
             ("Components", strings(&self.components)),
         ]
     }

@@ -51,6 +51,12 @@ impl Fail {
         Self { message: message.into(), limit: false }
     }
 
+    /// The same failure with what was being done before it.
+    #[must_use]
+    pub fn while_doing(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// A limit that was reached.
     pub(crate) fn limit(message: impl Into<String>) -> Self {
         Self { message: message.into(), limit: true }

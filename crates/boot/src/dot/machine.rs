@@ -14,9 +14,13 @@ use crate::scene::Scene;
 pub(crate) struct MachineDot(pub(crate) Arc<Scene>);
 
 const METHODS: &[(&str, Signature)] = &[
+    ("HasProfile", Signature::exact(&[Type::String])),
     ("HexAddress", NONE),
+    ("Key", NONE),
+    ("KeyName", NONE),
     ("MacAddr", Signature::variadic(&[Type::String])),
     ("Path", NONE),
+    ("Prefix", NONE),
     ("ShortName", NONE),
     ("UUID", NONE),
     ("Url", NONE),
@@ -35,12 +39,16 @@ impl Object for MachineDot {
         let fields: &[&str] = match name {
             "ShortName" => &["Name"],
             "HexAddress" => &["Address"],
-            "MacAddr" => &[],
+            "HasProfile" => &["Profiles"],
+            "KeyName" | "MacAddr" | "Prefix" => &[],
             _ => &["Uuid"],
         };
         let Some(machine) = self.0.machine(fields) else { return fail("there is no machine") };
         let text = match name {
-            "UUID" => machine.uuid.to_string(),
+            "HasProfile" => return Ok(Value::Bool(machine.profiles.contains(&text_arg(args, 0)))),
+            "Key" | "UUID" => machine.uuid.to_string(),
+            "KeyName" => "Uuid".to_owned(),
+            "Prefix" => Kind::Machine.prefix().to_owned(),
             "ShortName" => machine.name.split('.').next().unwrap_or_default().to_owned(),
             "Path" => format!("machines/{}", machine.uuid),
             "Url" => format!("{}/machines/{}", self.0.files_url(), machine.uuid),

@@ -141,6 +141,17 @@ fn a_template_called_without_dot_sees_no_value() {
 }
 
 #[test]
+fn a_parameter_that_does_not_expand_is_named() {
+    let param = json!({"Name": "greeting", "Schema": {"default": {"deep": ["{{.Machine.Nope}}"]}}});
+    let view = with(&furnished(), &[(Kind::Param, param)]);
+    let error = render(&view, r#"{{.ParamExpand "greeting"}}"#).unwrap_err();
+    assert!(
+        error.contains("error calling ParamExpand: Error rendering parameter greeting: template: expand:1:"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_environment_for_another_architecture_has_no_path() {
     let mut machine = machine();
     machine["BootEnv"] = "arm-install".into();

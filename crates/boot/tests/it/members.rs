@@ -55,6 +55,10 @@ const REFERENCE: &[(&str, &[&str])] = &[
         "Machine",
         &[
             "UUID",
+            "HasProfile",
+            "Key",
+            "KeyName",
+            "Prefix",
             "ShortName",
             "Path",
             "Url",
@@ -146,6 +150,7 @@ const REFERENCE: &[(&str, &[&str])] = &[
             "InstallSource",
             "SecuritySource",
             "Distribution",
+            "BootLoc",
             "Components",
             "Arch",
             "R",
@@ -255,6 +260,10 @@ const ROWS: &[Row] = &[
 
     Row("Machine", "UUID", (Full, "{{.Machine.UUID}}", "00000000-0000-4000-8000-000000000001"), (Bare, "{{len .Machine.UUID}}", "36"), Fails(Nobody, "{{.Machine.UUID}}", NO_MACHINE)),
     Row("Machine", "Uuid", (Full, "{{.Machine.Uuid}}", "00000000-0000-4000-8000-000000000001"), (Bare, "{{if .Machine.Uuid}}set{{end}}", "set"), Fails(Nobody, "{{.Machine.Uuid}}", NO_MACHINE)),
+    Row("Machine", "Key", (Full, "{{.Machine.Key}}", "00000000-0000-4000-8000-000000000001"), (Bare, "{{.Machine.Key}}", "00000000-0000-4000-8000-000000000002"), Fails(Nobody, "{{.Machine.Key}}", NO_MACHINE)),
+    Row("Machine", "KeyName", (Full, "{{.Machine.KeyName}}", "Uuid"), (Bare, "{{.Machine.KeyName}}", "Uuid"), Fails(Nobody, "{{.Machine.KeyName}}", NO_MACHINE)),
+    Row("Machine", "Prefix", (Full, "{{.Machine.Prefix}}", "machines"), (Bare, "{{.Machine.Prefix}}", "machines"), Fails(Nobody, "{{.Machine.Prefix}}", NO_MACHINE)),
+    Row("Machine", "HasProfile", (Full, r#"{{.Machine.HasProfile "no"}} {{index .Machine.Profiles 0 | .Machine.HasProfile}}"#, "false true"), (Bare, r#"{{.Machine.HasProfile "no"}}"#, "false"), Fails(Nobody, r#"{{.Machine.HasProfile "no"}}"#, NO_MACHINE)),
     Row("Machine", "ShortName", (Full, "{{.Machine.ShortName}}", "rack7-u3"), (Bare, "{{.Machine.ShortName}}", "bare"), Fails(Nobody, "{{.Machine.ShortName}}", NO_MACHINE)),
     Row("Machine", "Path", (Full, "{{.Machine.Path}}", "machines/00000000-0000-4000-8000-000000000001"), (Bare, "{{.Machine.Path}}", "machines/00000000-0000-4000-8000-000000000002"), Fails(Nobody, "{{.Machine.Path}}", NO_MACHINE)),
     Row("Machine", "Url", (Full, "{{.Machine.Url}}", "http://10.0.0.1:8091/machines/00000000-0000-4000-8000-000000000001"), (Bare, "{{.Machine.Url}}", "http://10.0.0.1:8091/machines/00000000-0000-4000-8000-000000000002"), Fails(Nobody, "{{.Machine.Url}}", NO_MACHINE)),
@@ -360,6 +369,7 @@ const ROWS: &[Row] = &[
     Row("Repo", "InstallSource", (Full, r#"{{range .Repos "main"}}{{.InstallSource}}{{end}}"#, "true"), (Full, r#"{{range .Repos ""}}{{.InstallSource}}{{end}}"#, "false"), Never),
     Row("Repo", "SecuritySource", (Full, r#"{{range .Repos "sec"}}{{.SecuritySource}}{{end}}"#, "true"), (Full, r#"{{range .Repos ""}}{{.SecuritySource}}{{end}}"#, "false"), Never),
     Row("Repo", "Distribution", (Full, r#"{{range .Repos "main"}}{{.Distribution}}{{end}}"#, "bookworm"), (Full, r#"{{range .Repos ""}}{{.Distribution}}|{{end}}"#, "|"), Never),
+    Row("Repo", "BootLoc", (Full, r#"{{range .Repos "main"}}{{.BootLoc}}{{end}}"#, "http://m/boot"), (Full, r#"{{range .Repos "sec"}}{{.BootLoc}}|{{end}}"#, "|"), Never),
     Row("Repo", "Components", (Full, r#"{{range .Repos "main"}}{{.Components}}{{end}}"#, "[main contrib]"), (Full, r#"{{range .Repos ""}}{{.Components}}{{end}}"#, "[]"), Never),
     Row("Repo", "Arch", (Full, r#"{{range .Repos "main"}}{{.Arch}}{{end}}"#, "amd64"), (Full, r#"{{range .Repos ""}}{{.Arch}}|{{end}}"#, "|"), Never),
     Row("Repo", "R", (Full, r#"{{range .Repos "main"}}{{.R.Tag}}{{end}}"#, "main"), (Full, r#"{{range .Repos ""}}{{.R.Tag}}|{{end}}"#, "|"), Never),
@@ -384,7 +394,7 @@ fn house(text: &str) -> View {
     full["Params"]["tree"] = json!({"k": ["{{.Machine.Arch}}", 1, {"{{x}}": "{{add 1 2}}"}]});
     full["Params"]["package-repositories"] = json!([
         {"tag": "main", "os": ["debian-12"], "arch": "amd64", "url": "http://m/debian", "packageType": "deb", "repoType": "apt",
-            "installSource": true, "distribution": "bookworm", "components": ["main", "contrib"]},
+            "installSource": true, "bootloc": "http://m/boot", "distribution": "bookworm", "components": ["main", "contrib"]},
         {"tag": "sec", "os": ["debian-12"], "arch": "any", "url": "http://s/sec", "securitySource": true, "distribution": "bookworm"},
         {"tag": "extra", "os": ["other"], "arch": "any", "url": "http://e"},
         {"os": null},
