@@ -17,7 +17,7 @@ need_rust=1.95
 build_packages=(build-essential pkg-config ca-certificates musl-tools)
 demo_packages=(
   qemu-system-x86 qemu-utils ovmf ipxe ipxe-qemu pxelinux syslinux-common    # machines, firmware, loaders
-  mmdebstrap fakeroot fakechroot dosfstools mtools e2fsprogs xfsprogs gdisk  # images
+  mmdebstrap fakeroot dosfstools mtools e2fsprogs xfsprogs gdisk             # images
   grub-pc-bin grub-efi-amd64-bin zstd xz-utils kmod uidmap iproute2
 )
 test_packages=(tftp-hpa atftp curl jq tshark openssh-client shellcheck busybox cpio procps python3)

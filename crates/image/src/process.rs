@@ -13,7 +13,6 @@ const PACKAGES: &[(&str, &str)] = &[
     ("apt-config", "apt"),
     ("apt-get", "apt"),
     ("dpkg-deb", "dpkg"),
-    ("fakechroot", "fakechroot"),
     ("fakeroot", "fakeroot"),
     ("grub-mkimage", "grub-common"),
     ("mcopy", "mtools"),

@@ -16,7 +16,7 @@
 //!
 //! # How it is made
 //!
-//! mmdebstrap makes the root as a tar file, as root, in a user namespace or under fakechroot, whatever the caller may.
+//! mmdebstrap makes the root as a tar file, as root or in a user namespace, whatever the caller may.
 //! fakeroot keeps the owners while `mke2fs -d` copies it into the disk image; mtools fills the EFI partition. No loop
 //! device, no mount, no root. The result is kept in the cache under the digest of package versions and recipe.
 

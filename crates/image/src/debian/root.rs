@@ -6,7 +6,7 @@ use crate::error::Doing;
 use crate::tree::{Node, Source, Tree};
 use crate::{Error, process};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// Makes `root.tar` (Debian as installed) and the folder `overlay` (what goes over it) in `work`.
@@ -21,8 +21,11 @@ pub(super) fn install(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Pat
 
 fn bootstrap(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Path) -> Result<(), Error> {
     let system = &recipe.recipe.system;
+    let root = fs::metadata(work).doing("look at", work)?.uid() == 0;
     let mut command = process::program("mmdebstrap")?;
-    command.args(["--quiet", "--mode=auto", "--variant=minbase", "--format=tar"]);
+    command.args(["--quiet", "--variant=minbase", "--format=tar"]);
+    // Left to itself mmdebstrap would go on under fakechroot where there are no user namespaces, and fail minutes later.
+    command.arg(if root { "--mode=auto" } else { "--mode=unshare" });
     command.arg(format!("--include={},{}", system.packages.join(","), kernel.name));
     command.arg("--aptopt=Apt::Install-Recommends \"false\"");
     command.args(system.exclude.iter().map(|path| format!("--dpkgopt=path-exclude={path}")));
@@ -35,8 +38,20 @@ fn bootstrap(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Path) -> Res
     // What a crash would lose is built again; without this dpkg waits for the disk once per file.
     command.arg("--dpkgopt=force-unsafe-io");
     command.arg(codename()?).arg(work.join("root.tar")).args(apt.sources());
-    process::output(&mut command, "install Debian into a folder")?;
-    Ok(())
+    let installed = process::output(&mut command, "install Debian into a folder").map(drop);
+    if root { installed } else { installed.map_err(for_ordinary_users) }
+}
+
+/// What else an ordinary user's build needs, where it failed.
+fn for_ordinary_users(error: Error) -> Error {
+    match error {
+        Error::Program { program, status, doing, stderr } => {
+            let hint = "hint: an ordinary user's build needs user namespaces (sysctl kernel.unprivileged_userns_clone, the settings of \
+                        the container), the package uidmap and a range of ids in /etc/subuid and /etc/subgid; root's needs none of it";
+            Error::Program { program, status, doing, stderr: format!("{stderr}\n{hint}") }
+        }
+        other => other,
+    }
 }
 
 /// The release of the host, which its package sources offer.
@@ -163,6 +178,19 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o755);
+    }
+
+    #[test]
+    fn an_ordinary_user_is_told_what_a_build_needs() {
+        let mut command = process::program("sh").unwrap();
+        let failed =
+            process::output(command.args(["-c", "echo unshare failed >&2; exit 25"]), "test").unwrap_err();
+        let said = for_ordinary_users(failed).to_string();
+        assert!(
+            said.contains("unshare failed\nhint: an ordinary user's build needs user namespaces"),
+            "{said}"
+        );
+        assert!(said.contains("/etc/subuid"), "{said}");
     }
 
     #[test]
