@@ -42,10 +42,11 @@ fn bootstrap(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Path) -> Res
     if root { installed } else { installed.map_err(for_ordinary_users) }
 }
 
-/// What else an ordinary user's build needs, where it failed.
+/// What an ordinary user's build needs, where it failed for want of it: mmdebstrap then names the call, `newuidmap` or the file.
 fn for_ordinary_users(error: Error) -> Error {
+    let about_ids = |stderr: &str| ["unshare", "uidmap", "subuid"].iter().any(|word| stderr.contains(word));
     match error {
-        Error::Program { program, status, doing, stderr } => {
+        Error::Program { program, status, doing, stderr } if about_ids(&stderr) => {
             let hint = "hint: an ordinary user's build needs user namespaces (sysctl kernel.unprivileged_userns_clone, the settings of \
                         the container), the package uidmap and a range of ids in /etc/subuid and /etc/subgid; root's needs none of it";
             Error::Program { program, status, doing, stderr: format!("{stderr}\n{hint}") }
@@ -182,15 +183,18 @@ mod tests {
 
     #[test]
     fn an_ordinary_user_is_told_what_a_build_needs() {
-        let mut command = process::program("sh").unwrap();
-        let failed =
-            process::output(command.args(["-c", "echo unshare failed >&2; exit 25"]), "test").unwrap_err();
-        let said = for_ordinary_users(failed).to_string();
+        let said = |stderr: &str| {
+            let mut command = process::program("sh").unwrap();
+            command.args(["-c", "echo \"$0\" >&2; exit 25", stderr]);
+            for_ordinary_users(process::output(&mut command, "test").unwrap_err()).to_string()
+        };
+        let refused = said("E: unshare() failed: Operation not permitted");
         assert!(
-            said.contains("unshare failed\nhint: an ordinary user's build needs user namespaces"),
-            "{said}"
+            refused.contains("permitted\nhint: an ordinary user's build needs user namespaces"),
+            "{refused}"
         );
-        assert!(said.contains("/etc/subuid"), "{said}");
+        assert!(refused.contains("/etc/subuid"), "{refused}");
+        assert!(!said("E: cannot resolve the mirror").contains("hint"));
     }
 
     #[test]
