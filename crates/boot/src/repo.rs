@@ -86,7 +86,7 @@ fn entries(scene: &Scene) -> Vec<Repo> {
 }
 
 fn read_entries(scene: &Scene, os: &str, family: &str) -> Vec<Repo> {
-    let proxy = scene.peek("proxy-servers").and_then(|found| first_proxy(&found.value));
+    let proxy = proxy(scene);
     let value = scene.peek("package-repositories").map(|found| found.value).unwrap_or_default();
     let items = value.as_array().cloned().unwrap_or_default();
     items
@@ -100,6 +100,10 @@ fn read_entries(scene: &Scene, os: &str, family: &str) -> Vec<Repo> {
         .collect()
 }
 
+fn proxy(scene: &Scene) -> Option<String> {
+    scene.peek("proxy-servers").and_then(|found| first_proxy(&found.value))
+}
+
 fn first_proxy(value: &Json) -> Option<String> {
     let first = value.as_array()?.first()?;
     first.as_str().map(str::to_owned)
@@ -109,6 +113,7 @@ fn first_proxy(value: &Json) -> Option<String> {
 fn local(scene: &Arc<Scene>) -> Option<Repo> {
     let tree = scene.tree()?;
     let os = os_name(scene);
+    scene.ask("proxy-servers");
     let suite = tree.suite.clone().unwrap_or_default();
     let parts: &[&str] = if suite.is_empty() { &[] } else { &["main", "restricted"] };
     Some(Repo {
@@ -120,6 +125,7 @@ fn local(scene: &Arc<Scene>) -> Option<Repo> {
         install_source: true,
         for_os: os,
         family: family(scene),
+        proxy: proxy(scene),
         ..Repo::default()
     })
 }

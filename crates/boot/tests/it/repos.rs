@@ -95,7 +95,7 @@ fn beside_a_tree(os: &str, files: &[&str], text: &str) -> Result<String, String>
         entry("net2", json!({"installSource": true})),
         entry("extra", json!({})),
     ]);
-    let global = json!({"Name": "global", "Params": {"package-repositories": repositories}});
+    let global = json!({"Name": "global", "Params": {"package-repositories": repositories, "proxy-servers": ["http://p:3128"]}});
     let files = files.iter().map(|file| (format!("{os}/install/{file}"), 1)).collect();
     let view = view(&[
         (Kind::Stage, stage),
@@ -131,4 +131,13 @@ fn an_unpacked_tree_takes_the_place_of_install_sources_in_any_boot_environment()
     for (os, files, expected) in table {
         assert_eq!(beside_a_tree(os, files, text), Ok(expected.to_owned()), "{os} {files:?}");
     }
+    let lines = "{{range .InstallRepos}}{{.Install}}{{end}}";
+    let tree = "http://10.0.0.1:8091/centos-7/install";
+    let proxy = "--proxy=\"http://p:3128\"";
+    assert_eq!(
+        beside_a_tree("centos-7", &kernel, lines),
+        Ok(format!(
+            "install\nurl --url {tree}\nrepo --name=\"own-install\" --baseurl={tree} --cost=100 {proxy}\nrepo --name=\"upd\" --baseurl=http://m/upd --cost=200 {proxy}\n"
+        ))
+    );
 }
