@@ -168,6 +168,10 @@ fn not_utf8(pattern: &[u8], at: usize) -> String {
     let (before, rest) = pattern.split_at(at);
     let earlier = std::str::from_utf8(before).ok().and_then(|text| translate(text).err());
     match earlier {
+        // This one shows the whole pattern.
+        Some(fault) if fault.contains(": unexpected ): ") => {
+            format!("error parsing regexp: unexpected ): `{}`", crate::rune::lossy(pattern))
+        }
         Some(fault) if !fault.contains(": missing closing") && !fault.contains(": trailing") => fault,
         _ => format!("error parsing regexp: invalid UTF-8: `{}`", crate::rune::lossy(rest)),
     }
