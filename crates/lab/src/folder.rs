@@ -2,7 +2,8 @@
 //!
 //! `ROOT/NAME/` holds everything of one lab. Its `lab.json` records the processes by number *and* start time, so that a number
 //! that the system has given to another process since is never taken for ours. The next lab that starts under the same root
-//! sweeps the others: a lab whose owner is gone is ended, a lab whose supervisor is gone is removed.
+//! sweeps the others: a lab whose owner is gone is ended, a lab whose supervisor is gone is removed. Containers may share the root:
+//! a lab of another process namespace is left to those who can see its processes.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -69,6 +70,14 @@ pub(crate) struct Record {
     pub(crate) guardian: Process,
     /// The supervisor: process 1 of its namespace. Its end is the end of everything in there.
     pub(crate) supervisor: Option<Process>,
+    /// The process namespace in which those numbers mean something, see [`namespace`].
+    #[serde(default)]
+    pub(crate) namespace: Option<u64>,
+}
+
+/// What tells this process's namespace of processes from others: the inode of its file (namespaces(7)).
+pub(crate) fn namespace() -> Option<u64> {
+    Some(fs::metadata("/proc/self/ns/pid").ok()?.ino())
 }
 
 impl Record {
@@ -86,10 +95,19 @@ impl Record {
         write().doing(|| format!("write {}", record_path(folder).display()))
     }
 
-    /// Its processes run, and somebody still wants them.
+    /// Its processes run, as far as can be seen from here, and somebody still wants them.
     pub(crate) fn is_alive(&self) -> bool {
         let wanted = self.lifetime == Lifetime::Detached || self.owner.is_some_and(Process::is_alive);
-        wanted && self.guardian.is_alive()
+        self.is_elsewhere() || (wanted && self.guardian.is_alive())
+    }
+
+    /// Nothing is left of it but files.
+    fn is_over(&self) -> bool {
+        !self.is_elsewhere() && !self.guardian.is_alive()
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.namespace.is_some() && self.namespace != namespace()
     }
 }
 
@@ -124,7 +142,7 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
 
 /// A folder of that name was kept by an earlier lab, or a lab lives in it.
 fn reuse(folder: PathBuf, name: &str) -> Result<PathBuf> {
-    let kept = Record::read(&folder).is_some_and(|record| !record.guardian.is_alive());
+    let kept = Record::read(&folder).is_some_and(|record| record.is_over());
     if !kept {
         let right = format!("a name that is free, or end that lab first: gantry lab down --lab {name}");
         return Err(Error::Invalid { field: "lab name", value: name.to_owned(), right });
@@ -211,6 +229,7 @@ mod tests {
                 owner: Process::me(),
                 guardian: Process::me().unwrap(),
                 supervisor: None,
+                namespace: namespace(),
             };
             change(&mut record);
             record.write(&folder).unwrap();
@@ -241,13 +260,16 @@ mod tests {
         let alive = root.lab("alive", |_| ());
         let gone = root.lab("gone", |record| record.guardian = dead());
         let kept = root.lab("kept", |record| (record.guardian, record.files) = (dead(), Files::Keep));
+        let elsewhere =
+            root.lab("elsewhere", |record| (record.guardian, record.namespace) = (dead(), Some(1)));
         let starting = root.0.join("starting");
         fs::create_dir(&starting).unwrap();
         sweep(&root.0);
         assert_eq!(
-            [&alive, &gone, &kept, &starting].map(|folder| folder.exists()),
-            [true, false, true, true]
+            [&alive, &gone, &kept, &elsewhere, &starting].map(|folder| folder.exists()),
+            [true, false, true, true, true]
         );
+        assert!(create(&root.0, "elsewhere").is_err(), "it may be running");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use nix::unistd::{getgid, getuid};
 
 use crate::config::{Files, Lifetime};
 use crate::error::{Doing, Error, Result};
-use crate::folder::{Process, Record};
+use crate::folder::{self, Process, Record};
 use crate::proto::{self, Answer, Start};
 
 /// How long a supervisor may take to end a lab that nobody owns any more.
@@ -56,6 +56,7 @@ fn guard(owner: BorrowedFd<'_>) -> Result<()> {
         owner: start.owner,
         guardian: me,
         supervisor: None,
+        namespace: folder::namespace(),
     };
     record.write(&start.folder)?;
     start.write()?;
