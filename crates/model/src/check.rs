@@ -18,7 +18,7 @@ pub(crate) use values::{default_flags, default_int, default_text, param_values, 
 use std::collections::HashMap;
 
 use crate::parts::{Claim, TemplateInfo};
-use crate::{Address, Kind, Problems, View};
+use crate::{Address, Kind, Problems, TaskEntry, View};
 
 /// Whether the templates of a kind must have a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,61 +77,15 @@ pub(crate) fn duplicate_profiles(problems: &mut Problems, profiles: &[String]) {
     }
 }
 
-/// One entry of a task list, read into what it means (API §11.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskEntry<'a> {
-    /// A task to run.
-    Task(&'a str),
-    /// Enter a stage.
-    Stage(&'a str),
-    /// Change the boot environment.
-    BootEnv(&'a str),
-    /// Call an action, of one plugin or of whichever offers it.
-    Action {
-        /// The plugin, when one is named.
-        plugin: Option<&'a str>,
-        /// The action.
-        command: &'a str,
-    },
-    /// Run what follows in a context; empty for the machine itself.
-    Context(&'a str),
-    /// Run what follows with another root directory.
-    Chroot(&'a str),
-}
-
-impl<'a> TaskEntry<'a> {
-    /// Reads an entry.
-    ///
-    /// # Errors
-    /// The entry itself when it has an unknown marker or names nothing.
-    pub fn parse(entry: &'a str) -> Result<Self, &'a str> {
-        let Some((marker, rest)) = entry.split_once(':') else {
-            return if entry.is_empty() { Err(entry) } else { Ok(Self::Task(entry)) };
-        };
-        match marker {
-            "context" => Ok(Self::Context(rest)),
-            _ if rest.is_empty() => Err(entry),
-            "stage" => Ok(Self::Stage(rest)),
-            "bootenv" => Ok(Self::BootEnv(rest)),
-            "chroot" => Ok(Self::Chroot(rest)),
-            "action" => match rest.split_once(':') {
-                Some((plugin, command)) => Ok(Self::Action { plugin: Some(plugin), command }),
-                None => Ok(Self::Action { plugin: None, command: rest }),
-            },
-            _ => Err(entry),
-        }
-    }
-}
-
 /// The stricter rules for task entries of a stage.
 pub(crate) fn stage_entry(problems: &mut Problems, entry: &str) {
     match TaskEntry::parse(entry) {
-        Err(entry) => problems.add(format!("Invalid Task: {entry}")),
-        Ok(TaskEntry::Action { plugin: None, .. }) => {
+        None => problems.add(format!("Invalid Task: {entry}")),
+        Some(TaskEntry::Action { plugin: None, .. }) => {
             problems.add(format!("Invalid action specifier {entry}"));
         }
-        Ok(TaskEntry::Task(task)) => name(problems, "Invalid Task", task),
-        Ok(_) => {}
+        Some(TaskEntry::Task(task)) => name(problems, "Invalid Task", task),
+        Some(_) => {}
     }
 }
 
@@ -247,21 +201,6 @@ mod tests {
             "0:1:2:3:4:5",
         ] {
             assert_eq!(mac(bad), Err(format!("address {bad}: invalid MAC address")));
-        }
-    }
-
-    #[test]
-    fn task_entries_are_told_apart() {
-        assert_eq!(TaskEntry::parse("raid"), Ok(TaskEntry::Task("raid")));
-        assert_eq!(TaskEntry::parse("stage:one"), Ok(TaskEntry::Stage("one")));
-        assert_eq!(TaskEntry::parse("context:"), Ok(TaskEntry::Context("")));
-        assert_eq!(
-            TaskEntry::parse("action:ipmi:on"),
-            Ok(TaskEntry::Action { plugin: Some("ipmi"), command: "on" })
-        );
-        assert_eq!(TaskEntry::parse("action:on"), Ok(TaskEntry::Action { plugin: None, command: "on" }));
-        for bad in ["", "frob:x", "stage:"] {
-            assert_eq!(TaskEntry::parse(bad), Err(bad));
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod check;
 pub mod decode;
 mod defaults;
+mod entry;
 mod error;
 pub mod filter;
 pub mod go;
@@ -37,6 +38,7 @@ mod value;
 mod view;
 
 pub use catalogue::Catalogue;
+pub use entry::TaskEntry;
 pub use error::{Error, LayerFault, Problems};
 pub use kind::{Envelope, Home, Index, IndexType, Object, Shown, Spec, Verbs};
 pub use kinds::*;

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gantry_boot::survey::Render;
-use gantry_model::check::TaskEntry;
 use gantry_model::secret::Sealed;
 use gantry_model::shape::{Shape, Type};
-use gantry_model::{BootEnv, Kind, LayerFault, Param, Profile, Record, Stage, Task, View, Workflow, schema};
+use gantry_model::{
+    BootEnv, Kind, LayerFault, Param, Profile, Record, Stage, Task, TaskEntry, View, Workflow, schema,
+};
 use serde_json::{Map, Value};
 
 use crate::yaml::escaped;
@@ -143,9 +144,9 @@ impl Found<'_> {
                 let stage = record.typed::<Stage>();
                 for (at, entry) in stage.tasks.iter().enumerate() {
                     let (kind, name) = match TaskEntry::parse(entry) {
-                        Ok(TaskEntry::Task(name)) => (Kind::Task, name),
-                        Ok(TaskEntry::Stage(name)) => (Kind::Stage, name),
-                        Ok(TaskEntry::BootEnv(name)) => (Kind::BootEnv, name),
+                        Some(TaskEntry::Task(name)) => (Kind::Task, name),
+                        Some(TaskEntry::Stage(name)) => (Kind::Stage, name),
+                        Some(TaskEntry::BootEnv(name)) => (Kind::BootEnv, name),
                         _ => continue,
                     };
                     self.reference(view, record, &format!("Tasks/{at}"), kind, name);

@@ -3,9 +3,8 @@
 //!
 //! The engine's own changes (a marker entered, a job created) do not pass here: they are saved as they are.
 
-use gantry_model::{Kind, Machine, Stage, Uuid, View, Workflow};
+use gantry_model::{Kind, Machine, Stage, TaskEntry, Uuid, View, Workflow};
 
-use crate::entry::Entry;
 use crate::expand;
 use crate::job::State;
 use crate::next::{base_context, index, newest_job, position};
@@ -216,10 +215,10 @@ fn rewind_limit(machine: &Machine) -> Option<i64> {
     let mut limit = None;
     let done = machine.tasks.iter().enumerate().take(index(machine.current_task).saturating_add(1));
     for (at, entry) in done.rev() {
-        let Some(Entry::Stage(_)) = Entry::parse(entry) else { continue };
-        match machine.tasks.get(at + 1).map(|next| Entry::parse(next)) {
-            Some(Some(Entry::BootEnv(env))) if env == machine.boot_env => limit = Some(position(at)),
-            Some(Some(Entry::BootEnv(_))) => break,
+        let Some(TaskEntry::Stage(_)) = TaskEntry::parse(entry) else { continue };
+        match machine.tasks.get(at + 1).map(|next| TaskEntry::parse(next)) {
+            Some(Some(TaskEntry::BootEnv(env))) if env == machine.boot_env => limit = Some(position(at)),
+            Some(Some(TaskEntry::BootEnv(_))) => break,
             _ => {}
         }
     }
@@ -243,7 +242,7 @@ fn change_tasks(view: &View, before: &Machine, after: &mut Machine, force: Force
     }
     let fresh = past.is_empty();
     let (now, later) =
-        wanted.split_at(wanted.iter().position(|t| Entry::is_stage(t)).unwrap_or(wanted.len()));
+        wanted.split_at(wanted.iter().position(|t| TaskEntry::is_stage(t)).unwrap_or(wanted.len()));
     if later != future && !fresh && force == Force::No {
         return Err(vec!["Cannot change tasks that are past the next stage transition".to_owned()]);
     }
@@ -267,7 +266,8 @@ fn change_tasks(view: &View, before: &Machine, after: &mut Machine, force: Force
 fn split(tasks: &[String], current: i64) -> (&[String], &[String], &[String]) {
     let done = if current < 0 { 0 } else { index(current).saturating_add(1).min(tasks.len()) };
     let (past, rest) = tasks.split_at(done);
-    let (present, future) = rest.split_at(rest.iter().position(|t| Entry::is_stage(t)).unwrap_or(rest.len()));
+    let (present, future) =
+        rest.split_at(rest.iter().position(|t| TaskEntry::is_stage(t)).unwrap_or(rest.len()));
     (past, present, future)
 }
 

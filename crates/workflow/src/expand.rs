@@ -6,9 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use gantry_model::{Stage, Task, View, Workflow};
-
-use crate::entry::Entry;
+use gantry_model::{Stage, Task, TaskEntry, View, Workflow};
 
 /// A prerequisite chain longer than this is a cycle or a mistake; the walk stops with an error instead of the stack.
 const MAX_DEPTH: usize = 64;
@@ -22,11 +20,11 @@ pub fn workflow(view: &View, workflow: &Workflow) -> Result<Vec<String>, Vec<Str
     let mut list = List::new(view);
     let mut boot_env = String::new();
     for name in &workflow.stages {
-        list.push(Entry::Stage(name).to_string());
+        list.push(TaskEntry::Stage(name).to_string());
         let Some(stage) = view.object::<Stage>(name) else { continue };
         if !stage.boot_env.is_empty() && stage.boot_env != boot_env {
             boot_env.clone_from(&stage.boot_env);
-            list.push(Entry::BootEnv(&boot_env).to_string());
+            list.push(TaskEntry::BootEnv(&boot_env).to_string());
         }
         list.extend(&stage.tasks);
     }
@@ -67,7 +65,7 @@ impl<'v> List<'v> {
 
     fn extend(&mut self, tasks: &[String]) {
         for entry in tasks {
-            if let Some(Entry::Task(name)) = Entry::parse(entry) {
+            if let Some(TaskEntry::Task(name)) = TaskEntry::parse(entry) {
                 self.prerequisites(name, &mut Vec::new());
             }
             self.push(entry.clone());
@@ -80,9 +78,9 @@ impl<'v> List<'v> {
     }
 
     fn note(&mut self, entry: &str) {
-        match Entry::parse(entry) {
-            Some(Entry::BootEnv(_)) => self.emitted.clear(),
-            Some(Entry::Task(name)) => {
+        match TaskEntry::parse(entry) {
+            Some(TaskEntry::BootEnv(_)) => self.emitted.clear(),
+            Some(TaskEntry::Task(name)) => {
                 self.emitted.insert(name.to_owned());
             }
             _ => {}

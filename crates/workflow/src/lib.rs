@@ -17,11 +17,8 @@
 //! Left out: rendering of a job's actions (`boot`), the log of a job (`store`), the call of a plugin (`server`).
 
 pub mod change;
-pub mod entry;
 pub mod expand;
 pub mod job;
 pub mod next;
 pub mod pool;
 pub mod retention;
-
-pub use entry::Entry;

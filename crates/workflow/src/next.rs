@@ -1,9 +1,8 @@
 //! Which job an agent gets when it asks for work (`POST /jobs`; reference: engine.md §4.7–4.8, api.md §11.5).
 
 use gantry_model::parts::Claim;
-use gantry_model::{BootEnv, Job, Kind, Machine, Now, Role, Task, Time, Uuid, View};
+use gantry_model::{BootEnv, Job, Kind, Machine, Now, Role, Task, TaskEntry, Time, Uuid, View};
 
-use crate::entry::Entry;
 use crate::job::{State, log_head};
 use crate::pool;
 
@@ -241,19 +240,19 @@ impl Walk<'_> {
         let text = self.machine.tasks[index].clone();
         let malformed =
             || Refused::Malformed { machine: self.request.machine.to_owned(), entry: text.clone(), index };
-        let answer = match Entry::parse(&text).ok_or_else(malformed)? {
-            Entry::Stage(stage) => return self.enter(index, &text, "stage", stage),
-            Entry::BootEnv(env) => return self.enter_environment(index, &text, env),
-            Entry::Context(context) => {
+        let answer = match TaskEntry::parse(&text).ok_or_else(malformed)? {
+            TaskEntry::Stage(stage) => return self.enter(index, &text, "stage", stage),
+            TaskEntry::BootEnv(env) => return self.enter_environment(index, &text, env),
+            TaskEntry::Context(context) => {
                 let context =
                     if context.is_empty() { base_context(&self.machine) } else { context.to_owned() };
                 return self.enter(index, &text, "context", &context);
             }
-            Entry::Task(task) if self.request.stop_at.iter().any(|stop| stop == task) => {
+            TaskEntry::Task(task) if self.request.stop_at.iter().any(|stop| stop == task) => {
                 self.stop_before(task)
             }
-            Entry::Task(_) | Entry::Chroot(_) => Answer::Created(self.start(index, &text)?),
-            Entry::Action { .. } => Answer::Invoke(self.start(index, &text)?),
+            TaskEntry::Task(_) | TaskEntry::Chroot(_) => Answer::Created(self.start(index, &text)?),
+            TaskEntry::Action { .. } => Answer::Invoke(self.start(index, &text)?),
         };
         Ok(Some(answer))
     }

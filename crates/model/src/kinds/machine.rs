@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::check::{self, Cross, Fill};
 use crate::kind::{Behaviour, Index, IndexType, Shown};
 use crate::shape::wire;
-use crate::{Address, BootEnv, Bytes, Kind, Problems, Stage, Uuid, View, Workflow};
+use crate::{Address, BootEnv, Bytes, Kind, Problems, Stage, TaskEntry, Uuid, View, Workflow};
 
 wire! {
     /// Marks by which a machine is recognised although its disks and network cards changed.
@@ -165,8 +165,8 @@ impl Behaviour for Machine {
             problems.add(format!("Invalid PoolStatus `{}`: must be one of {}", self.pool_status, POOL_STATES.join(", ")));
         }
         for (i, entry) in self.tasks.iter().enumerate() {
-            if let Err(form) = check::TaskEntry::parse(entry) {
-                problems.add(format!("{form} (at {i}) is malformed"));
+            if TaskEntry::parse(entry).is_none() {
+                problems.add(format!("{entry} (at {i}) is malformed"));
             }
         }
     }
@@ -303,10 +303,10 @@ fn check_references(machine: &Machine, view: &View, errors: &mut Vec<String>) {
         }
     }
     for (i, entry) in machine.tasks.iter().enumerate() {
-        let (what, kind, name) = match check::TaskEntry::parse(entry) {
-            Ok(check::TaskEntry::Task(name)) => ("Task", Kind::Task, name),
-            Ok(check::TaskEntry::Stage(name)) => ("Stage", Kind::Stage, name),
-            Ok(check::TaskEntry::BootEnv(name)) => ("BootEnv", Kind::BootEnv, name),
+        let (what, kind, name) = match TaskEntry::parse(entry) {
+            Some(TaskEntry::Task(name)) => ("Task", Kind::Task, name),
+            Some(TaskEntry::Stage(name)) => ("Stage", Kind::Stage, name),
+            Some(TaskEntry::BootEnv(name)) => ("BootEnv", Kind::BootEnv, name),
             _ => continue,
         };
         if view.record(kind, name).is_none() {

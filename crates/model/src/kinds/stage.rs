@@ -6,7 +6,7 @@ use crate::check::{self, Cross, Delete, Fill};
 use crate::kind::{Behaviour, Index, Shown};
 use crate::parts::TemplateInfo;
 use crate::shape::wire;
-use crate::{Kind, Problems, View};
+use crate::{Kind, Problems, TaskEntry, View};
 
 wire! {
     /// A step of a workflow: a boot environment and a list of tasks, with parameters of its own.
@@ -81,7 +81,7 @@ impl Behaviour for Stage {
 
     fn derive(&self, view: &View, errors: &mut Vec<String>) {
         for (i, entry) in self.tasks.iter().enumerate() {
-            if let Ok(check::TaskEntry::Task(task)) = check::TaskEntry::parse(entry)
+            if let Some(TaskEntry::Task(task)) = TaskEntry::parse(entry)
                 && view.record(Kind::Task, task).is_none()
             {
                 errors.push(format!("{}: Task {task} (at {i}) does not exist", self.name));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gantry_workflow::Entry;
+use gantry_model::TaskEntry;
 use gantry_workflow::change::Force;
 use gantry_workflow::job::{Controls, State};
 use proptest::prelude::*;
@@ -92,7 +92,7 @@ proptest! {
         let reached = world.machine().current_task;
         for (at, entry) in list.iter().enumerate() {
             let passed = i64::try_from(at).expect("a small list") < reached;
-            if passed && matches!(Entry::parse(entry), Some(Entry::Task(_))) {
+            if passed && matches!(TaskEntry::parse(entry), Some(TaskEntry::Task(_))) {
                 prop_assert!(finished.contains_key(&i64::try_from(at).expect("a small list")), "{entry} was skipped");
             }
         }

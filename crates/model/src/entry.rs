@@ -1,13 +1,13 @@
 //! One entry of a machine's task list, parsed.
 //!
 //! On the wire a task list is a list of strings, some with a prefix that makes them markers (reference: engine.md §4.1,
-//! api.md §11.1). They are split here and nowhere else; everything behind this border matches on [`Entry`].
+//! api.md §11.1). They are split here and nowhere else; everything behind this border matches on [`TaskEntry`].
 
 use std::fmt;
 
 /// What one entry of a task list asks for. Borrows the text that it was parsed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry<'a> {
+pub enum TaskEntry<'a> {
     /// Run this task through the agent.
     Task(&'a str),
     /// The machine enters this stage.
@@ -27,18 +27,18 @@ pub enum Entry<'a> {
     Chroot(&'a str),
 }
 
-impl<'a> Entry<'a> {
+impl<'a> TaskEntry<'a> {
     /// Parses one entry. `None` when it has a colon but no known form (`frob:x`, `stage:`, `action:a:b:c`).
     pub fn parse(text: &'a str) -> Option<Self> {
         let Some((prefix, rest)) = text.split_once(':') else {
-            return (!text.is_empty()).then_some(Entry::Task(text));
+            return (!text.is_empty()).then_some(TaskEntry::Task(text));
         };
         match (prefix, rest) {
-            ("context", context) => Some(Entry::Context(context)),
+            ("context", context) => Some(TaskEntry::Context(context)),
             (_, "") => None,
-            ("stage", stage) => Some(Entry::Stage(stage)),
-            ("bootenv", env) => Some(Entry::BootEnv(env)),
-            ("chroot", directory) => Some(Entry::Chroot(directory)),
+            ("stage", stage) => Some(TaskEntry::Stage(stage)),
+            ("bootenv", env) => Some(TaskEntry::BootEnv(env)),
+            ("chroot", directory) => Some(TaskEntry::Chroot(directory)),
             ("action", call) => Self::parse_action(call),
             _ => None,
         }
@@ -46,11 +46,11 @@ impl<'a> Entry<'a> {
 
     fn parse_action(call: &'a str) -> Option<Self> {
         match call.split_once(':') {
-            None => Some(Entry::Action { plugin: None, command: call }),
+            None => Some(TaskEntry::Action { plugin: None, command: call }),
             Some((plugin, command))
                 if !plugin.is_empty() && !command.is_empty() && !command.contains(':') =>
             {
-                Some(Entry::Action { plugin: Some(plugin), command })
+                Some(TaskEntry::Action { plugin: Some(plugin), command })
             }
             Some(_) => None,
         }
@@ -58,20 +58,20 @@ impl<'a> Entry<'a> {
 
     /// Whether `text` opens a stage. Unparsable entries do not.
     pub fn is_stage(text: &str) -> bool {
-        matches!(Entry::parse(text), Some(Entry::Stage(_)))
+        matches!(TaskEntry::parse(text), Some(TaskEntry::Stage(_)))
     }
 }
 
-impl fmt::Display for Entry<'_> {
+impl fmt::Display for TaskEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Entry::Task(task) => write!(f, "{task}"),
-            Entry::Stage(stage) => write!(f, "stage:{stage}"),
-            Entry::BootEnv(env) => write!(f, "bootenv:{env}"),
-            Entry::Context(context) => write!(f, "context:{context}"),
-            Entry::Action { plugin: None, command } => write!(f, "action:{command}"),
-            Entry::Action { plugin: Some(plugin), command } => write!(f, "action:{plugin}:{command}"),
-            Entry::Chroot(directory) => write!(f, "chroot:{directory}"),
+            TaskEntry::Task(task) => write!(f, "{task}"),
+            TaskEntry::Stage(stage) => write!(f, "stage:{stage}"),
+            TaskEntry::BootEnv(env) => write!(f, "bootenv:{env}"),
+            TaskEntry::Context(context) => write!(f, "context:{context}"),
+            TaskEntry::Action { plugin: None, command } => write!(f, "action:{command}"),
+            TaskEntry::Action { plugin: Some(plugin), command } => write!(f, "action:{plugin}:{command}"),
+            TaskEntry::Chroot(directory) => write!(f, "chroot:{directory}"),
         }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
             "chroot:/mnt",
         ];
         for text in forms {
-            let entry = Entry::parse(text).unwrap_or_else(|| panic!("{text} does not parse"));
+            let entry = TaskEntry::parse(text).unwrap_or_else(|| panic!("{text} does not parse"));
             assert_eq!(entry.to_string(), text);
         }
     }
@@ -111,7 +111,7 @@ mod tests {
             "action:a:",
             "chroot:",
         ] {
-            assert_eq!(Entry::parse(text), None, "{text}");
+            assert_eq!(TaskEntry::parse(text), None, "{text}");
         }
     }
 }
