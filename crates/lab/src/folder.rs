@@ -3,15 +3,17 @@
 //! `ROOT/NAME/` holds everything of one lab. Its `lab.json` records the processes by number *and* start time, so that a number
 //! that the system has given to another process since is never taken for ours. The next lab that starts under the same root
 //! sweeps the others: a lab whose owner is gone is ended, a lab whose supervisor is gone is removed. Containers may share the root:
-//! a lab of another process namespace is left to those who can see its processes.
+//! the processes of a lab in another process namespace cannot be seen, so it lives as long as it answers.
 
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::unistd::{Pid, getuid};
 use serde::{Deserialize, Serialize};
 
@@ -95,15 +97,15 @@ impl Record {
         write().doing(|| format!("write {}", record_path(folder).display()))
     }
 
-    /// Its processes run, as far as can be seen from here, and somebody still wants them.
-    pub(crate) fn is_alive(&self) -> bool {
+    /// Its processes run, and somebody still wants them.
+    pub(crate) fn is_alive(&self, folder: &Path) -> bool {
         let wanted = self.lifetime == Lifetime::Detached || self.owner.is_some_and(Process::is_alive);
-        self.is_elsewhere() || (wanted && self.guardian.is_alive())
+        if self.is_elsewhere() { answers(folder) } else { wanted && self.guardian.is_alive() }
     }
 
     /// Nothing is left of it but files.
-    fn is_over(&self) -> bool {
-        !self.is_elsewhere() && !self.guardian.is_alive()
+    fn is_over(&self, folder: &Path) -> bool {
+        if self.is_elsewhere() { !answers(folder) } else { !self.guardian.is_alive() }
     }
 
     fn is_elsewhere(&self) -> bool {
@@ -118,6 +120,18 @@ fn record_path(folder: &Path) -> PathBuf {
 /// Where the supervisor listens.
 pub(crate) fn control_socket(folder: &Path) -> PathBuf {
     folder.join("control")
+}
+
+/// A connection to the supervisor.
+pub(crate) fn dial(folder: &Path) -> nix::Result<OwnedFd> {
+    let client = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+    connect(client.as_raw_fd(), &UnixAddr::new(&control_socket(folder))?)?;
+    Ok(client)
+}
+
+/// Whether somebody listens for the lab, or may soon: it may be just starting.
+fn answers(folder: &Path) -> bool {
+    dial(folder).is_ok() || !is_older_than_grace(folder)
 }
 
 /// Where the supervisor and everything in the lab that has no log of its own writes.
@@ -142,7 +156,7 @@ pub(crate) fn create(root: &Path, name: &str) -> Result<PathBuf> {
 
 /// A folder of that name was kept by an earlier lab, or a lab lives in it.
 fn reuse(folder: PathBuf, name: &str) -> Result<PathBuf> {
-    let kept = Record::read(&folder).is_some_and(|record| record.is_over());
+    let kept = Record::read(&folder).is_some_and(|record| record.is_over(&folder));
     if !kept {
         let right = format!("a name that is free, or end that lab first: gantry lab down --lab {name}");
         return Err(Error::Invalid { field: "lab name", value: name.to_owned(), right });
@@ -174,10 +188,12 @@ fn private_folder(root: &Path) -> Result<()> {
 pub(crate) fn sweep(root: &Path) {
     for folder in folders(root) {
         match Record::read(&folder) {
-            Some(record) if record.is_alive() => {}
+            Some(record) if record.is_alive(&folder) => {}
             Some(record) => {
-                record.guardian.kill();
-                record.supervisor.into_iter().for_each(Process::kill);
+                if !record.is_elsewhere() {
+                    record.guardian.kill();
+                    record.supervisor.into_iter().for_each(Process::kill);
+                }
                 if record.files == Files::Remove {
                     let _ = fs::remove_dir_all(&folder);
                 }
@@ -207,6 +223,8 @@ fn is_older_than_grace(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+
+    use nix::sys::socket::{Backlog, bind, listen};
 
     use super::*;
 
@@ -260,16 +278,30 @@ mod tests {
         let alive = root.lab("alive", |_| ());
         let gone = root.lab("gone", |record| record.guardian = dead());
         let kept = root.lab("kept", |record| (record.guardian, record.files) = (dead(), Files::Keep));
-        let elsewhere =
-            root.lab("elsewhere", |record| (record.guardian, record.namespace) = (dead(), Some(1)));
         let starting = root.0.join("starting");
         fs::create_dir(&starting).unwrap();
         sweep(&root.0);
         assert_eq!(
-            [&alive, &gone, &kept, &elsewhere, &starting].map(|folder| folder.exists()),
-            [true, false, true, true, true]
+            [&alive, &gone, &kept, &starting].map(|folder| folder.exists()),
+            [true, false, true, true]
         );
-        assert!(create(&root.0, "elsewhere").is_err(), "it may be running");
+    }
+
+    #[test]
+    fn a_lab_of_another_container_lives_as_long_as_it_answers() {
+        let root = Root::new();
+        let foreign = |record: &mut Record| (record.guardian, record.namespace) = (dead(), Some(1));
+        let folders = ["answers", "silent", "starting"].map(|name| root.lab(name, foreign));
+        let listener =
+            socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(listener.as_raw_fd(), &UnixAddr::new(&control_socket(&folders[0])).unwrap()).unwrap();
+        listen(&listener, Backlog::new(8).unwrap()).unwrap();
+        let old = SystemTime::now() - GRACE * 2;
+        for folder in &folders[..2] {
+            fs::File::open(folder).unwrap().set_modified(old).unwrap();
+        }
+        assert!(create(&root.0, "answers").is_err() && create(&root.0, "starting").is_err());
+        assert_eq!(folders.each_ref().map(|folder| folder.exists()), [true, false, true]);
     }
 
     #[test]

@@ -14,14 +14,13 @@ pub use process::Process;
 use start::{Owned, start_guardian, wait_for_guardian};
 
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fs, io};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -73,7 +72,7 @@ impl Lab {
     /// [`Error::Unknown`] if no such lab runs.
     pub fn attach(root: &Path, name: &str) -> Result<Lab> {
         let folder = root.join(name);
-        if Record::read(&folder).is_some_and(|record| record.is_alive()) {
+        if Record::read(&folder).is_some_and(|record| record.is_alive(&folder)) {
             return Ok(Lab(Arc::new(Shared { folder, owned: Mutex::new(None) })));
         }
         let known = Lab::names(root).join(", ");
@@ -82,9 +81,8 @@ impl Lab {
 
     /// The names of the labs that run under `root`.
     pub fn names(root: &Path) -> Vec<String> {
-        let alive =
-            |folder: PathBuf| Record::read(&folder).filter(Record::is_alive).map(|record| record.name);
-        folder::folders(root).into_iter().filter_map(alive).collect()
+        let alive = |folder: PathBuf| Record::read(&folder).filter(|record| record.is_alive(&folder));
+        folder::folders(root).into_iter().filter_map(alive).map(|record| record.name).collect()
     }
 
     /// The lab's folder: logs, disks, captures.
@@ -238,13 +236,9 @@ impl Lab {
     }
 
     fn connect(&self) -> Result<OwnedFd> {
-        let path = control_socket(&self.0.folder);
-        let dial = || {
-            let client = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
-            connect(client.as_raw_fd(), &UnixAddr::new(&path)?)?;
-            nix::Result::Ok(client)
-        };
-        dial().doing(|| format!("reach the lab at {} (has it ended?)", path.display()))
+        let folder = &self.0.folder;
+        folder::dial(folder)
+            .doing(|| format!("reach the lab at {} (has it ended?)", control_socket(folder).display()))
     }
 }
 
@@ -294,7 +288,9 @@ impl Drop for Shared {
 pub fn clean(root: &Path) {
     folder::sweep(root);
     for folder in folder::folders(root) {
-        if Record::read(&folder).is_some_and(|record| record.files == Files::Keep && !record.is_alive()) {
+        if Record::read(&folder)
+            .is_some_and(|record| record.files == Files::Keep && !record.is_alive(&folder))
+        {
             // Somebody may be looking at it; it is tried again next time.
             let _ = fs::remove_dir_all(&folder);
         }
