@@ -4,15 +4,20 @@
 //! and written anew.
 
 mod classes;
+mod tables;
 
-use classes::{BAD_RANGE, NO_BRACKET, POSIX, class_char, parse_escape, unicode_class};
+use classes::parse_escape;
 use std::fmt::Write;
+use tables::{Cost, Tables};
 
-/// A pattern in the syntax of the crate, and the names of its groups from 1.
+/// A pattern in the syntax of the crate.
 #[derive(Debug)]
 pub(super) struct Translated {
     pub(super) pattern: String,
+    /// The names of its groups from 1.
     pub(super) names: Vec<String>,
+    /// What its classes cost to compile, in steps.
+    pub(super) work: u64,
 }
 
 /// Translates a pattern, or says what Go would say of it.
@@ -26,9 +31,11 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
         atom: None,
         copies: 1,
         ungreedy: false,
+        tables: Tables::default(),
+        cost: Cost::default(),
     };
     parser.run().map_err(|(code, at)| format!("error parsing regexp: {code}: `{at}`"))?;
-    Ok(Translated { pattern: parser.out, names: parser.names })
+    Ok(Translated { work: parser.cost.total(), pattern: parser.out, names: parser.names })
 }
 
 type Fault<'p> = (&'static str, &'p str);
@@ -68,6 +75,8 @@ struct Parser<'p> {
     copies: u64,
     /// Whether the flag `U` holds.
     ungreedy: bool,
+    tables: Tables,
+    cost: Cost,
 }
 
 /// Go refuses more copies of one thing by repetitions within each other.
@@ -115,6 +124,9 @@ impl<'p> Parser<'p> {
         }
         if !self.open.is_empty() {
             return Err(("missing closing )", self.whole));
+        }
+        if self.cost.total() > Cost::MOST {
+            return Err(("expression too large", self.whole));
         }
         Ok(())
     }
@@ -219,7 +231,10 @@ impl<'p> Parser<'p> {
         for (at, c) in body.char_indices() {
             let after = &body[at + c.len_utf8()..];
             match c {
-                'i' | 'm' | 's' => saw_flag = true,
+                'i' | 'm' | 's' => {
+                    saw_flag = true;
+                    self.cost.folds |= c == 'i' && !negative;
+                }
                 'U' => {
                     saw_flag = true;
                     ungreedy = !negative;
@@ -299,78 +314,6 @@ impl<'p> Parser<'p> {
         self.out.push_str(text);
         self.rest = &self.rest[len..];
         self.finish(from, 1);
-    }
-
-    /// `\d`, `\pL` and the like as the inside of a class.
-    fn class_escape(&self, start: &'p str) -> Result<Option<(String, &'p str)>, Fault<'p>> {
-        let mut chars = start[1..].chars();
-        let Some(kind) = chars.next() else { return Ok(None) };
-        let after = chars.as_str();
-        let text = match kind {
-            'd' => "0-9",
-            'D' => "[^0-9]",
-            's' => r"\t\n\x0c\r ",
-            'S' => r"[^\t\n\x0c\r ]",
-            'w' => "0-9A-Za-z_",
-            'W' => "[^0-9A-Za-z_]",
-            'p' | 'P' => return unicode_class(start, kind).map(Some),
-            _ => return Ok(None),
-        };
-        Ok(Some((text.to_owned(), after)))
-    }
-
-    fn class(&mut self) -> Result<(), Fault<'p>> {
-        let start = self.rest;
-        let mut rest = &start[1..];
-        let mut out = String::from("[");
-        if let Some(after) = rest.strip_prefix('^') {
-            out.push('^');
-            rest = after;
-        }
-        let mut first = true;
-        while first || !rest.starts_with(']') {
-            first = false;
-            if rest.is_empty() {
-                return Err((NO_BRACKET, start));
-            }
-            if let Some(end) = rest.strip_prefix("[:").and_then(|body| body.find(":]")) {
-                let name = &rest[..end + 4];
-                if !POSIX
-                    .contains(&name.trim_start_matches("[:").trim_start_matches('^').trim_end_matches(":]"))
-                {
-                    return Err((BAD_RANGE, name));
-                }
-                out.push_str(name);
-                rest = &rest[end + 4..];
-                continue;
-            }
-            if rest.starts_with('\\')
-                && let Some((class, after)) = self.class_escape(rest)?
-            {
-                out.push_str(&class);
-                rest = after;
-                continue;
-            }
-            let range = rest;
-            let (low, after) = class_char(rest, start)?;
-            rest = after;
-            push_char(&mut out, low);
-            if rest.len() >= 2 && rest.starts_with('-') && !rest.starts_with("-]") {
-                let (high, after) = class_char(&rest[1..], start)?;
-                rest = after;
-                if high < low {
-                    return Err((BAD_RANGE, &range[..range.len() - rest.len()]));
-                }
-                out.push('-');
-                push_char(&mut out, high);
-            }
-        }
-        out.push(']');
-        let from = self.out.len();
-        self.out.push_str(&out);
-        self.rest = &rest[1..];
-        self.finish(from, 1);
-        Ok(())
     }
 }
 

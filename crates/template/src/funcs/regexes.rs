@@ -92,10 +92,11 @@ pub(super) static ROWS: &[Row] = &[
     ),
 ];
 
-/// A compiled pattern with the names of its groups.
+/// A compiled pattern with the names of its groups, and the work of its classes in steps.
 pub(crate) struct Compiled {
     regex: Regex,
     names: Vec<String>,
+    work: u64,
 }
 
 type Done<T> = std::result::Result<T, Fail>;
@@ -146,21 +147,23 @@ fn compile(scope: &mut Scope<'_>, pattern: &[u8]) -> Done<Arc<Compiled>> {
     scope.work(200 + pattern.len() as u64)?;
     let kept = scope.set.patterns();
     if let Some(compiled) = kept.find(pattern) {
+        scope.work(compiled.work)?;
         return Ok(compiled);
     }
     let text = match std::str::from_utf8(pattern) {
         Ok(text) => text,
         Err(error) => return Err(not_utf8(pattern, error.valid_up_to()).into()),
     };
-    let Translated { pattern: translated, names } = translate(text)?;
+    let Translated { pattern: translated, names, work } = translate(text)?;
+    scope.work(work)?;
     let build = |size| RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(Patterns::SIZE).build();
     if let Ok(regex) = build(Patterns::SIZE) {
-        let compiled = Arc::new(Compiled { regex, names });
+        let compiled = Arc::new(Compiled { regex, names, work });
         kept.keep(pattern, &compiled);
         return Ok(compiled);
     }
     let regex = build(SIZE).map_err(|_| format!("error parsing regexp: expression too large: `{text}`"))?;
-    Ok(Arc::new(Compiled { regex, names }))
+    Ok(Arc::new(Compiled { regex, names, work }))
 }
 
 /// What Go says of a pattern with a bad byte at `at`: an earlier fault counts first, unless it is only that the pattern ends there.

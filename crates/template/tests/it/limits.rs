@@ -48,6 +48,33 @@ fn endless_work_ends() {
 }
 
 #[test]
+fn a_pattern_is_as_much_work_as_the_characters_that_it_names() {
+    let limits = Limits { steps: 20_000, ..Limits::default() };
+    let render = |text: &str| render_with(&limits, &NoHost::default(), text);
+    assert_eq!(render(r#"{{range until 5}}{{mustRegexMatch `^\pL+\p{Greek}$` "aβ"}}{{end}}"#), Ok(20));
+    let wanted = "exceeded the limit of 20000 steps";
+    check(&limits, r#"{{mustRegexMatch (repeat 50 `\pL`) "x"}}"#, wanted);
+    check(&limits, r#"{{range until 50}}{{mustRegexMatch `\pL` "x"}}{{end}}"#, wanted);
+    check(&limits, &format!("{{{{mustRegexMatch (repeat 2 `(?i)[a-{}]`) `x`}}}}", char::MAX), wanted);
+}
+
+/// Where it is found only when all is compiled, minutes go by and hundreds of megabytes.
+#[test]
+fn a_pattern_of_too_many_characters_is_refused_before_it_is_compiled() {
+    for pattern in [
+        r"repeat 33333 `\pL`".to_owned(),
+        r"repeat 10000 `\P{Greek}`".to_owned(),
+        r"print `[` (repeat 33333 `\pN`) `]`".to_owned(),
+        format!("print `(?i)` (repeat 10000 `[a-{}]`)", char::MAX),
+        r"print `(?i)` (repeat 10000 `\P{Cs}`)".to_owned(),
+    ] {
+        let text = format!("{{{{mustRegexMatch ({pattern}) `x`}}}}");
+        let error = render_with(&Limits::default(), &NoHost::default(), &text).unwrap_err();
+        assert!(error.message.contains("error parsing regexp: expression too large: `"), "{pattern}");
+    }
+}
+
+#[test]
 fn huge_values_are_refused_before_they_are_made() {
     let limits = Limits { produced: 1 << 20, ..Limits::default() };
     for text in [

@@ -1,63 +1,115 @@
-//! Characters and classes of Go's regular expressions: escapes, `[[:alpha:]]`, `\pL`.
+//! Characters and classes of Go's regular expressions: escapes, `[a-z]`, `[[:alpha:]]`, `\pL`.
 
-use super::Fault;
+use super::{Fault, Parser, push_char};
 use crate::rune;
 
 const BAD_ESCAPE: &str = "invalid escape sequence";
-pub(super) const BAD_RANGE: &str = "invalid character class range";
-pub(super) const NO_BRACKET: &str = "missing closing ]";
+const BAD_RANGE: &str = "invalid character class range";
+const NO_BRACKET: &str = "missing closing ]";
 
-pub(super) const POSIX: [&str; 14] = [
+const POSIX: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
     "upper", "word", "xdigit",
 ];
 
-pub(super) fn class_char<'p>(rest: &'p str, class: &'p str) -> Result<(char, &'p str), Fault<'p>> {
+impl<'p> Parser<'p> {
+    /// `\d`, `\pL` and the like as the inside of a class.
+    pub(super) fn class_escape(&mut self, start: &'p str) -> Result<Option<(String, &'p str)>, Fault<'p>> {
+        let mut chars = start[1..].chars();
+        let Some(kind) = chars.next() else { return Ok(None) };
+        let after = chars.as_str();
+        let text = match kind {
+            'd' => "0-9",
+            'D' => "[^0-9]",
+            's' => r"\t\n\x0c\r ",
+            'S' => r"[^\t\n\x0c\r ]",
+            'w' => "0-9A-Za-z_",
+            'W' => "[^0-9A-Za-z_]",
+            'p' | 'P' => return self.unicode_class(start, kind).map(Some),
+            _ => return Ok(None),
+        };
+        Ok(Some((text.to_owned(), after)))
+    }
+
+    pub(super) fn class(&mut self) -> Result<(), Fault<'p>> {
+        let start = self.rest;
+        let mut rest = &start[1..];
+        let mut out = String::from("[");
+        if let Some(after) = rest.strip_prefix('^') {
+            out.push('^');
+            rest = after;
+        }
+        let mut first = true;
+        while first || !rest.starts_with(']') {
+            first = false;
+            if rest.is_empty() {
+                return Err((NO_BRACKET, start));
+            }
+            if let Some(end) = rest.strip_prefix("[:").and_then(|body| body.find(":]")) {
+                let name = &rest[..end + 4];
+                if !POSIX
+                    .contains(&name.trim_start_matches("[:").trim_start_matches('^').trim_end_matches(":]"))
+                {
+                    return Err((BAD_RANGE, name));
+                }
+                out.push_str(name);
+                rest = &rest[end + 4..];
+                continue;
+            }
+            if rest.starts_with('\\')
+                && let Some((class, after)) = self.class_escape(rest)?
+            {
+                out.push_str(&class);
+                rest = after;
+                continue;
+            }
+            let range = rest;
+            let (low, after) = class_char(rest, start)?;
+            rest = after;
+            push_char(&mut out, low);
+            if rest.len() >= 2 && rest.starts_with('-') && !rest.starts_with("-]") {
+                let (high, after) = class_char(&rest[1..], start)?;
+                rest = after;
+                if high < low {
+                    return Err((BAD_RANGE, &range[..range.len() - rest.len()]));
+                }
+                self.cost.add(1, u64::from(u32::from(high) - u32::from(low)));
+                out.push('-');
+                push_char(&mut out, high);
+            }
+        }
+        out.push(']');
+        let from = self.out.len();
+        self.out.push_str(&out);
+        self.rest = &rest[1..];
+        self.finish(from, 1);
+        Ok(())
+    }
+
+    /// `\pL`, `\p{Greek}`, `\p{^Greek}`, `\P{Greek}`
+    fn unicode_class(&mut self, start: &'p str, kind: char) -> Result<(String, &'p str), Fault<'p>> {
+        let body = &start[2..];
+        let Some(c) = body.chars().next() else { return Err((BAD_RANGE, start)) };
+        let (name, after) = if c == '{' {
+            let Some(end) = body.find('}') else { return Err((BAD_RANGE, start)) };
+            (&body[1..end], &body[end + 1..])
+        } else {
+            body.split_at(c.len_utf8())
+        };
+        let shown = &start[..start.len() - after.len()];
+        let negative = (kind == 'P') != name.starts_with('^');
+        let table = self.tables.find(name.strip_prefix('^').unwrap_or(name)).ok_or((BAD_RANGE, shown))?;
+        self.cost.add(table.ranges, table.chars);
+        Ok((table.class(negative), after))
+    }
+}
+
+fn class_char<'p>(rest: &'p str, class: &'p str) -> Result<(char, &'p str), Fault<'p>> {
     match rest.chars().next() {
         None => Err((NO_BRACKET, class)),
         Some('\\') => parse_escape(rest),
         Some(c) => Ok((c, &rest[c.len_utf8()..])),
     }
-}
-
-/// `\pL`, `\p{Greek}`, `\p{^Greek}`, `\P{Greek}`
-pub(super) fn unicode_class<'p>(start: &'p str, kind: char) -> Result<(String, &'p str), Fault<'p>> {
-    let body = &start[2..];
-    let Some(c) = body.chars().next() else { return Err((BAD_RANGE, start)) };
-    let (name, after) = if c == '{' {
-        let Some(end) = body.find('}') else { return Err((BAD_RANGE, start)) };
-        (&body[1..end], &body[end + 1..])
-    } else {
-        body.split_at(c.len_utf8())
-    };
-    let shown = &start[..start.len() - after.len()];
-    let negative = (kind == 'P') != name.starts_with('^');
-    let class = table(name.strip_prefix('^').unwrap_or(name), negative).ok_or((BAD_RANGE, shown))?;
-    Ok((class, after))
-}
-
-/// Scripts of four letters; others of that length are codes (`Grek`), which Go does not know.
-const SHORT_SCRIPTS: [&str; 9] = ["ahom", "cham", "kawi", "lisu", "miao", "modi", "newa", "thai", "toto"];
-
-/// The class of the crate for the table of characters that Go finds under a name: a category or a script. The crate takes many
-/// more names. Neither minds upper and lower case, spaces, hyphens and underscores.
-fn table(name: &str, negative: bool) -> Option<String> {
-    let name: String = name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
-    let name = name.to_ascii_lowercase();
-    if !name.bytes().all(|b| b.is_ascii_alphabetic()) || name.starts_with("is") {
-        return None;
-    }
-    if matches!(name.as_str(), "cs" | "surrogate") {
-        // There are none in text.
-        return Some(if negative { r"\x{0}-\x{10ffff}" } else { r"[^\x{0}-\x{10ffff}]" }.to_owned());
-    }
-    let script = name.len() != 4 || SHORT_SCRIPTS.contains(&name.as_str());
-    let letter = if negative { 'P' } else { 'p' };
-    ["gc", "sc"]
-        .into_iter()
-        .filter(|&kind| kind == "gc" || script)
-        .map(|kind| format!(r"\{letter}{{{kind}={name}}}"))
-        .find(|class| regex::Regex::new(class).is_ok())
 }
 
 /// An escape that stands for one character.
