@@ -104,7 +104,8 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
         return Err(Refused::NotRunnable(key.to_owned()));
     }
     let last = newest_job(view, &machine);
-    if last.as_ref().is_some_and(|job| State::of(job).is_live() && stands(&machine, job)) {
+    let live = last.as_ref().filter(|job| State::of(job).is_live() && machine.context == request.context);
+    if live.is_some_and(|job| stands(&machine, job) || job.context != request.context) {
         return Err(Refused::Busy(key.to_owned()));
     }
     if let Some(time) = not_before(&machine, last.as_ref(), now.time()).filter(|time| now.time() < *time) {
@@ -151,10 +152,10 @@ pub(crate) fn newest_job(view: &View, machine: &Machine) -> Option<Job> {
 }
 
 /// True while the job is the machine's own at the present place of its list, which nobody has moved or replaced.
-fn stands(machine: &Machine, job: &Job) -> bool {
+pub(crate) fn stands(machine: &Machine, job: &Job) -> bool {
     job.uuid == machine.current_job
         && job.current_index == machine.current_task
-        && job.current_index < position(machine.tasks.len())
+        && (0..position(machine.tasks.len())).contains(&job.current_index)
 }
 
 fn available(view: &View, machine: &str) -> bool {
@@ -167,7 +168,7 @@ struct Walk<'a> {
     request: Request<'a>,
     now: &'a Now,
     machine: Machine,
-    /// The newest job of the machine; not live where the machine is now.
+    /// The newest job of the machine; live only if it is another runner's.
     last: Option<Job>,
     jobs: Vec<Job>,
     logs: Vec<(Uuid, String)>,
@@ -175,6 +176,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(&mut self) -> Result<Answer, Refused> {
+        self.give_up();
         if self.machine.context != self.request.context {
             return Ok(Answer::Nothing(Reason::OtherContext));
         }
@@ -208,31 +210,37 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    /// Where the walk goes on: behind a finished entry, again at a failed one, at the start of a list that was replaced.
-    fn resume(&mut self) -> Resume {
-        let at = self.machine.current_task;
-        match self.last.clone() {
-            Some(job) if at >= 0 && job.current_index == at && job.uuid == self.machine.current_job => {
-                match State::of(&job) {
-                    State::Incomplete => Resume::Again(job),
-                    State::Finished => Resume::At(index(at) + 1),
-                    State::Created | State::Running | State::Failed => Resume::At(index(at)),
-                }
-            }
-            Some(mut job) if State::of(&job) == State::Incomplete || State::of(&job).is_live() => {
-                self.abandon(&mut job);
-                Resume::At(index(at))
-            }
-            _ => Resume::At(index(at)),
-        }
-    }
-
-    /// A job at a position that the list has left never continues: whoever asks for work has given it up.
-    fn abandon(&mut self, job: &mut Job) {
+    /// A job at a place that the list has left never continues: nobody runs one that is incomplete, and the runner of a live
+    /// one has given it up, for it asks for work.
+    fn give_up(&mut self) {
+        let (machine, runner) = (&self.machine, self.request.context);
+        let over = |job: &mut Job| match State::of(job) {
+            State::Incomplete => !stands(machine, job),
+            State::Created | State::Running => !stands(machine, job) && job.context == runner,
+            State::Failed | State::Finished => false,
+        };
+        let Some(mut job) = self.last.take_if(over) else { return };
         job.state = State::Failed.to_string();
         job.exit_state = "failed".to_owned();
         job.end_time = self.now.time();
-        self.last = Some(job.clone());
+        self.save(job.clone());
+        self.last = Some(job);
+    }
+
+    /// Where the walk goes on: behind a finished entry, again at a failed one, at the start of a list that was replaced.
+    fn resume(&self) -> Resume {
+        let at = index(self.machine.current_task);
+        match self.last.as_ref().filter(|job| stands(&self.machine, job)) {
+            Some(job) if State::of(job) == State::Incomplete => Resume::Again(job.clone()),
+            Some(job) if State::of(job) == State::Finished => Resume::At(at + 1),
+            _ => Resume::At(at),
+        }
+    }
+
+    /// Notes a job that is new or changed, in place of what was noted of it before.
+    fn save(&mut self, job: Job) {
+        self.jobs.retain(|known| known.uuid != job.uuid);
+        self.jobs.push(job);
     }
 
     /// One entry. `None` when it is in effect already and the walk goes on.
@@ -296,8 +304,7 @@ impl Walk<'_> {
         job.end_time = self.now.time();
         let text = format!("Machine {} changing from {what} {old} to {new}", self.request.machine);
         self.logs.push((job.uuid, text));
-        self.jobs.retain(|known| known.uuid != job.uuid);
-        self.jobs.push(job);
+        self.save(job);
         Ok(Some(Answer::Nothing(Reason::Marker)))
     }
 
@@ -327,13 +334,13 @@ impl Walk<'_> {
         };
         if let Some(mut previous) = previous {
             previous.current = false;
-            self.jobs.push(previous);
+            self.save(previous);
         }
         self.machine.current_job = job.uuid;
         self.machine.current_task = position(index);
         self.machine.workflow_complete = false;
         self.logs.push((job.uuid, log_head(&job)));
-        self.jobs.push(job.clone());
+        self.save(job.clone());
         Ok(job)
     }
 

@@ -132,6 +132,67 @@ fn a_live_job_that_the_list_has_left_is_failed_when_work_is_asked_for() {
     }
 }
 
+/// Without this the job ran for ever, and the token that it had with it.
+#[test]
+fn a_job_that_the_list_has_left_is_failed_also_when_none_follows() {
+    for state in [State::Created, State::Running, State::Incomplete] {
+        let mut world = World::new();
+        // At the first place: the place of an emptied list has the same number.
+        world.edit(Force::No, |m| m.tasks = vec!["task-a".into()]).expect("a list");
+        assert_eq!(world.step(), "201 0 task-a");
+        if state != State::Created {
+            world.report(state, "", &Controls::default()).expect("it may be reported");
+        }
+        let left = world.machine().current_job;
+        world.edit(Force::No, |m| m.workflow = "wf".into()).expect("wf may start");
+        world.edit(Force::No, |m| m.workflow = "".into()).expect("the workflow may end");
+        boot(&mut world);
+        assert_eq!(world.step(), "204 0 Exhausted", "{state:?}");
+        let job = world.job(left);
+        assert_eq!((job.state.as_str(), job.exit_state.as_str()), ("failed", "failed"), "{state:?}");
+        assert_eq!(job.end_time, world.now.time());
+        assert!(job.current, "none has followed");
+    }
+}
+
+/// A job that runs in the context `runner`, on a machine that has been given another list, and with that its own context.
+fn left_to_its_runner() -> World {
+    let mut world = World::new();
+    world.stage("far", "", &["context:runner", "task-a"]);
+    world.workflow("wf2", &["far"]);
+    world.workflow("wf3", &["s2"]);
+    world.edit(Force::No, |m| m.workflow = "wf2".into()).expect("wf2 may start");
+    assert_eq!(world.step(), "204 1 context:runner");
+    assert!(matches!(world.ask_with(&[], "runner").expect("a job").answer, Answer::Created(_)));
+    world.report(State::Running, "", &Controls::default()).expect("it may run");
+    let machine = world.edit(Force::No, |m| m.workflow = "wf3".into()).expect("wf3 may start");
+    assert_eq!((machine.context.as_str(), machine.runnable), ("", true));
+    world
+}
+
+#[test]
+fn the_running_job_of_another_runner_is_waited_for() {
+    let mut world = left_to_its_runner();
+    let far = world.machine().current_job;
+    assert_eq!(world.step(), "refused: Machine M already has running or created job");
+    assert_eq!(world.job(far).state, "running");
+    world.report(State::Finished, "complete", &Controls::default()).expect("it may finish");
+    assert_eq!(world.step(), "201 1 task-c");
+}
+
+#[test]
+fn a_runner_that_asks_again_has_given_up_its_job_wherever_the_machine_is_now() {
+    let mut world = left_to_its_runner();
+    let far = world.machine().current_job;
+    let outcome = world.ask_with(&[], "third").expect("an answer");
+    assert_eq!((outcome.answer, outcome.jobs), (Answer::Nothing(Reason::OtherContext), vec![]));
+    let outcome = world.ask_with(&[], "runner").expect("an answer");
+    assert_eq!((outcome.answer, outcome.machine), (Answer::Nothing(Reason::OtherContext), None));
+    assert_eq!(world.job(far).state, "failed");
+    assert_eq!(world.step(), "201 1 task-c");
+    assert!(!world.job(far).current);
+}
+
 #[test]
 fn switching_the_workflow_under_a_running_job_starts_the_new_list() {
     let mut world = started();
