@@ -4,7 +4,7 @@ use std::fmt;
 
 use gantry_model::{Job, Machine, Now, View};
 
-use crate::pool;
+use crate::{next, pool};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,8 +127,10 @@ pub fn changed(
     }
     Ok(machine.and_then(|machine| {
         let mut settled = (*machine).clone();
-        if new.is_over() && machine.current_task == before.current_index {
+        if new.is_over() && next::stands(&machine, before) {
             settle(&mut settled, after, new, &controls());
+        } else if new == State::Failed {
+            stop(&mut settled, after);
         }
         (settled != *machine).then_some(settled)
     }))
@@ -154,7 +156,7 @@ fn keep_own(before: &Job, after: &mut Job) {
     };
 }
 
-/// What the end of its current job does to a machine.
+/// What the end of the job at the present place of its list does to a machine.
 fn settle(machine: &mut Machine, job: &Job, state: State, controls: &Controls) {
     let handling = !machine.task_error_stacks.is_empty();
     if state == State::Finished {
@@ -171,8 +173,12 @@ fn settle(machine: &mut Machine, job: &Job, state: State, controls: &Controls) {
         handle(machine, controls);
         return;
     }
-    // A bare `failed` is an agent's repair of a job that died with it; a task that failed says so in its exit state, and
-    // would fail again at once (engine.md §4.9).
+    stop(machine, job);
+}
+
+/// A task that failed stops its machine, also one that has moved or replaced the list: what follows may need what it left
+/// undone. A bare `failed` does not: it is an agent's repair of a job that died with it (engine.md §4.9).
+fn stop(machine: &mut Machine, job: &Job) {
     if job.exit_state == "failed" {
         machine.runnable = false;
         pool::held(machine);

@@ -70,8 +70,9 @@ impl Outcome {
         }
     }
 
-    /// Everything but plain success makes the machine wait (engine.md §5.5 step 6). After a failure the server sees to that with the
-    /// result, unless the task is to be tried again: then the machine never stops being runnable.
+    /// Everything but plain success makes the machine wait (engine.md §5.5 step 6). After a failure the server
+    /// sees to that with the result, wherever the task list is by then, unless the task is to be tried again:
+    /// then the machine never stops being runnable.
     pub fn clears_runnable(self) -> bool {
         !matches!(self, Self::Finished(After::Continue) | Self::Failed | Self::Interrupted)
     }

@@ -35,6 +35,46 @@ fn only_a_task_that_failed_stops_the_machine() {
     assert!(!world.machine().runnable);
 }
 
+/// The agent leaves it to the server to stop a machine whose task failed; DRP's own does it by itself.
+#[test]
+fn a_task_that_replaced_the_list_and_then_failed_stops_the_machine() {
+    let controls = Controls { retries: 1, handlers: vec!["task-handler".into()], ..Controls::default() };
+    for (state, exit, goes_on) in
+        [(State::Failed, "failed", false), (State::Failed, "", true), (State::Finished, "complete", true)]
+    {
+        let mut world = at_work();
+        world.workflow("wf2", &["s2"]);
+        world.edit(Force::No, |m| m.workflow = "wf2".into()).expect("wf2 may start");
+        world.report(state, exit, &controls).expect("it may end");
+        let machine = world.machine();
+        assert_eq!((machine.runnable, machine.current_task), (goes_on, -1), "{state} {exit}");
+        assert_eq!(machine.tasks, ["stage:s2", "task-c"], "the new list has no part in it");
+        assert_eq!(machine.retry_task_attempt, 0, "nor is its first task tried again");
+    }
+}
+
+/// An emptied list ends at 0, which is also the place that its first task had.
+#[test]
+fn a_task_that_emptied_the_list_and_then_failed_is_not_tried_again() {
+    let mut world = at_work();
+    world.edit(Force::No, |m| m.workflow = "wf".into()).expect("wf may start");
+    world.edit(Force::No, |m| m.workflow = "".into()).expect("the workflow may end");
+    world.edit(Force::No, |m| m.runnable = true).expect("the agent may set Runnable");
+    let controls = Controls { retries: 1, ..Controls::default() };
+    world.report(State::Failed, "failed", &controls).expect("it may fail");
+    assert_eq!((world.machine().retry_task_attempt, world.machine().runnable), (0, false));
+}
+
+#[test]
+fn a_task_that_went_back_in_the_list_and_then_failed_stops_the_machine() {
+    let mut world = at_work();
+    world.report(State::Finished, "complete", &Controls::default()).expect("it may finish");
+    assert_eq!(world.step(), "201 1 task-c");
+    world.edit(Force::No, |m| m.current_task = -1).expect("back to the start");
+    world.report(State::Failed, "failed", &Controls::default()).expect("it may fail");
+    assert!(!world.machine().runnable);
+}
+
 #[test]
 fn impossible_reports_say_why() {
     let mut world = at_work();
