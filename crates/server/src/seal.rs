@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gantry_model::secret::Sealed;
 use gantry_model::{Kind, Layer, LayerFault, Now, Param, Record, View, schema};
-use gantry_state::Audit;
+use gantry_state::{Audit, Clash, Over, Present};
 use serde_json::{Map, Value};
 
 use crate::api::secure::Keys;
@@ -151,10 +151,8 @@ async fn seal_all(core: &Arc<Core>, view: &View, names: &BTreeSet<String>) {
             tracing::error!(%error, "values of parameters that became secure could not be sealed");
         }
     }
-    let packs: Vec<Arc<Layer>> =
-        view.layers().iter().filter(|layer| layer.objects().any(plain)).cloned().collect();
-    for layer in packs {
-        seal_layer(core, &layer).await;
+    for layer in view.layers().iter().filter(|layer| layer.objects().any(plain)) {
+        seal_layer(core, layer, names).await;
     }
 }
 
@@ -187,19 +185,35 @@ fn seal_object(
     Ok(())
 }
 
-async fn seal_layer(core: &Arc<Core>, layer: &Arc<Layer>) {
+/// Seals a pack in its place. One that was replaced meanwhile is looked at again, and one that was removed stays away.
+async fn seal_layer(core: &Arc<Core>, layer: &Arc<Layer>, names: &BTreeSet<String>) {
+    let mut layer = Arc::clone(layer);
+    while let Err(error) = put_sealed(core, &layer).await {
+        let view = core.state.view();
+        let Some(now) = view.layers().iter().find(|other| other.name() == layer.name()) else { return };
+        if Arc::ptr_eq(now, &layer) {
+            tracing::error!(
+                pack = layer.name(),
+                error,
+                "values of parameters that became secure could not be sealed"
+            );
+            return;
+        }
+        if !now.objects().any(|record| has_plain(record, names)) {
+            return;
+        }
+        layer = Arc::clone(now);
+    }
+}
+
+async fn put_sealed(core: &Arc<Core>, layer: &Arc<Layer>) -> Result<(), String> {
     let mut content = layer.to_value();
     let sealed = pack(&core.state.view(), &core.secure, &mut content)
         .map_err(|faults| gantry_model::Error::layer(layer.name(), faults))
-        .and_then(|()| Layer::from_value(content));
-    let done = match sealed {
-        Ok(sealed) => {
-            let audit = Audit::new("server", "params.seal");
-            core.state.put_pack(audit, Arc::new(sealed)).await.map(drop).map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(error) = done {
-        tracing::error!(pack = layer.name(), %error, "values of parameters that became secure could not be sealed");
-    }
+        .and_then(|()| Layer::from_value(content))
+        .map_err(|error| error.to_string())?;
+    let audit = Audit::new("server", "params.seal");
+    let over = Over { present: Present::This(Arc::clone(layer)), clash: Clash::Refuse };
+    let put = core.state.put_pack(audit, Arc::new(sealed), over).await;
+    put.map(drop).map_err(|error| error.to_string())
 }

@@ -190,18 +190,18 @@ pub enum Clash {
 }
 
 /// What is there under the name of a pack that comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Present {
     /// None may be there; one that is set aside gives way.
     No,
     /// One must be there, be it set aside.
     Yes,
-    /// All the same.
-    Either,
+    /// This very one must be there, for what comes was made from it.
+    This(Arc<Layer>),
 }
 
 /// What a pack that comes finds, and what becomes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Over {
     /// A pack of its name.
     pub present: Present,
@@ -210,22 +210,30 @@ pub struct Over {
 }
 
 impl Over {
-    /// Refuses a pack whose name is taken, or is not.
-    pub(crate) fn judge(self, name: &str, found: &Found) -> Result<(), model::Error> {
-        match self.present {
-            Present::No if found.shown => {
+    /// Refuses a pack whose name is taken, or is not, or is that of another pack by now.
+    pub(crate) fn judge(&self, name: &str, found: &Found<'_>) -> Result<(), model::Error> {
+        match (&self.present, found.shown) {
+            (Present::No, None) => Ok(()),
+            (Present::No, Some(_)) => {
                 Err(model::Error::AlreadyExists { kind: Kind::Content, key: name.into() })
             }
-            Present::Yes if !found.shown && !found.aside => Err(model::Error::not_found(Kind::Content, name)),
-            Present::No | Present::Yes | Present::Either => Ok(()),
+            (Present::Yes, Some(_)) => Ok(()),
+            (Present::Yes, None) if found.aside => Ok(()),
+            (Present::This(known), Some(shown)) if Arc::ptr_eq(known, shown) => Ok(()),
+            (Present::This(_), Some(_)) => Err(model::Error::Conflict {
+                kind: Kind::Content,
+                key: name.into(),
+                messages: vec!["it was replaced meanwhile".to_owned()],
+            }),
+            (Present::Yes | Present::This(_), None) => Err(model::Error::not_found(Kind::Content, name)),
         }
     }
 }
 
 /// What there is of a pack.
-pub(crate) struct Found {
-    /// It is a layer of the View.
-    pub(crate) shown: bool,
+pub(crate) struct Found<'a> {
+    /// The layer of the View.
+    pub(crate) shown: Option<&'a Arc<Layer>>,
     /// It is in the store alone.
     pub(crate) aside: bool,
 }
@@ -253,7 +261,7 @@ impl WritePack {
             Pack::Put(layer, packed, _, over) => {
                 let name = layer.name();
                 // Asked in the order of the writes: of two that come at the same moment one is first.
-                let (shown, aside) = (is_layer(head, name), store.get(&codec::pack_key(name)?)?.is_some());
+                let (shown, aside) = (layer_of(head, name), store.get(&codec::pack_key(name)?)?.is_some());
                 if let Err(refused) = over.judge(name, &Found { shown, aside }) {
                     return Ok(Err(refused));
                 }
@@ -272,8 +280,8 @@ impl WritePack {
                 let mut changes = old(name)?.map_or(Ok(Changes::new()), |old: Manifest| old.removal())?;
                 changes.insert(key, None);
                 // A pack that was set aside is in the store only.
-                let shown = is_layer(head, name);
-                Ok(Ok((changes, shown.then(|| Step::RemoveLayer(name.clone())).into_iter().collect())))
+                let shown = layer_of(head, name);
+                Ok(Ok((changes, shown.map(|_| Step::RemoveLayer(name.clone())).into_iter().collect())))
             }
         }
     }
@@ -314,9 +322,9 @@ impl Job for WritePack {
     }
 }
 
-/// Whether the View has a pack of this name.
-pub(crate) fn is_layer(view: &View, name: &str) -> bool {
-    view.layers().iter().any(|layer| layer.name() == name)
+/// The pack of this name that the View has.
+pub(crate) fn layer_of<'a>(view: &'a View, name: &str) -> Option<&'a Arc<Layer>> {
+    view.layers().iter().find(|layer| layer.name() == name)
 }
 
 /// Writable objects that go when a pack comes.

@@ -13,8 +13,8 @@ use crate::aside::{SetAside, Still};
 use crate::events;
 use crate::head::{Head, Message, Shown};
 use crate::job::{
-    Answer, Clash, Found, Job, Over, Pack, Present, Surroundings, Write, WritePack, given_way, is_layer,
-    judge_pack, keep_access, stamps_of,
+    Answer, Found, Job, Over, Pack, Surroundings, Write, WritePack, given_way, judge_pack, keep_access,
+    layer_of, stamps_of,
 };
 use crate::packs::Packed;
 use crate::{Audit, Committed, Error, Failure, Subscription, load};
@@ -112,24 +112,14 @@ impl State {
         self.submit(Box::new(job), answer).await
     }
 
-    /// Adds a content pack, or replaces the one of the same name. It appears whole or not at all.
+    /// Adds a content pack, or replaces the one of the same name. It appears whole or not at all. `over` says what must be there
+    /// or not, and what becomes of writable objects that the pack has too.
     ///
     /// # Errors
-    /// [`Failure::Refused`] with everything that is wrong with the pack, or when its name is that of a built-in layer;
+    /// [`Failure::Refused`] with everything that is wrong with the pack, when its name is that of a built-in layer, and with
+    /// [`model::Error::AlreadyExists`], [`model::Error::NotFound`] or [`model::Error::Conflict`] when `over` does not hold;
     /// [`Failure::Failed`] when the store failed.
     pub async fn put_pack(
-        &self,
-        audit: Audit,
-        layer: Arc<Layer>,
-    ) -> Result<Committed<()>, Failure<model::Error>> {
-        self.put_pack_over(audit, layer, Over { present: Present::Either, clash: Clash::Refuse }).await
-    }
-
-    /// [`State::put_pack`], with what must be there or not, and what becomes of writable objects that the pack has too.
-    ///
-    /// # Errors
-    /// As [`State::put_pack`]; [`model::Error::AlreadyExists`], [`model::Error::NotFound`] when `over` does not hold.
-    pub async fn put_pack_over(
         &self,
         audit: Audit,
         layer: Arc<Layer>,
@@ -140,7 +130,7 @@ impl State {
         // Judged before anything is written, and again when it appears.
         let view = self.view();
         let aside = |aside: &SetAside| aside.kind == Kind::Content && aside.key == layer.name();
-        let (shown, aside) = (is_layer(&view, layer.name()), self.set_aside().iter().any(aside));
+        let (shown, aside) = (layer_of(&view, layer.name()), self.set_aside().iter().any(aside));
         over.judge(layer.name(), &Found { shown, aside }).map_err(Failure::Refused)?;
         let stamps = stamps_of(&view);
         let (room, _) = view.apply(&given_way(&view, &layer, over.clash), view.revision());

@@ -165,15 +165,15 @@ async fn judged(ask: &Ask, mut value: Value) -> Result<Arc<Layer>, Error> {
 
 /// Adds the pack, or replaces the one that is present.
 async fn put(ask: &Ask, layer: Arc<Layer>, present: Present) -> Answer {
-    let (action, status) = match present {
+    let (action, status) = match &present {
         Present::No => ("create", StatusCode::CREATED),
-        Present::Yes | Present::Either => ("update", StatusCode::OK),
+        Present::Yes | Present::This(_) => ("update", StatusCode::OK),
     };
     let audit = Audit::new(&ask.caller.principal, action);
     let (core, given, over) = (ask.api.clone(), layer.clone(), Over { present, clash: clash(ask) });
     // Judging a large pack takes a while, and this thread has others to serve.
     let runtime = tokio::runtime::Handle::current();
-    let work = move || runtime.block_on(core.state.put_pack_over(audit, given, over));
+    let work = move || runtime.block_on(core.state.put_pack(audit, given, over));
     super::blocking(work).await?.map_err(|failure| match failure {
         Failure::Refused(gantry_model::Error::AlreadyExists { .. }) => taken(layer.name()),
         Failure::Refused(gantry_model::Error::NotFound { .. }) => {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gantry_model::{Error, Kind};
-use gantry_state::{Lost, State};
+use gantry_state::{Clash, Lost, Over, Present, State};
 use gantry_store::{Bounds, Memory, Revision};
 
 use crate::common::{
-    Hold, audit, block_on, delete_profile, dump, memory, open, pack, profile, put_profile, set_profile, write,
+    Hold, audit, block_on, delete_profile, dump, memory, open, pack, profile, put_pack, put_profile,
+    set_profile, write,
 };
 
 /// Waits until a state shows a revision.
@@ -34,7 +35,7 @@ fn what_one_writes_the_other_sees() {
     let revision = delete_profile(&one, "bb").unwrap();
     catch_up(&two, revision);
     assert_eq!(profile(&two.view(), "bb"), None);
-    block_on(two.put_pack(audit(), pack("p", &[("xx", "packed")]))).unwrap();
+    block_on(put_pack(&two, pack("p", &[("xx", "packed")]))).unwrap();
     catch_up(&one, two.view().revision());
     assert_eq!(dump(&one.view()), dump(&two.view()));
     assert_eq!(profile(&one.view(), "xx").unwrap(), "packed");
@@ -97,6 +98,35 @@ fn there_is_no_write_skew_through_a_deletion() {
     });
     assert!(done.is_err(), "it was built on what is gone");
     assert_eq!(profile(&one.view(), "dependent"), None);
+}
+
+/// What becomes of a pack of `one` that was judged before it learnt that `two` has put one of the same name.
+fn overtaken(one: &State, two: &State, present: Present) -> String {
+    let (hold, mut wait) = Hold::new();
+    let held = move |tx: &mut gantry_model::Tx| {
+        wait();
+        set_profile(tx, "held", "")
+    };
+    let over = Over { present, clash: Clash::Refuse };
+    let late = one.put_pack(audit(), pack("p", &[("xx", "late")]), over);
+    let overtake = async {
+        hold.until_entered();
+        put_pack(two, pack("p", &[("xx", "first")])).await.unwrap();
+        hold.let_go();
+    };
+    let (_, late, ()) = block_on(async { tokio::join!(one.write(audit(), held), late, overtake) });
+    late.unwrap_err().to_string()
+}
+
+#[test]
+fn a_pack_that_was_overtaken_is_judged_again() {
+    let store = memory();
+    let (one, two) = (open(&store), open(&store));
+    assert_eq!(overtaken(&one, &two, Present::No), "contents/p: already exists");
+    let known = one.view().layers().iter().find(|layer| layer.name() == "p").cloned().unwrap();
+    catch_up(&two, one.view().revision());
+    assert_eq!(overtaken(&one, &two, Present::This(known)), "contents/p: it was replaced meanwhile");
+    assert_eq!(profile(&one.view(), "xx").unwrap(), "first");
 }
 
 #[test]

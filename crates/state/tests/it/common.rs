@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use gantry_model::{Error, Kind, Layer, Now, Time, Tx, View};
-use gantry_state::{Audit, Committed, Failure, Setup, State};
+use gantry_state::{Audit, Clash, Committed, Failure, Over, Present, Setup, State};
 use gantry_store::{Memory, Store};
 use serde_json::{Value, json};
 
@@ -82,6 +82,13 @@ pub(crate) fn pack(name: &str, profiles: &[(&str, &str)]) -> Arc<Layer> {
         .collect();
     let content = json!({"meta": {"Name": name, "Version": "1.0.0"}, "sections": {"profiles": objects}});
     Arc::new(Layer::from_value(content).unwrap())
+}
+
+/// Adds a pack, or replaces the one of its name that is there.
+pub(crate) async fn put_pack(state: &State, layer: Arc<Layer>) -> Result<Committed<()>, Failure<Error>> {
+    let is_there = state.view().layers().iter().any(|other| other.name() == layer.name());
+    let present = if is_there { Present::Yes } else { Present::No };
+    state.put_pack(audit(), layer, Over { present, clash: Clash::Refuse }).await
 }
 
 /// Everything a View shows, one line for each object.

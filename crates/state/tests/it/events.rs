@@ -3,7 +3,9 @@
 use gantry_model::{Kind, Time};
 use gantry_state::{Audit, Event, Lost, Revision, State};
 
-use crate::common::{audit, block_on, delete_profile, memory, open, pack, put_profile, set_profile};
+use crate::common::{
+    audit, block_on, delete_profile, memory, open, pack, put_pack, put_profile, set_profile,
+};
 
 /// `revision: kind/key before -> after`, by description.
 fn show(event: &Event) -> Vec<String> {
@@ -76,9 +78,9 @@ fn the_view_of_an_event_is_there_when_the_event_is() {
 #[test]
 fn packs_make_events_too() {
     let state = open(&memory());
-    block_on(state.put_pack(audit(), pack("p", &[("xx", "one"), ("yy", "same")]))).unwrap();
+    block_on(put_pack(&state, pack("p", &[("xx", "one"), ("yy", "same")]))).unwrap();
     let put = state.view().revision();
-    block_on(state.put_pack(audit(), pack("p", &[("xx", "two"), ("zz", "new")]))).unwrap();
+    block_on(put_pack(&state, pack("p", &[("xx", "two"), ("zz", "new")]))).unwrap();
     let replaced = state.view().revision();
     block_on(state.remove_pack(audit(), "p")).unwrap();
     let removed = state.view().revision();

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use gantry_model::{Error, Kind, Layer};
-use gantry_state::{Failure, State};
+use gantry_state::{Clash, Failure, Over, Present, State};
 use gantry_store::{Commit, Key, Memory, Store, Value};
 use serde_json::json;
 
-use crate::common::{audit, block_on, dump, memory, open, pack, profile, put_profile, write};
+use crate::common::{
+    Hold, audit, block_on, dump, memory, open, pack, profile, put_pack, put_profile, set_profile, write,
+};
 
 fn put(state: &State, layer: Arc<Layer>) -> Result<u64, String> {
-    block_on(state.put_pack(audit(), layer)).map(|done| done.revision).map_err(|failure| failure.to_string())
+    block_on(put_pack(state, layer)).map(|done| done.revision).map_err(|failure| failure.to_string())
 }
 
 fn remove(state: &State, name: &str) -> Result<u64, String> {
@@ -143,6 +145,53 @@ fn a_damaged_pack_is_set_aside_and_named() {
         format!("{begin}its digest is not the one of its chunks")
     );
     assert_eq!(damage(None), format!("{begin}chunks are missing"));
+}
+
+fn over(present: Present) -> Over {
+    Over { present, clash: Clash::Refuse }
+}
+
+#[test]
+fn of_packs_of_one_name_that_come_at_the_same_moment_one_is_made() {
+    let state = open(&memory());
+    let (hold, mut wait) = Hold::new();
+    let held = move |tx: &mut gantry_model::Tx| {
+        wait();
+        set_profile(tx, "held", "")
+    };
+    let put = |text| state.put_pack(audit(), pack("p", &[("xx", text)]), over(Present::No));
+    let (one, two) = block_on(async {
+        let go = async {
+            // Polled last: both have been asked for while nothing can be written.
+            hold.until_entered();
+            hold.let_go();
+        };
+        let (_, one, two, ()) = tokio::join!(state.write(audit(), held), put("one"), put("two"), go);
+        (one, two)
+    });
+    one.unwrap();
+    assert_eq!(two.unwrap_err().to_string(), "contents/p: already exists");
+    assert_eq!(profile(&state.view(), "xx").unwrap(), "one");
+}
+
+#[test]
+fn what_was_made_from_a_pack_replaces_that_pack_alone() {
+    let state = open(&memory());
+    put(&state, pack("p", &[("xx", "one")])).unwrap();
+    let first = || state.view().layers().iter().find(|layer| layer.name() == "p").cloned();
+    let made_from = |known: &Arc<Layer>, text| {
+        let over = over(Present::This(Arc::clone(known)));
+        let done = block_on(state.put_pack(audit(), pack("p", &[("xx", text)]), over));
+        done.map(drop).map_err(|failure| failure.to_string())
+    };
+    let known = first().unwrap();
+    assert_eq!(made_from(&known, "two"), Ok(()));
+    assert_eq!(made_from(&known, "late"), Err("contents/p: it was replaced meanwhile".to_owned()));
+    assert_eq!(profile(&state.view(), "xx").unwrap(), "two");
+    let known = first().unwrap();
+    remove(&state, "p").unwrap();
+    assert_eq!(made_from(&known, "late"), Err("contents/p: Not Found".to_owned()));
+    assert_eq!(profile(&state.view(), "xx"), None);
 }
 
 /// A record as any server writes it.

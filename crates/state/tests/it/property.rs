@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::common::{audit, block_on, dump, memory, open, pack};
+use crate::common::{audit, block_on, dump, memory, open, pack, put_pack};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -79,7 +79,7 @@ fn take(state: &State, step: Step) {
             Step::Put(_, number, names) => {
                 let profiles: Vec<_> = names.iter().map(|name| (NAMES[*name as usize], "packed")).collect();
                 // Refused when it clashes.
-                drop(state.put_pack(audit(), pack(PACKS[number as usize], &profiles)).await);
+                drop(put_pack(state, pack(PACKS[number as usize], &profiles)).await);
             }
             Step::Remove(_, number) => drop(state.remove_pack(audit(), PACKS[number as usize]).await),
             Step::Restart(_) => {}

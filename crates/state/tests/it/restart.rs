@@ -7,7 +7,7 @@ use gantry_state::State;
 use gantry_store::{Commit, Embedded, Key, Memory, Options, Store, Value};
 use serde_json::json;
 
-use crate::common::{block_on, dump, memory, open, pack, put_profile, setup, write};
+use crate::common::{block_on, dump, memory, open, pack, put_pack, put_profile, setup, write};
 
 #[test]
 fn a_restart_shows_the_same_view() {
@@ -16,7 +16,7 @@ fn a_restart_shows_the_same_view() {
     let state = open(&store());
     put_profile(&state, "aa", "1");
     put_profile(&state, "bb", "2");
-    block_on(state.put_pack(crate::common::audit(), pack("p", &[("xx", "packed")]))).unwrap();
+    block_on(put_pack(&state, pack("p", &[("xx", "packed")]))).unwrap();
     // Machines refer to each of them, and to what is not there.
     let machine = json!({"Name": "m1", "Profiles": ["aa", "xx"], "BootEnv": "local", "Stage": "none"});
     write(&state, move |tx| tx.create(Kind::Machine, machine.clone()).map(drop)).unwrap();
@@ -65,7 +65,7 @@ fn what_is_damaged_is_set_aside_and_stays_until_it_is_replaced_and_objects_longe
     let state = open(&file);
     put_profile(&state, "good", "1");
     for name in ["whole", "torn"] {
-        block_on(state.put_pack(crate::common::audit(), pack(name, &[(name, "packed")]))).unwrap();
+        block_on(put_pack(&state, pack(name, &[(name, "packed")]))).unwrap();
     }
     drop(state);
     let mut torn = Vec::new();
@@ -98,7 +98,7 @@ fn what_is_damaged_is_set_aside_and_stays_until_it_is_replaced_and_objects_longe
     let state = open(&store());
     put_profile(&state, "bad", "new");
     block_on(state.remove_pack(crate::common::audit(), "junk")).unwrap();
-    block_on(state.put_pack(crate::common::audit(), pack("torn", &[("torn", "again")]))).unwrap();
+    block_on(put_pack(&state, pack("torn", &[("torn", "again")]))).unwrap();
     assert_eq!(aside(&state), "");
     drop(state);
     let file = store();
