@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use gantry_model::{BootEnv, Catalogue};
 
+use crate::repo::Style;
 use crate::scene::Scene;
 
 /// Where the tree is.
@@ -27,7 +28,8 @@ impl InstallTree {
         let machine = scene.cast_machine()?;
         let own = scene.cast_env();
         let os = match own {
-            Some(env) if machine.os.is_empty() => &env.os.name,
+            // Systems that nobody installs packages on, such as discovery's, are not the machine's for being booted.
+            Some(env) if machine.os.is_empty() && Style::of_os(&env.os.name).is_some() => &env.os.name,
             _ => &machine.os,
         };
         if os.is_empty() {
@@ -47,7 +49,7 @@ impl InstallTree {
         }
         let directory = env.file_path(arch, "");
         let suite = suite(scene.view().catalogue(), &directory);
-        let is_apt = matches!(env.os.name.split('-').next(), Some("debian" | "ubuntu"));
+        let is_apt = Style::of_os(&env.os.name) == Some(Style::Apt);
         (!is_apt || suite.is_some()).then(|| Self {
             env: env.name.clone(),
             directory,

@@ -36,8 +36,8 @@ pub(crate) fn tagged(scene: &Arc<Scene>, tags: &[String]) -> Result<Value, Fail>
     Ok(list(entries(scene).into_iter().filter(|repo| tags.contains(&repo.tag)).collect()))
 }
 
-/// Repositories of the machine's operating system. A local tree comes first, in the place of every other install source; one
-/// for apt does not, for what is on an ISO is enough to install and not to live on.
+/// Repositories of the machine's operating system. As with DRP, a local tree comes first, in the place of every other install
+/// source; one for apt does not, for what is on an ISO is enough to install and not to live on.
 pub(crate) fn of_machine(scene: &Arc<Scene>) -> Result<Value, Fail> {
     Ok(list(machine_repos(scene)))
 }
@@ -131,9 +131,22 @@ fn local(scene: &Arc<Scene>) -> Option<Repo> {
 }
 
 /// How repositories are written down.
-enum Style {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
     Yum,
     Apt,
+}
+
+impl Style {
+    /// That of an operating system, known by the part of its name before the first `-`.
+    pub(crate) fn of_os(name: &str) -> Option<Self> {
+        match name.split('-').next().unwrap_or_default() {
+            "redhat" | "rhel" | "centos" | "scientificlinux" | "fedora" | "rocky" | "alma" | "almalinux"
+            | "photon" => Some(Self::Yum),
+            "debian" | "ubuntu" => Some(Self::Apt),
+            _ => None,
+        }
+    }
 }
 
 impl Repo {
@@ -175,15 +188,10 @@ impl Repo {
 
     fn style(&self) -> Result<Style, Fail> {
         match self.repo_type.as_str() {
-            "yum" => return Ok(Style::Yum),
-            "apt" => return Ok(Style::Apt),
-            _ => {}
-        }
-        match self.for_os.split('-').next().unwrap_or_default() {
-            "redhat" | "rhel" | "centos" | "scientificlinux" | "fedora" | "rocky" | "alma" | "almalinux"
-            | "photon" => Ok(Style::Yum),
-            "debian" | "ubuntu" => Ok(Style::Apt),
-            _ => fail(format!("No idea how to handle repos for {}", self.for_os)),
+            "yum" => Ok(Style::Yum),
+            "apt" => Ok(Style::Apt),
+            _ => Style::of_os(&self.for_os)
+                .map_or_else(|| fail(format!("No idea how to handle repos for {}", self.for_os)), Ok),
         }
     }
 

@@ -107,6 +107,33 @@ fn beside_a_tree(os: &str, files: &[&str], text: &str) -> Result<String, String>
     file(&view.with_catalogue(catalogue), &format!("machines/{}/x", id(1)))
 }
 
+/// What a machine in the boot environment `own` of this system reads, whose files are all there.
+fn in_its_tree(machine_os: &str, env_os: &str, text: &str) -> Result<String, String> {
+    let mut machine = machine();
+    machine["OS"] = machine_os.into();
+    machine["BootEnv"] = "own".into();
+    let template = json!({"Name": "x", "Path": "{{.Machine.Path}}/x", "Contents": text});
+    let env = json!({"Name": "own", "OS": {"Name": env_os}, "Kernel": "k", "Initrds": ["i"], "Templates": [template]});
+    let files = ["k", "i"].map(|file| (format!("{env_os}/{file}"), 1)).into();
+    let view = view(&[(Kind::Machine, machine), (Kind::BootEnv, env)]);
+    let catalogue = Arc::new(Catalogue { files, complete: true });
+    file(&view.with_catalogue(catalogue), &format!("machines/{}/x", id(1)))
+}
+
+#[test]
+fn what_a_machine_is_discovered_with_is_no_tree_of_packages() {
+    let repos = "{{range .MachineRepos}}{{.Lines}}{{end}}|{{range .InstallRepos}}{{.Install}}{{end}}";
+    assert_eq!(in_its_tree("", "discovery", repos), Ok("|".to_owned()));
+    let url = "{{.Env.InstallUrl}}";
+    let none = in_its_tree("", "discovery", url).unwrap_err();
+    assert!(none.ends_with("No install repository available"), "{none}");
+    let trees = [("", "centos-7"), ("centos-7", "centos-7"), ("esxi-67", "esxi-67")];
+    for (machine_os, env_os) in trees {
+        let expected = format!("http://10.0.0.1:8091/{env_os}");
+        assert_eq!(in_its_tree(machine_os, env_os, url), Ok(expected), "{machine_os} {env_os}");
+    }
+}
+
 #[test]
 fn an_unpacked_tree_takes_the_place_of_install_sources_in_any_boot_environment() {
     let text = "{{range .MachineRepos}}{{.Tag}} {{end}}- {{range .InstallRepos}}{{.Tag}}={{.URL}} {{end}}";
