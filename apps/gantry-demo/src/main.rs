@@ -8,6 +8,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 use std::{env, fs, process};
 
@@ -48,7 +50,10 @@ const MARKS: [(&str, &str); 7] = [
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
-    let screen = Screen::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    // Where the system refuses, a signal ends the demo as it ends any program.
+    let _ = screen::stop_on_signals(&stop);
+    let screen = Screen::new(stop);
     let ended = run(&matches, &screen);
     screen.clear();
     match ended {
@@ -118,14 +123,24 @@ fn run(matches: &ArgMatches, screen: &Screen) -> Result<()> {
     let scenario = Scenario::start(&artifacts, &options)?;
     screen.say(&format!("server: {} (user {USER}, password {PASSWORD})", scenario.url()));
     let ended = demonstrate(&artifacts, &scenario, firmware, screen);
+    // Ctrl-C may have come when nothing asked for it any more.
+    let ended = screen.go_on().and(ended);
     if once || matches!(ended, Err(Error::Interrupted)) {
-        screen.waiting("stopping everything");
-        let stopped = scenario.stop();
-        return ended.and(stopped);
+        return stop(ended, screen, || scenario.stop()).map(drop);
     }
     screen.clear();
     look_around(screen, &artifacts.gantry, ended.as_deref().unwrap_or("NAME"));
     ended.map(drop)
+}
+
+/// Stops what was started, whatever has come of it. Who interrupts is told that all is stopped, so an error of the stop counts
+/// more than that; others come first.
+fn stop<T>(ended: Result<T>, screen: &Screen, everything: impl FnOnce() -> Result<()>) -> Result<T> {
+    screen.waiting("stopping everything");
+    match (ended, everything()) {
+        (Err(Error::Interrupted) | Ok(_), Err(error)) => Err(error),
+        (ended, _) => ended,
+    }
 }
 
 fn demonstrate(
@@ -258,6 +273,20 @@ fn console(machine: &Machine) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It would say "stopped" while the machine runs.
+    #[test]
+    fn who_interrupts_is_told_what_could_not_be_stopped() {
+        let screen = Screen::new(Arc::new(AtomicBool::new(true)));
+        let refused = || Err(Error::Missing("the lab".into()));
+        let interrupted = || screen.go_on().and(Ok("m1"));
+        assert!(matches!(stop(interrupted(), &screen, refused), Err(Error::Missing(_))));
+        assert!(matches!(stop(interrupted(), &screen, || Ok(())), Err(Error::Interrupted)));
+        assert!(matches!(stop(Ok("m1"), &screen, refused), Err(Error::Missing(_))));
+        assert!(matches!(stop(Ok("m1"), &screen, || Ok(())), Ok("m1")));
+        let failed = || Err::<(), _>(Error::Server { end: "1".to_owned(), tail: String::new() });
+        assert!(matches!(stop(failed(), &screen, refused), Err(Error::Server { .. })));
+    }
 
     #[test]
     fn firmware_is_taken_by_name() {

@@ -5,7 +5,7 @@ use gantry_lab::Firmware;
 use gantry_testkit::{Artifacts, Milestone, Options, Result, Scenario, check_ins};
 
 use crate::screen::Screen;
-use crate::{FIRMWARE, MARKS, boot};
+use crate::{FIRMWARE, MARKS, boot, stop};
 
 /// Boots `rounds` times with each firmware and prints a table: median seconds since power-on, and the fastest and slowest.
 pub(crate) fn run(artifacts: &Artifacts, rounds: usize, screen: &Screen) -> Result<()> {
@@ -15,9 +15,7 @@ pub(crate) fn run(artifacts: &Artifacts, rounds: usize, screen: &Screen) -> Resu
             screen.say(&format!("{name}, round {round} of {rounds}"));
             let scenario = Scenario::start(artifacts, &Options::deploying(artifacts)?)?;
             let booted = one(&scenario, *firmware, screen);
-            let stopped = scenario.stop();
-            boots.push(booted?);
-            stopped?;
+            boots.push(stop(booted, screen, || scenario.stop())?);
         }
     }
     screen.clear();

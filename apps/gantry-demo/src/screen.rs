@@ -20,6 +20,18 @@ const TICK: Duration = Duration::from_millis(125);
 /// What a shell says of a program that Ctrl-C ended.
 pub(crate) const INTERRUPTED: u8 = 130;
 
+/// The signals of a terminal: the first one wants the demo to `stop` in good order, the second one ends it at once.
+///
+/// # Errors
+/// If the system refuses a signal.
+pub(crate) fn stop_on_signals(stop: &Arc<AtomicBool>) -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(stop))?;
+        flag::register(signal, Arc::clone(stop))?;
+    }
+    Ok(())
+}
+
 /// Lines, a bar, and the wish to stop.
 pub(crate) struct Screen {
     stop: Arc<AtomicBool>,
@@ -29,14 +41,8 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Standard output, and the signals of a terminal: the first one ends the demo in good order, the second one at once.
-    pub(crate) fn new() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            // Where the system refuses, the signal ends the demo as it ends any program.
-            let _ = flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop))
-                .and_then(|_| flag::register(signal, Arc::clone(&stop)));
-        }
+    /// Standard output; the demo is to stop when `stop` becomes true.
+    pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
         let style = |template| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
         };
@@ -101,7 +107,9 @@ mod tests {
     /// The machine and the server would go on without a word if the signal ended this program.
     #[test]
     fn a_signal_is_a_wish_to_stop() {
-        let screen = Screen::new();
+        let stop = Arc::new(AtomicBool::new(false));
+        stop_on_signals(&stop).expect("without them the next line would end the test");
+        let screen = Screen::new(stop);
         screen.go_on().unwrap();
         signal_hook::low_level::raise(SIGTERM).unwrap();
         assert!(matches!(screen.go_on(), Err(Error::Interrupted)));
