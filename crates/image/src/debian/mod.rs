@@ -144,7 +144,7 @@ pub fn build(options: &Options, progress: &dyn Progress) -> Result<Manifest, Err
         progress.step("nothing to do: the image is up to date");
         return Ok(current);
     }
-    let work = Work::begin(&options.cache)?;
+    let work = Work::begin(&options.cache, progress)?;
     let identity = Identity::new(&inputs, &kernel.name);
     let recipe = Tailored { recipe: &recipe, flavour: &options.kernel, identity: &identity };
 
@@ -177,15 +177,9 @@ struct Tailored<'a> {
 struct Work(PathBuf);
 
 impl Work {
-    /// Makes the folder, and removes those of builds that were cut off, each of some gigabytes. No other build uses one: who
-    /// holds the [`Apt`] of the cache is alone.
-    fn begin(cache: &Path) -> Result<Self, Error> {
-        for entry in fs::read_dir(cache).doing("list", cache)? {
-            let entry = entry.doing("list", cache)?;
-            if entry.file_name().to_string_lossy().starts_with("work-") {
-                fs::remove_dir_all(entry.path()).doing("remove", &entry.path())?;
-            }
-        }
+    /// Makes the folder, and removes those of builds that were cut off.
+    fn begin(cache: &Path, progress: &dyn Progress) -> Result<Self, Error> {
+        sweep(cache, |folder| fs::remove_dir_all(folder), progress)?;
         let folder = cache.join(format!("work-{}", std::process::id()));
         fs::create_dir_all(&folder).doing("create", &folder)?;
         folder.canonicalize().doing("find", &folder).map(Self)
@@ -197,6 +191,26 @@ impl Drop for Work {
         // What cannot be removed now is removed by the next build.
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Removes the folders of builds that were cut off, each of some gigabytes. No other build uses one: who holds the [`Apt`] of the
+/// cache is alone. What another user's build has left may not go; that is told and hinders nobody.
+fn sweep(
+    cache: &Path,
+    remove: impl Fn(&Path) -> io::Result<()>,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    for entry in fs::read_dir(cache).doing("list", cache)? {
+        let entry = entry.doing("list", cache)?;
+        let folder = entry.path();
+        let left = entry.file_name().to_string_lossy().starts_with("work-")
+            && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if left && let Err(error) = remove(&folder) {
+            let folder = folder.display();
+            progress.step(&format!("leaving {folder} of a build that was cut off: {error}"));
+        }
+    }
+    Ok(())
 }
 
 fn recipe() -> Result<Recipe, Error> {
@@ -235,6 +249,8 @@ fn compress(raw: &Path, to: &Path, level: i32) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Silent;
+    use std::cell::RefCell;
 
     #[test]
     fn the_recipe_is_right() {
@@ -262,10 +278,32 @@ mod tests {
             names.sort();
             names
         };
-        let work = Work::begin(cache.path()).unwrap();
+        let work = Work::begin(cache.path(), &Silent).unwrap();
         assert_eq!(names(), ["apt".to_owned(), format!("work-{}", std::process::id())]);
         drop(work);
         assert_eq!(names(), ["apt"]);
+    }
+
+    #[test]
+    fn what_another_build_left_for_good_is_told_and_hinders_none() {
+        struct Steps(RefCell<Vec<String>>);
+        impl Progress for Steps {
+            fn step(&self, what: &str) {
+                self.0.borrow_mut().push(what.to_owned());
+            }
+        }
+        let cache = tempfile::tempdir().unwrap();
+        let file = cache.path().join("work-notes");
+        fs::write(&file, "").unwrap();
+        drop(Work::begin(cache.path(), &Silent).unwrap());
+        assert!(file.exists());
+
+        let of_root = cache.path().join("work-7");
+        fs::create_dir(&of_root).unwrap();
+        let steps = Steps(RefCell::default());
+        sweep(cache.path(), |_| Err(io::ErrorKind::PermissionDenied.into()), &steps).unwrap();
+        let told = format!("leaving {} of a build that was cut off: permission denied", of_root.display());
+        assert_eq!(steps.0.into_inner(), [told]);
     }
 
     #[test]
