@@ -34,7 +34,10 @@ main() {
   require_rust
   install_missing "${wanted[@]}"
   add_targets
-  [ "${1:-}" != test ] || { component fmt rustfmt && component clippy clippy; }
+  if [ "${1:-}" = test ]; then
+    component fmt rustfmt
+    component clippy clippy
+  fi
   [ "${1:-}" != nightly ] || add_fuzzer
 }
 
@@ -105,7 +108,7 @@ add_targets() {
 component() {
   cargo "$1" --version >/dev/null 2>&1 && return
   command -v rustup >/dev/null || die "cargo $1 is missing and there is no rustup to add $2"
-  rustup component add "$2"
+  rustup component add "$2" || die "cargo $1 is missing, and rustup could not add it: rustup component add $2"
 }
 
 # libFuzzer's instrumentation is not in the stable compiler.

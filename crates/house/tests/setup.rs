@@ -78,6 +78,19 @@ fn a_minimal_toolchain_gets_what_the_tests_need() {
     assert!(done && said.is_empty(), "{said}");
 }
 
+#[test]
+fn a_part_that_rustup_cannot_add_ends_it() {
+    for (missing, name) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let machine = Machine::rusty(&format!("no-{name}"))
+            .with("dpkg-query", "echo install ok installed")
+            .with("cargo", &format!("[ \"$1\" != {missing} ]"))
+            .with("rustup", "return 1");
+        let said = machine.refuses("test");
+        assert!(said.contains(&format!("cargo {missing} is missing")), "{said}");
+        assert!(said.contains(&format!("rustup component add {name}")), "{said}");
+    }
+}
+
 /// Functions of bash in the place of programs, and a `PATH` with the few real tools that the script is made of.
 struct Machine {
     folder: PathBuf,
