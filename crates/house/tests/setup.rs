@@ -1,20 +1,22 @@
 //! What `scripts/setup.sh` says on a machine that lacks something: the machine is made of stand-ins for its programs.
 
-use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
-const RUSTC: &str = r#"case "$*" in
---version) echo "rustc 1.95.0 (abc 2026-01-01)" ;;
-"--print target-list") echo x86_64-unknown-linux-musl ;;
-"--print sysroot") echo "$PATH" ;;
-esac"#;
+#[test]
+fn the_script_wants_the_rust_that_the_manifest_and_the_readme_name() {
+    let needed = needed_rust();
+    assert!(read("Cargo.toml").contains(&format!("\nrust-version = \"{needed}\"\n")), "{needed}");
+    assert!(read("README.md").contains(&format!(" Rust {needed} or newer")), "{needed}");
+}
 
 #[test]
 fn without_rust_it_says_how_one_gets_it() {
     let said = Machine::new("none").refuses("demo");
-    assert!(said.contains("no cargo in PATH: Rust 1.95 or newer") && said.contains("rustup.rs"), "{said}");
+    let needed = format!("no cargo in PATH: Rust {} or newer", needed_rust());
+    assert!(said.contains(&needed) && said.contains("rustup.rs"), "{said}");
     let said = Machine::new("half").with("cargo", ":").refuses("demo");
     assert!(said.contains("no rustc in PATH"), "{said}");
 }
@@ -24,10 +26,13 @@ fn an_old_rust_is_named_with_its_place() {
     let machine =
         Machine::new("old").with("cargo", ":").with("rustc", "echo 'rustc 1.63.0 (abc 2022-08-08)'");
     let said = machine.refuses("demo");
-    assert!(said.contains("Rust 1.63.0 (") && said.contains("at least 1.95"), "{said}");
+    assert!(
+        said.contains("Rust 1.63.0 (") && said.contains(&format!("at least {}", needed_rust())),
+        "{said}"
+    );
     let machine = Machine::new("no-default").with("cargo", ":").with("rustc", "return 1");
     let said = machine.refuses("demo");
-    assert!(said.contains("rustc does not run: Rust 1.95"), "{said}");
+    assert!(said.contains(&format!("rustc does not run: Rust {}", needed_rust())), "{said}");
 }
 
 #[test]
@@ -91,6 +96,28 @@ fn a_part_that_rustup_cannot_add_ends_it() {
     }
 }
 
+/// The oldest Rust that the script takes, e.g. `1.95`.
+fn needed_rust() -> String {
+    let script = read("scripts/setup.sh");
+    let line = script.lines().find_map(|line| line.strip_prefix("need_rust="));
+    line.expect("a line need_rust=").to_owned()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).expect("a readable file")
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Where this host has a tool.
+fn real(tool: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let place = env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file());
+    place.unwrap_or_else(|| panic!("{tool}, which scripts/setup.sh needs, is not in PATH"))
+}
+
 /// Functions of bash in the place of programs, and a `PATH` with the few real tools that the script is made of.
 struct Machine {
     folder: PathBuf,
@@ -103,14 +130,22 @@ impl Machine {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder for the test");
         for tool in ["sh", "awk", "sort", "head", "grep", "dirname"] {
-            symlink(Path::new("/usr/bin").join(tool), folder.join(tool)).expect("a link to a tool");
+            symlink(real(tool), folder.join(tool)).expect("a link to a tool");
         }
         Self { folder, programs: String::new() }
     }
 
     /// With a toolchain that is right.
     fn rusty(name: &str) -> Self {
-        let machine = Self::new(name).with("cargo", ":").with("rustc", RUSTC);
+        let rustc = format!(
+            "case \"$*\" in\n\
+             --version) echo 'rustc {}.0 (abc 2026-01-01)' ;;\n\
+             '--print target-list') echo x86_64-unknown-linux-musl ;;\n\
+             '--print sysroot') echo \"$PATH\" ;;\n\
+             esac",
+            needed_rust()
+        );
+        let machine = Self::new(name).with("cargo", ":").with("rustc", &rustc);
         let target = machine.folder.join("lib/rustlib/x86_64-unknown-linux-musl");
         fs::create_dir_all(target).expect("a folder for the target");
         machine
@@ -126,7 +161,7 @@ impl Machine {
     fn run(&self, set: &str) -> (String, bool) {
         let programs = self.folder.join("programs");
         fs::write(&programs, &self.programs).expect("a file for the programs");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/setup.sh");
+        let script = root().join("scripts/setup.sh");
         let mut bash = Command::new("/bin/bash");
         let output = bash.arg(script).arg(set).env("PATH", &self.folder).env("BASH_ENV", programs).output();
         let output = output.expect("a run of bash");
