@@ -73,16 +73,17 @@ install_missing() {
 }
 
 # A fresh machine may be looking for updates by itself. apt-get waits for the lock of the packages, if told to, but not for that of
-# the lists; 300 s for each.
+# the lists; 300 s for each. It may succeed with a warning, e.g. of a source that did not answer.
 refresh_lists() {
-  local said
-  for _ in {1..100}; do
-    said=$(LC_ALL=C as_root apt-get update -qq 2>&1) && return
+  local said try done=1
+  for try in {1..100}; do
+    said=$(LC_ALL=C as_root apt-get update -qq 2>&1) && done=0 && break
     [[ $said == *"Could not get lock"* ]] || break
+    [ "$try" -gt 1 ] || echo "setup: another program uses apt; waiting up to 300 s for it" >&2
     sleep 3
   done
-  printf '%s\n' "$said" >&2
-  return 1
+  [ -z "$said" ] || printf '%s\n' "$said" >&2
+  return "$done"
 }
 
 as_root() {

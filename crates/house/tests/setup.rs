@@ -61,10 +61,15 @@ fn a_machine_that_looks_for_updates_by_itself_is_waited_for() {
     };
     let machine = root(
         "busy",
-        "[ -e \"$PATH/waited\" ] || { echo 'E: Could not get lock /var/lib/apt/lists/lock.'; return 100; }",
+        "[[ -e $PATH/waited && $(< \"$PATH/waited\") == xx ]] || { echo 'E: Could not get lock /var/lib/apt/lists/lock.'; return 100; }",
     );
     let (said, done) = machine.run("build");
     assert!(done && said.contains("apt-get install -y") && said.contains(" musl-tools"), "{said}");
+    assert_eq!(said.matches("setup: another program uses apt; waiting").count(), 1, "{said}");
+    assert!(!said.contains("Could not get lock"), "{said}");
+    let (said, done) = root("warned", "echo 'W: Failed to fetch it. Old ones used instead.'").run("build");
+    assert!(done && said.contains("W: Failed to fetch it") && said.contains("apt-get install -y"), "{said}");
+    assert!(!said.contains("another program"), "{said}");
     let machine = root("offline", "echo 'E: Failed to fetch'; return 100");
     let said = machine.refuses("build");
     assert!(said.contains("E: Failed to fetch\nsetup: the packages could not be installed"), "{said}");
