@@ -5,8 +5,9 @@ use crate::apt::{Apt, Deb};
 use crate::error::Doing;
 use crate::tree::{Node, Source, Tree};
 use crate::{Error, process};
+use nix::unistd::geteuid;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 /// Makes `root.tar` (Debian as installed) and the folder `overlay` (what goes over it) in `work`.
@@ -21,7 +22,7 @@ pub(super) fn install(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Pat
 
 fn bootstrap(apt: &Apt, recipe: &Tailored<'_>, kernel: &Deb, work: &Path) -> Result<(), Error> {
     let system = &recipe.recipe.system;
-    let root = fs::metadata(work).doing("look at", work)?.uid() == 0;
+    let root = geteuid().is_root();
     let mut command = process::program("mmdebstrap")?;
     command.args(["--quiet", "--variant=minbase", "--format=tar"]);
     // Left to itself mmdebstrap would go on under fakechroot where there are no user namespaces, and fail minutes later.
