@@ -3,6 +3,8 @@
 //!
 //! The engine's own changes (a marker entered, a job created) do not pass here: they are saved as they are.
 
+use std::sync::Arc;
+
 use gantry_model::{Kind, Machine, Stage, TaskEntry, Uuid, View, Workflow};
 
 use crate::expand;
@@ -59,7 +61,9 @@ pub fn created(view: &View, machine: &mut Machine, defaults: Defaults<'_>) -> Re
     if machine.stage.is_empty() {
         defaults.stage.clone_into(&mut machine.stage);
     }
-    let stage = stage(view, machine)?;
+    // Nobody chose the default for this machine: a machine that nobody knew yet has to be able to register.
+    let stage =
+        if machine.stage == defaults.stage { known_stage(view, machine)? } else { stage(view, machine)? };
     if !stage.boot_env.is_empty() {
         machine.boot_env.clone_from(&stage.boot_env);
     } else if machine.boot_env.is_empty() {
@@ -280,13 +284,17 @@ fn restart(machine: &mut Machine) {
 }
 
 /// The stage that a machine is put into, which has to have all that it refers to.
-fn stage(view: &View, machine: &Machine) -> Result<std::sync::Arc<Stage>, Vec<String>> {
+fn stage(view: &View, machine: &Machine) -> Result<Arc<Stage>, Vec<String>> {
+    let stage = known_stage(view, machine)?;
     let name = &machine.stage;
-    let Some(record) = view.record(Kind::Stage, name) else {
-        return Err(vec![format!("Stage {name} does not exist")]);
-    };
-    if !record.derived().available() {
+    if !view.record(Kind::Stage, name).is_some_and(|record| record.derived().available()) {
         return Err(vec![format!("Machine {} wants Stage {name}, which is not available", machine.uuid)]);
     }
-    Ok(record.typed())
+    Ok(stage)
+}
+
+/// The stage of a machine, available or not.
+fn known_stage(view: &View, machine: &Machine) -> Result<Arc<Stage>, Vec<String>> {
+    let name = &machine.stage;
+    view.object::<Stage>(name).ok_or_else(|| vec![format!("Stage {name} does not exist")])
 }

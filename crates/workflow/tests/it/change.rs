@@ -1,5 +1,6 @@
 //! What edits of a machine do, and which are refused.
 
+use gantry_model::Kind;
 use gantry_workflow::change::{Force, Place};
 use gantry_workflow::job::{Controls, State};
 use serde_json::json;
@@ -67,6 +68,24 @@ fn a_new_machine_gets_what_the_preferences_say() {
     let staged =
         world.create(json!({ "Uuid": MACHINE, "Name": "new", "Stage": "s3" }), "").expect("a machine");
     assert_eq!((staged.tasks.join(" ").as_str(), staged.boot_env.as_str()), ("task-d", "env2"));
+}
+
+/// Without this one profile that was deleted kept every new machine from being registered.
+#[test]
+fn a_new_machine_is_taken_into_the_default_stage_as_that_is() {
+    let mut world = World::new();
+    let torn = |name: &str| json!({ "Name": name, "Profiles": ["gone"], "Tasks": ["task-a"] });
+    world.put(Kind::Stage, torn("none"));
+    world.put(Kind::Stage, torn("torn"));
+    let new = json!({ "Uuid": MACHINE, "Name": "new" });
+    for given in [new, json!({ "Uuid": MACHINE, "Name": "new", "Stage": "none" })] {
+        let machine = world.create(given, "").expect("a machine");
+        assert_eq!((machine.stage.as_str(), machine.tasks.join(" ").as_str()), ("none", "task-a"));
+    }
+    let refused = world
+        .create(json!({ "Uuid": MACHINE, "Name": "new", "Stage": "torn" }), "")
+        .expect_err("somebody chose it");
+    assert_eq!(refused, [format!("Machine {MACHINE} wants Stage torn, which is not available")]);
 }
 
 #[test]
