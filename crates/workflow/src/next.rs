@@ -10,6 +10,9 @@ use crate::pool;
 /// it, and nobody wants to wait for a request that looks lost.
 const LONGEST_PAUSE: i64 = 5;
 
+/// What the log of a job ends with that was given up.
+const LEFT: &str = "Failed: the task list has left this job behind, and its runner asked for other work.\n";
+
 /// An agent's request for work.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -89,6 +92,8 @@ pub struct Outcome {
     pub machine: Option<Machine>,
     /// Jobs that are new or changed.
     pub jobs: Vec<Job>,
+    /// The one of them that the asking runner has given up, because the task list has left it behind; it is failed.
+    pub left: Option<Job>,
     /// Text to append to the log of a job: its key, the text.
     pub logs: Vec<(Uuid, String)>,
 }
@@ -110,16 +115,17 @@ pub fn job(view: &View, request: Request<'_>, now: &Now) -> Result<Outcome, Refu
     }
     if let Some(time) = not_before(&machine, last.as_ref(), now.time()).filter(|time| now.time() < *time) {
         let answer = Answer::Nothing(Reason::Later(time));
-        return Ok(Outcome { answer, machine: None, jobs: Vec::new(), logs: Vec::new() });
+        return Ok(Outcome { answer, machine: None, jobs: Vec::new(), left: None, logs: Vec::new() });
     }
     let (jobs, logs) = (Vec::new(), Vec::new());
-    let mut walk = Walk { view, request, now, machine: (*machine).clone(), last, jobs, logs };
+    let mut walk = Walk { view, request, now, machine: (*machine).clone(), last, jobs, left: None, logs };
     let answer = walk.run()?;
     if answer == Answer::Nothing(Reason::Exhausted) {
         pool::done(view, &mut walk.machine);
     }
     let changed = walk.machine != *machine;
-    Ok(Outcome { answer, machine: changed.then_some(walk.machine), jobs: walk.jobs, logs: walk.logs })
+    let Walk { machine, jobs, left, logs, .. } = walk;
+    Ok(Outcome { answer, machine: changed.then_some(machine), jobs, left, logs })
 }
 
 /// When the task that failed may be tried again: 2, 4, 8, … seconds after it failed, for each attempt that it has been given
@@ -171,6 +177,7 @@ struct Walk<'a> {
     /// The newest job of the machine; live only if it is another runner's.
     last: Option<Job>,
     jobs: Vec<Job>,
+    left: Option<Job>,
     logs: Vec<(Uuid, String)>,
 }
 
@@ -223,7 +230,9 @@ impl Walk<'_> {
         job.state = State::Failed.to_string();
         job.exit_state = "failed".to_owned();
         job.end_time = self.now.time();
+        self.logs.push((job.uuid, LEFT.to_owned()));
         self.save(job.clone());
+        self.left = Some(job.clone());
         self.last = Some(job);
     }
 

@@ -53,6 +53,10 @@ pub(super) async fn create(mut ask: Ask) -> Answer {
     };
     append_logs(&ask, outcome.logs).await?;
     let machine = outcome.machine.as_ref();
+    if let Some(left) = &outcome.left {
+        let text = format!("job for {} is failed: the task list has left it behind", left.task);
+        ask.api.note_machine(&view, &left.machine.to_string(), Some(ask.remote()), "job", text);
+    }
     note_answer(&ask, &view, &outcome.answer, machine);
     match &outcome.answer {
         Next::Created(job) => show(&ask, &view, job, StatusCode::CREATED),
@@ -199,20 +203,18 @@ async fn report(
             key: record.key().clone(),
             messages,
         })?;
+        let news = (&before.state, &before.exit_state) != (&after.state, &after.exit_state);
         let record = tx.save(&after)?;
         if let Some(machine) = machine {
             tx.save(&machine)?;
         }
-        Ok(record)
+        Ok((record, news))
     });
-    let written = written.await?;
-    let job = written.value.typed::<Job>();
-    let said = |job: &Job| (job.state.clone(), job.exit_state.clone());
-    let before = ask.view.object::<Job>(&job.uuid.to_string());
-    if before.is_none_or(|before| said(&before) != said(&job)) {
-        note_report(ask, &written.view, &job);
+    let Written { value: (record, news), view } = written.await?;
+    if news {
+        note_report(ask, &view, &record.typed::<Job>());
     }
-    Ok(written)
+    Ok(Written { value: record, view })
 }
 
 /// `GET /jobs/<k>/actions`

@@ -154,6 +154,37 @@ async fn a_failed_task_is_tried_again_after_a_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_left_behind_says_so_in_its_log_and_in_the_trace() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json()["Uuid"].as_str().unwrap().to_owned();
+    let back = json!([{ "op": "replace", "path": "/CurrentTask", "value": -1 }]);
+    server.patch(&format!("/machines/{machine}"), back).await;
+    let next = ask_for_work(&server, &machine).await;
+    assert_eq!((next.status, &next.json()["Previous"]), (201, &json!(job)), "{}", next.text());
+    assert_eq!(server.get(&format!("/jobs/{job}")).await.json()["State"], "failed");
+    let log = server.get(&format!("/jobs/{job}/log")).await.text();
+    let left = "Failed: the task list has left this job behind, and its runner asked for other work.";
+    assert_eq!(log.lines().collect::<Vec<_>>(), [format!("Log for Job: {job}").as_str(), left]);
+    let trace = server.get(&format!("/machines/{machine}/trace")).await.text();
+    let told = "job for task1 is failed: the task list has left it behind";
+    assert_eq!(trace.matches(told).count(), 1, "{trace}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_say_the_same_at_once_are_one_line_of_the_trace() {
+    let server = Server::start().await;
+    let machine = two_tasks(&server).await;
+    let job = ask_for_work(&server, &machine).await.json();
+    let reports = (0..8).map(|_| report(&server, &job, "running"));
+    for reply in futures_util::future::join_all(reports).await {
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let trace = server.get(&format!("/machines/{machine}/trace")).await.text();
+    assert_eq!(trace.matches("job for task1 is running").count(), 1, "{trace}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_is_stopped_before_a_task_says_by_what() {
     let server = Server::start().await;
     let machine = two_tasks(&server).await;
