@@ -262,7 +262,7 @@ pub(crate) async fn upload_content(typed: &Typed<'_>) -> Answer {
         )));
     }
     let mut pack = input::value(typed.word(0)).await?;
-    crate::content::key::open(typed.flag("key"), &mut pack).await?;
+    crate::content::key::open(typed.flag("key"), &mut pack)?;
     let name = pack.pointer("/meta/Name").and_then(Value::as_str);
     let name = name.ok_or_else(|| Error::Usage("the pack has no meta.Name".into()))?;
     let path = format!("/contents/{name}");

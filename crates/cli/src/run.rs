@@ -254,7 +254,7 @@ async fn act(act: Do, typed: &Typed<'_>) -> Result<Option<Value>, Error> {
         Do::ContentConvert => content::live::convert(typed).await,
         Do::ContentUpdate => {
             let mut pack = crate::input::value(typed.word(1)).await?;
-            content::key::open(typed.flag("key"), &mut pack).await?;
+            content::key::open(typed.flag("key"), &mut pack)?;
             Ok(Some(typed.send(Method::PUT, &typed.path(), Some(&pack)).await?))
         }
         Do::ContentDestroy => generic::destroy(typed).await,

@@ -21,7 +21,11 @@ const PURGE: &[Flag] = &[
 ];
 
 const OPENED: Flag = ("key", Takes::Value, "The file with the key to sealed values of the pack");
-const SEALED: Flag = ("key", Takes::Value, "Seal secure values, and save the key to them in this file");
+const SEALED: Flag = (
+    "key",
+    Takes::Value,
+    "Seal secure values; the key to them is saved in this file, or used again when it has one",
+);
 const UPLOAD: &[Flag] =
     &[("replace-writable", Takes::Nothing, "Objects of the store give way to those of the pack"), OPENED];
 const BUNDLIZE: &[Flag] = &[

@@ -3,37 +3,53 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::program::Serving;
+use tempfile::TempDir;
 
-#[test]
-fn secure_values_lie_sealed_in_the_file_of_a_pack() {
+use crate::program::{Ran, Serving};
+
+/// A server with profile `north` that has a secret, and a folder.
+fn north() -> (Serving, TempDir) {
     let (server, folder) = (Serving::start(), tempfile::tempdir().unwrap());
-    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     server.tell(&[
         "params",
         "create",
         r#"{"Name": "north/secret", "Secure": true, "Schema": {"type": "string"}}"#,
     ]);
-    server.tell(&["profiles", "create", r#"{"Name": "north"}"#]);
+    server.tell(&["profiles", "create", r#"{"Name": "north", "Params": {"north/size": 3}}"#]);
     server.tell(&["profiles", "set", "north", "param", "north/secret", "to", "hunter2"]);
-    let words = |file: &str| {
-        vec!["contents".to_owned(), "bundlize".into(), at(file), "Name=pp".into(), "profiles:north".into()]
-    };
-    let ask = |words: &[String]| server.ask(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    let without = ask(&words("plain.yaml"));
+    (server, folder)
+}
+
+fn at(folder: &TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+fn bundlize(server: &Serving, file: &str, more: &[&str]) -> Ran {
+    server.ask(&[&["contents", "bundlize", file, "Name=pp", "profiles:north"], more].concat())
+}
+
+fn secret(server: &Serving) -> String {
+    server.tell(&["profiles", "get", "north", "param", "north/secret", "--decode"])
+}
+
+#[test]
+fn secure_values_lie_sealed_in_the_file_of_a_pack() {
+    let (server, folder) = north();
+    let at = |name: &str| at(&folder, name);
+    let without = bundlize(&server, &at("plain.yaml"), &[]);
     assert!(without.status != 0 && without.err.contains("`--key FILE` seals them"), "{}", without.err);
     assert!(!folder.path().join("plain.yaml").exists(), "no secret in plain text");
-    let with = ask(&[words("pp.yaml"), vec!["--key".into(), at("key")]].concat());
+    let with = bundlize(&server, &at("pp.yaml"), &["--key", &at("key")]);
     assert_eq!(with.status, 0, "{}", with.err);
     let bundle = fs::read_to_string(at("pp.yaml")).unwrap();
     assert!(bundle.contains("Payload: ") && !bundle.contains("hunter2"), "{bundle}");
+    assert!(bundle.contains("north/size: 3"), "what is no secret stays readable: {bundle}");
     assert_eq!(fs::metadata(at("key")).unwrap().permissions().mode() & 0o777, 0o600);
     // Whoever has the key can load it, by every verb that does.
     server.tell(&["profiles", "destroy", "north"]);
-    let value = || server.tell(&["profiles", "get", "north", "param", "north/secret", "--decode"]);
     for verb in [["contents", "upload"], ["contents", "create"], ["content", "upload"]] {
         server.tell(&[verb[0], verb[1], &at("pp.yaml"), "--key", &at("key")]);
-        assert_eq!(value().trim(), "\"hunter2\"", "{verb:?}");
+        assert_eq!(secret(&server).trim(), "\"hunter2\"", "{verb:?}");
         if verb[1] == "upload" && verb[0] == "contents" {
             let shown = server.tell(&["contents", "show", "pp", "--key", &at("key2")]);
             assert!(shown.contains("Payload") && !shown.contains("hunter2"), "{shown}");
@@ -49,4 +65,36 @@ fn secure_values_lie_sealed_in_the_file_of_a_pack() {
     fs::write(at("none"), "{}").unwrap();
     let none = server.ask(&["content", "upload", &at("pp.yaml"), "--key", &at("none")]);
     assert!(none.err.contains("is no key: 32 bytes in base64, as a JSON string"), "{}", none.err);
+}
+
+/// Whoever sealed for a key and then for another in the same file had lost the first: a write that failed left the old bundle without one.
+#[test]
+fn a_key_is_never_overwritten() {
+    let (server, folder) = north();
+    let (file, key) = (at(&folder, "north.yaml"), at(&folder, "north.key"));
+    assert_eq!(bundlize(&server, &file, &["--key", &key]).status, 0);
+    let first = fs::read(&key).unwrap();
+    let failed = bundlize(&server, &at(&folder, "none/north.yaml"), &["--key", &key]);
+    assert!(failed.status != 0 && failed.err.contains("none/north.yaml"), "{}", failed.err);
+    assert_eq!(fs::read(&key).unwrap(), first);
+    // One key for several packs, also where others could have read it.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let again = bundlize(&server, &at(&folder, "again.json"), &["--key", &key]);
+    assert_eq!(again.status, 0, "{}", again.err);
+    assert_eq!(fs::read(&key).unwrap(), first);
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    server.tell(&["profiles", "destroy", "north"]);
+    for file in [file, at(&folder, "again.json")] {
+        server.tell(&["contents", "upload", &file, "--key", &key]);
+        assert_eq!(secret(&server).trim(), "\"hunter2\"", "{file}");
+    }
+    // Nor is anything else; an empty file is somebody's place for a key.
+    let (notes, empty) = (at(&folder, "notes"), at(&folder, "empty"));
+    fs::write(&notes, "mine").unwrap();
+    fs::write(&empty, "").unwrap();
+    let refused = server.ask(&["contents", "show", "pp", "--key", &notes]);
+    assert!(refused.err.contains("is no key: 32 bytes in base64, as a JSON string"), "{}", refused.err);
+    assert_eq!(fs::read(&notes).unwrap(), b"mine");
+    server.tell(&["contents", "show", "pp", "--key", &empty]);
+    assert_eq!(fs::metadata(&empty).unwrap().len(), 46);
 }

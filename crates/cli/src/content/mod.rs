@@ -5,6 +5,7 @@
 
 mod check;
 pub(crate) mod key;
+mod keyfile;
 pub(crate) mod live;
 pub(crate) mod server;
 

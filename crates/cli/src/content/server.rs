@@ -127,7 +127,7 @@ pub(super) async fn upload(matches: &ArgMatches, session: &Session) -> Result<()
     let mut packs = read_each(words(matches, "packs"), &given(matches), &mut faults)?;
     for pack in &mut packs {
         let file = matches.get_one::<String>("key").map(String::as_str);
-        key::open_all(file, pack.sections.iter_mut()).await?;
+        key::open_all(file, pack.sections.iter_mut())?;
     }
     let layers = packs.iter().map(Pack::layer).collect::<Result<Vec<_>, _>>();
     let Some(layers) = layers.ok().filter(|_| faults.is_empty()) else {
