@@ -98,3 +98,31 @@ fn a_key_is_never_overwritten() {
     server.tell(&["contents", "show", "pp", "--key", &empty]);
     assert_eq!(fs::metadata(&empty).unwrap().len(), 46);
 }
+
+/// Whoever may read a secret need not be shown the parameter that makes it one.
+#[test]
+fn secrets_are_sealed_for_those_who_may_not_see_the_parameter() {
+    let (server, folder) = north();
+    let claims = r#"{"Name": "packer", "Claims": [
+        {"Scope": "profiles", "Action": "list,get,getSecure", "Specific": "*"},
+        {"Scope": "contents", "Action": "list,get", "Specific": "*"}]}"#;
+    server.tell(&["roles", "create", claims]);
+    server.tell(&["users", "create", r#"{"Name": "ann", "Roles": ["packer"]}"#]);
+    server.tell(&["users", "password", "ann", "pw"]);
+    let ann = ["-U", "ann", "-P", "pw"];
+    let file = at(&folder, "north.yaml");
+    let without = bundlize(&server, &file, &ann);
+    assert!(without.err.contains("`--key FILE` seals them"), "{}", without.err);
+    assert!(!folder.path().join("north.yaml").exists(), "no secret in plain text");
+    let key = at(&folder, "key");
+    let with = bundlize(&server, &file, &[&ann[..], &["--key", &key]].concat());
+    assert_eq!(with.status, 0, "{}", with.err);
+    let bundle = fs::read_to_string(&file).unwrap();
+    assert!(bundle.contains("Payload") && bundle.contains("north/size: 3"), "{bundle}");
+    assert!(!bundle.contains("hunter2"), "{bundle}");
+    server.tell(&["profiles", "destroy", "north"]);
+    server.tell(&["contents", "upload", &file, "--key", &key]);
+    let shown = server.tell(&[&["contents", "show", "pp", "--key", &key], &ann[..]].concat());
+    assert!(shown.contains("Payload") && !shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("\"north/size\": 3"), "{shown}");
+}

@@ -1,9 +1,13 @@
 //! `--key`: secure values of a pack lie sealed in its file, and the key to them lies in another one (reference: api.md §12.5).
 //!
-//! Between client and server packs travel in plain text; the server seals their values for the objects that they come to.
+//! Between client and server packs travel in plain text; the server seals their values for the objects that they come to. Which
+//! values are secure is seen by how the server shows them to those who may read no secret. The definitions of parameters do not
+//! tell it: who may read a secret need not be shown them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use gantry_client::Error as Refusal;
+use gantry_model::Kind;
 use gantry_model::secret::Sealed;
 use serde_json::{Map, Value};
 
@@ -11,17 +15,54 @@ use super::keyfile;
 use crate::Error;
 use crate::run::Typed;
 
+/// The parameters of objects as they are shown to those who may read no secret, by path: `profiles/north`.
+#[derive(Default)]
+pub(super) struct Shown(BTreeMap<String, Map<String, Value>>);
+
+impl Shown {
+    pub(super) fn note(&mut self, kind: Kind, object: &Value) {
+        let key = object.get(kind.spec().key_field).and_then(Value::as_str);
+        let params = object.get("Params").and_then(Value::as_object);
+        if let (Some(key), Some(params)) = (key, params) {
+            self.0.insert(format!("{}/{key}", kind.prefix()), params.clone());
+        }
+    }
+
+    /// Of all objects that a pack may have. Those that the caller may not see are missing.
+    async fn of_pack(typed: &Typed<'_>, content: &mut Value) -> Result<Self, Error> {
+        let mut shown = Self::default();
+        let prefixes = carriers(content).filter(|(_, objects)| !objects.is_empty());
+        let kinds: Vec<Kind> = prefixes.filter_map(|(prefix, _)| Kind::from_prefix(prefix)).collect();
+        for kind in kinds {
+            let path = format!("/{}", kind.prefix());
+            match typed.session.client.get(&path, &[("slim", "Meta")]).await {
+                Ok(Value::Array(found)) => found.iter().for_each(|object| shown.note(kind, object)),
+                Ok(_) => {}
+                Err(Refusal::Refused(refused)) if !refused.is_login() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(shown)
+    }
+
+    /// What is not shown as it is counts as a secret.
+    fn hides(&self, object: &str, name: &str, value: &Value) -> bool {
+        let shown = self.0.get(object).and_then(|params| params.get(name));
+        shown != Some(value) && Sealed::parse(value).is_err()
+    }
+}
+
+/// Seals the secure values of a pack that is on the server.
+pub(super) async fn seal_pack(typed: &Typed<'_>, content: &mut Value) -> Result<(), Error> {
+    let shown = Shown::of_pack(typed, content).await?;
+    seal(typed, content, &shown)
+}
+
 /// Seals the secure values of a bundle for the key in the file of `--key`.
-pub(super) async fn seal(typed: &Typed<'_>, content: &mut Value) -> Result<(), Error> {
-    let secure = typed.get("/params", &[("Secure", "true"), ("slim", "Params,Meta")]).await?;
-    let own = content.pointer("/sections/params").and_then(Value::as_object).into_iter().flatten();
-    let own = own.map(|(_, param)| param).filter(|param| param["Secure"] == Value::Bool(true));
-    let secure = secure.as_array().into_iter().flatten().chain(own);
-    let secure: BTreeSet<String> =
-        secure.filter_map(|param| param["Name"].as_str()).map(str::to_owned).collect();
+pub(super) fn seal(typed: &Typed<'_>, content: &mut Value, shown: &Shown) -> Result<(), Error> {
     let mut secrets = 0;
-    each_value(sections(content), |_, name, value| {
-        secrets += usize::from(secure.contains(name) && Sealed::parse(value).is_err());
+    each_value(carriers(content), |object, name, value| {
+        secrets += usize::from(shown.hides(object, name, value));
         Ok(())
     })?;
     if secrets == 0 {
@@ -35,8 +76,8 @@ pub(super) async fn seal(typed: &Typed<'_>, content: &mut Value) -> Result<(), E
     let dice = gantry_client::dice();
     let dice = dice.ok_or_else(|| Error::Usage("this system gives no random numbers to seal with".into()))?;
     let public = keyfile::read_or_make(file, &dice)?.public();
-    each_value(sections(content), |_, name, value| {
-        if secure.contains(name) && Sealed::parse(value).is_err() {
+    each_value(carriers(content), |object, name, value| {
+        if shown.hides(object, name, value) {
             *value = Sealed::seal(value, public, &dice).map_err(Error::Usage)?.to_value();
         }
         Ok(())
@@ -62,6 +103,11 @@ pub(super) fn open_all<'a>(
         }
         Ok(())
     })
+}
+
+/// The sections of the kinds whose secure values the server seals.
+fn carriers(content: &mut Value) -> impl Iterator<Item = (&String, &mut Map<String, Value>)> {
+    sections(content).filter(|(prefix, _)| Kind::from_prefix(prefix).is_some_and(|kind| kind.spec().params))
 }
 
 fn sections(content: &mut Value) -> impl Iterator<Item = (&String, &mut Map<String, Value>)> {

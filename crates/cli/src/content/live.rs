@@ -5,7 +5,8 @@ use gantry_pack::Pack;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use crate::content::{key, write_bundle};
+use crate::content::key::{self, Shown};
+use crate::content::write_bundle;
 use crate::run::Typed;
 use crate::{Error, input};
 
@@ -33,16 +34,16 @@ pub(crate) async fn bundlize(typed: &Typed<'_>) -> Answer {
     if content["meta"].get("Name").is_none() {
         return Err(Error::Usage("the pack needs a name: add Name=<name>".into()));
     }
-    let mut taken = Vec::new();
+    let (mut taken, mut shown) = (Vec::new(), Shown::default());
     for word in objects {
-        for (kind, object) in fetch(typed, word).await? {
+        for (kind, object) in fetch(typed, word, &mut shown).await? {
             let key = object[kind.spec().key_field].as_str().unwrap_or_default().to_owned();
             taken.push(format!("/{}/{key}", kind.prefix()));
             content["sections"][kind.prefix()][key] = object;
         }
     }
     let plain = Pack::from_value(content.clone()).map_err(Error::Usage)?;
-    key::seal(typed, &mut content).await?;
+    key::seal(typed, &mut content, &shown)?;
     write_bundle(&Pack::from_value(content).map_err(Error::Usage)?, file)?;
     if typed.switch("reload") {
         // One step: the pack comes and the objects go, or nothing happens.
@@ -60,7 +61,7 @@ pub(crate) async fn bundlize(typed: &Typed<'_>) -> Answer {
 pub(crate) async fn show(typed: &Typed<'_>) -> Answer {
     let mut content = typed.get(&typed.path(), &[]).await?;
     if typed.flag("key").is_some() {
-        key::seal(typed, &mut content).await?;
+        key::seal_pack(typed, &mut content).await?;
     }
     Ok(Some(content))
 }
@@ -71,22 +72,35 @@ fn names_objects(word: &str) -> bool {
     Kind::from_prefix(kind).is_some() && !word[kind.len()..].starts_with('=')
 }
 
-/// The objects that a word means, without what only the server knows.
-async fn fetch(typed: &Typed<'_>, word: &str) -> Result<Vec<(Kind, Value)>, Error> {
+/// The objects that a word means, without what only the server knows; `shown` gets to know what of them is shown to everybody.
+async fn fetch(typed: &Typed<'_>, word: &str, shown: &mut Shown) -> Result<Vec<(Kind, Value)>, Error> {
     let (prefix, which) = word.split_once(':').map_or((word, None), |(prefix, which)| (prefix, Some(which)));
     let Some(kind) = Kind::from_prefix(prefix) else {
         return Err(Error::Usage(format!("`{prefix}` is no kind of object")));
     };
-    let path = format!("/{prefix}");
-    let plain = ("decode", "true");
-    let found = match which.map(|which| (which, which.split_once('='))) {
-        None => typed.get(&path, &[plain]).await?,
-        Some((_, Some(filter))) => typed.get(&path, &[plain, filter]).await?,
-        Some((key, None)) => json!([typed.get(&format!("{path}/{key}"), &[plain]).await?]),
+    let (path, filter) = match which.map(|which| (which, which.split_once('='))) {
+        None => (format!("/{prefix}"), None),
+        Some((_, Some(filter))) => (format!("/{prefix}"), Some(filter)),
+        Some((key, None)) => (format!("/{prefix}/{key}"), None),
     };
-    let objects = found.as_array().cloned().unwrap_or_default();
+    let get = async |decode: Option<(&str, &str)>| {
+        let query: Vec<(&str, &str)> = decode.into_iter().chain(filter).collect();
+        typed.get(&path, &query).await.map(listed)
+    };
+    let mut objects = get(None).await?;
+    if kind.spec().params {
+        objects.iter().for_each(|object| shown.note(kind, object));
+        objects = get(Some(("decode", "true"))).await?;
+    }
     let own = objects.into_iter().filter(|object| which.is_some() || object["ReadOnly"] != json!(true));
     Ok(own.map(|object| (kind, stripped(object))).collect())
+}
+
+fn listed(found: Value) -> Vec<Value> {
+    match found {
+        Value::Array(objects) => objects,
+        one => vec![one],
+    }
 }
 
 fn stripped(mut object: Value) -> Value {
