@@ -64,9 +64,11 @@ proptest! {
     fn a_machine_never_has_two_live_jobs(events in prop::collection::vec(event(), 1..60)) {
         let mut world = world();
         for event in events {
-            happen(&mut world, event);
+            let happened = happen(&mut world, event);
             let live = world.jobs().iter().filter(|job| State::of(job).is_live()).count();
             prop_assert!(live <= 1, "{live} live jobs after {event:?}");
+            let told_nothing = happened && matches!(event, Event::Ask) && world.machine().workflow_complete;
+            prop_assert!(live == 0 || !told_nothing, "a live job that nobody has");
             let current = world.jobs().iter().filter(|job| job.current).count();
             prop_assert!(current <= 1, "{current} current jobs after {event:?}");
         }
