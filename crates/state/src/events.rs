@@ -102,6 +102,33 @@ mod tests {
     }
 
     #[test]
+    fn who_follows_from_what_is_announced_misses_nothing_and_is_told_no_gap() {
+        let events = events(5);
+        let mut before = events.follow(events.newest());
+        events.announce(Revision(7));
+        let mut between = events.follow(Revision(6));
+        let mut at = events.follow(Revision(7));
+        let mut from_now_on = events.follow(events.newest());
+        for follow in [&mut before, &mut between, &mut at, &mut from_now_on] {
+            assert_eq!(follow.ready(), Ok(Vec::new()));
+        }
+        let of_the_future = Lost::Gap { after: Revision(8), oldest: Revision(5), newest: Revision(5) };
+        assert_eq!(events.follow(Revision(8)).ready(), Err(of_the_future));
+        publish(&events, 6..=8);
+        assert_eq!(revisions(&before.ready().unwrap()), [6, 7, 8]);
+        assert_eq!(revisions(&between.ready().unwrap()), [7, 8]);
+        assert_eq!(revisions(&at.ready().unwrap()), [8]);
+        assert_eq!(revisions(&from_now_on.ready().unwrap()), [6, 7, 8], "the View may not have shown them");
+        events.announce(Revision(20));
+        let mut anew = events.follow(Revision(20));
+        assert_eq!(anew.ready(), Ok(Vec::new()));
+        events.skip_to(Revision(20));
+        assert_eq!(anew.ready(), Ok(Vec::new()));
+        publish(&events, [21]);
+        assert_eq!(revisions(&anew.ready().unwrap()), [21]);
+    }
+
+    #[test]
     fn what_is_skipped_is_a_gap_for_those_before_it() {
         let events = events(1);
         let mut before = events.follow(events.newest());

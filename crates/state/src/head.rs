@@ -292,7 +292,7 @@ impl Head {
         for commit in &commits {
             events.push(Arc::new(self.advance(commit)?));
         }
-        self.show();
+        self.show_before_events();
         self.shown.events.publish(events);
         Ok(())
     }
@@ -378,7 +378,7 @@ impl Head {
         self.durable = loaded.view.with_catalogue(Arc::clone(self.durable.catalogue()));
         self.follow = self.around.store.follow(Revision(self.durable.revision()));
         self.stale = true;
-        self.show();
+        self.show_before_events();
         self.shown.events.skip_to(Revision(self.durable.revision()));
         Ok(())
     }
@@ -389,6 +389,12 @@ impl Head {
         self.show();
         // Fails when whoever asked has stopped waiting; the catalogue stands all the same.
         done.send(()).ok();
+    }
+
+    /// Whoever is told of an event finds it in the View; whoever saw the View first may subscribe from it already.
+    fn show_before_events(&self) {
+        self.shown.events.announce(Revision(self.durable.revision()));
+        self.show();
     }
 
     fn show(&self) {

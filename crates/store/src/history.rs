@@ -89,6 +89,8 @@ struct Ring<T> {
     /// Entries up to here are gone, or never were.
     compacted: Revision,
     newest: Revision,
+    /// Entries up to here have happened, and are about to come.
+    announced: Revision,
     closed: bool,
 }
 
@@ -103,6 +105,7 @@ impl<T: Dated> History<T> {
             bytes: 0,
             compacted,
             newest: compacted,
+            announced: compacted,
             closed: false,
         };
         ring.extend(entries.into_iter().map(Arc::new));
@@ -113,6 +116,12 @@ impl<T: Dated> History<T> {
     #[must_use]
     pub fn newest(&self) -> Revision {
         self.0.ring().newest
+    }
+
+    /// Says up to where entries are about to be published, before anybody can learn of their revisions elsewhere: who follows
+    /// from one of these does not ask for the future, and waits.
+    pub fn announce(&self, revision: Revision) {
+        self.0.ring().announced = revision;
     }
 
     /// Shows entries to followers.
@@ -202,7 +211,7 @@ impl<T: Dated> Ring<T> {
 
     /// Every entry after a revision that is still there; an empty answer means there is none yet.
     fn after(&self, after: Revision) -> Result<Vec<Arc<T>>, Lost> {
-        if after < self.compacted || after > self.newest {
+        if after < self.compacted || after > self.newest.max(self.announced) {
             return Err(Lost::Gap { after, oldest: self.compacted, newest: self.newest });
         }
         let from = self.entries.partition_point(|entry| entry.revision() <= after);

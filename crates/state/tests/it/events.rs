@@ -76,6 +76,25 @@ fn the_view_of_an_event_is_there_when_the_event_is() {
 }
 
 #[test]
+fn whoever_subscribes_from_a_view_gets_what_follows_it() {
+    let state = open(&memory());
+    let write_all = async {
+        for _ in 0..4000 {
+            state.write(audit(), |tx| set_profile(tx, "aa", "")).await.unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| block_on(write_all));
+        // Never waits, so that it comes at every moment of a write.
+        while !writer.is_finished() {
+            let seen = state.view().revision();
+            let events = state.subscribe(Some(seen)).ready().unwrap();
+            assert!(events.first().is_none_or(|event| event.revision == seen + 1));
+        }
+    });
+}
+
+#[test]
 fn packs_make_events_too() {
     let state = open(&memory());
     block_on(put_pack(&state, pack("p", &[("xx", "one"), ("yy", "same")]))).unwrap();
