@@ -47,24 +47,19 @@ impl InstallTree {
         if !scene.view().has_boot_files(env, arch) {
             return None;
         }
-        let directory = env.file_path(arch, "");
-        let suite = suite(scene.view().catalogue(), &directory);
-        let is_apt = Style::of_os(&env.os.name) == Some(Style::Apt);
-        (!is_apt || suite.is_some()).then(|| Self {
-            env: env.name.clone(),
-            directory,
-            suite: suite.filter(|_| is_apt),
-        })
+        let tree = Self { env: env.name.clone(), directory: env.file_path(arch, ""), suite: None };
+        if Style::of_os(&env.os.name) != Some(Style::Apt) {
+            return Some(tree);
+        }
+        let suite = suite(scene.view().catalogue(), &tree.directory)?;
+        Some(Self { suite: Some(suite), ..tree })
     }
 }
 
 /// `stable` when there is one, else the first that has a `Release`.
 fn suite(catalogue: &Catalogue, directory: &str) -> Option<String> {
     let dists = format!("{directory}/dists/");
-    let suites = || {
-        let releases =
-            catalogue.below(&dists).filter_map(|path| path.strip_prefix(&dists)?.strip_suffix("/Release"));
-        releases.filter(|suite| !suite.contains('/'))
-    };
-    suites().find(|suite| *suite == "stable").or_else(|| suites().next()).map(str::to_owned)
+    let is_released = |suite: &&str| catalogue.has_file(&format!("{dists}{suite}/Release"));
+    let stable = Some("stable").filter(is_released);
+    stable.or_else(|| catalogue.folders(&dists).find(is_released)).map(str::to_owned)
 }

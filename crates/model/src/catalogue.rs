@@ -1,5 +1,5 @@
-//! What lies beside the objects: uploaded files, ISOs, unpacked trees. A list of names for checks and templates; the bytes
-//! are the shell's. It is computed from the file store and put into the View by `state`, never stored.
+//! What lies beside the objects: files that can be served. A list of names for checks and templates; the bytes are the
+//! shell's. It is computed from the file store and put into the View by `state`, never stored.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -24,5 +24,23 @@ impl Catalogue {
     pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         let from_there = self.files.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         from_there.map(|(path, _)| path.as_str()).take_while(move |path| path.starts_with(prefix))
+    }
+
+    /// Names of the folders in a folder, whose path ends in a slash. Looks at one file of each, however many lie below.
+    pub fn folders<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        let mut from = folder.to_owned();
+        std::iter::from_fn(move || {
+            loop {
+                let start = (Bound::Included(from.as_str()), Bound::Unbounded);
+                let (path, _) = self.files.range::<str, _>(start).next()?;
+                let rest = path.strip_prefix(folder)?;
+                if let Some((name, _)) = rest.split_once('/') {
+                    // What comes after everything below it, for `0` is the character after `/`.
+                    from = format!("{folder}{name}0");
+                    return Some(name);
+                }
+                from = format!("{path}\0");
+            }
+        })
     }
 }

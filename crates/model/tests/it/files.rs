@@ -85,3 +85,15 @@ fn an_install_source_stands_in_for_the_files() {
     tx.remove_param(Kind::Profile, "global", "package-repositories").unwrap();
     assert_eq!(errors(tx.view(), Kind::BootEnv, "os-install").len(), 3);
 }
+
+#[test]
+fn the_folders_of_a_folder_are_each_told_once_whatever_is_in_them() {
+    let paths = [
+        "d/README", "d/a-b/x", "d/a/x", "d/a/y/z", "d/a0", "d/b/c/d", "d/b/e", "d/z//x", "dd/n/x", "d",
+        "c/f/x",
+    ];
+    let catalogue = catalogue(&paths);
+    assert_eq!(catalogue.folders("d/").collect::<Vec<_>>(), ["a-b", "a", "b", "z"]);
+    assert_eq!(catalogue.folders("d/b/").collect::<Vec<_>>(), ["c"]);
+    assert_eq!(catalogue.folders("gone/").count(), 0);
+}
