@@ -11,6 +11,10 @@ use gantry_model::{BootEnv, Catalogue};
 use crate::repo::Style;
 use crate::scene::Scene;
 
+/// The suite that DRP looks for, and the components that it has by DRP, whatever they are.
+const STABLE: &str = "stable";
+const STABLE_COMPONENTS: [&str; 2] = ["main", "restricted"];
+
 /// Where the tree is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct InstallTree {
@@ -18,8 +22,17 @@ pub(crate) struct InstallTree {
     pub(crate) env: String,
     /// Below the root of the file tree, without leading slash.
     pub(crate) directory: String,
-    /// For systems that install with apt: the suite that the tree has packages of. Kernels without packages are no tree.
-    pub(crate) suite: Option<String>,
+    /// For systems that install with apt: what the tree has packages of. Kernels without packages are no tree.
+    pub(crate) suite: Option<Suite>,
+}
+
+/// A suite of packages for apt.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Suite {
+    /// Its folder below `dists`.
+    pub(crate) name: String,
+    /// Its parts.
+    pub(crate) components: Vec<String>,
 }
 
 impl InstallTree {
@@ -51,15 +64,34 @@ impl InstallTree {
         if Style::of_os(&env.os.name) != Some(Style::Apt) {
             return Some(tree);
         }
-        let suite = suite(scene.view().catalogue(), &tree.directory)?;
+        let suite = Suite::find(scene.view().catalogue(), &tree.directory)?;
         Some(Self { suite: Some(suite), ..tree })
     }
 }
 
-/// `stable` when there is one, else the first that has a `Release`.
-fn suite(catalogue: &Catalogue, directory: &str) -> Option<String> {
-    let dists = format!("{directory}/dists/");
-    let is_released = |suite: &&str| catalogue.has_file(&format!("{dists}{suite}/Release"));
-    let stable = Some("stable").filter(is_released);
-    stable.or_else(|| catalogue.folders(&dists).find(is_released)).map(str::to_owned)
+impl Suite {
+    /// `stable` when there is one, else the first that has a `Release`.
+    fn find(catalogue: &Catalogue, directory: &str) -> Option<Self> {
+        let dists = format!("{directory}/dists/");
+        let is_released = |suite: &&str| catalogue.has_file(&format!("{dists}{suite}/Release"));
+        let stable = Some(STABLE).filter(is_released);
+        let name = stable.or_else(|| catalogue.folders(&dists).find(is_released))?;
+        let mut components = Vec::new();
+        if name != STABLE {
+            components = components_in(catalogue, &format!("{dists}{name}/"));
+        }
+        if components.is_empty() {
+            components = STABLE_COMPONENTS.map(str::to_owned).into();
+        }
+        Some(Self { name: name.to_owned(), components })
+    }
+}
+
+/// The folders of a suite that have packages.
+fn components_in(catalogue: &Catalogue, suite: &str) -> Vec<String> {
+    let has_packages = |part: &&str| {
+        let part = format!("{suite}{part}/");
+        catalogue.folders(&part).any(|folder| folder.starts_with("binary-"))
+    };
+    catalogue.folders(suite).filter(has_packages).map(str::to_owned).collect()
 }

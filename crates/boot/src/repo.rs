@@ -114,14 +114,14 @@ fn local(scene: &Arc<Scene>) -> Option<Repo> {
     let tree = scene.tree()?;
     let os = os_name(scene);
     scene.ask("proxy-servers");
-    let suite = tree.suite.clone().unwrap_or_default();
-    let parts: &[&str] = if suite.is_empty() { &[] } else { &["main", "restricted"] };
+    let (distribution, components) =
+        tree.suite.clone().map(|suite| (suite.name, suite.components)).unwrap_or_default();
     Some(Repo {
         tag: tree.env.clone(),
         os: vec![os.clone()],
         url: format!("{}/{}", scene.files_url(), tree.directory),
-        distribution: suite,
-        components: parts.iter().map(|part| (*part).to_owned()).collect(),
+        distribution,
+        components,
         install_source: true,
         for_os: os,
         family: family(scene),

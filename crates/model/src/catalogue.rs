@@ -20,12 +20,6 @@ impl Catalogue {
         self.files.contains_key(path.trim_start_matches('/'))
     }
 
-    /// The files whose path begins so.
-    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        let from_there = self.files.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        from_there.map(|(path, _)| path.as_str()).take_while(move |path| path.starts_with(prefix))
-    }
-
     /// Names of the folders in a folder, whose path ends in a slash. Looks at one file of each, however many lie below.
     pub fn folders<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
         let mut from = folder.to_owned();

@@ -135,6 +135,32 @@ fn what_a_machine_is_discovered_with_is_no_tree_of_packages() {
 }
 
 #[test]
+fn the_components_of_a_tree_for_apt_are_those_that_it_has() {
+    let lines = "{{range .InstallRepos}}{{if .InstallSource}}{{.Lines}}{{end}}{{end}}";
+    let kernel = ["boot/k", "boot/i"];
+    let bookworm = [
+        "dists/bookworm/Release",
+        "dists/bookworm/by-hash/SHA256/00",
+        "dists/bookworm/contrib/binary-all/Packages.gz",
+        "dists/bookworm/main/binary-amd64/Packages.gz",
+        "dists/bookworm/main/source/Sources.gz",
+        "dists/bookworm/non-free/source/Sources.gz",
+    ];
+    // What DRP has a tree of, it has these components of.
+    let stable = ["dists/stable/Release", "dists/stable/main/binary-amd64/Packages.gz"];
+    let table: [(&[&str], &str); 4] = [
+        (&bookworm, "bookworm contrib main"),
+        (&bookworm[..1], "bookworm main restricted"),
+        (&stable, "stable main restricted"),
+        (&[&bookworm[..], &stable].concat(), "stable main restricted"),
+    ];
+    for (files, suite) in table {
+        let expected = format!("deb http://10.0.0.1:8091/debian-12/install {suite}\n");
+        assert_eq!(beside_a_tree("debian-12", &[&kernel, files].concat(), lines), Ok(expected), "{files:?}");
+    }
+}
+
+#[test]
 fn an_unpacked_tree_takes_the_place_of_install_sources_in_any_boot_environment() {
     let text = "{{range .MachineRepos}}{{.Tag}} {{end}}- {{range .InstallRepos}}{{.Tag}}={{.URL}} {{end}}";
     let kernel = ["boot/k", "boot/i"];
