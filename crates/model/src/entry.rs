@@ -28,7 +28,7 @@ pub enum TaskEntry<'a> {
 }
 
 impl<'a> TaskEntry<'a> {
-    /// Parses one entry. `None` when it has a colon but no known form (`frob:x`, `stage:`, `action:a:b:c`).
+    /// Parses one entry. `None` when it is empty, or has a colon but no known form (`frob:x`, `stage:`, `action:a:b:c`).
     pub fn parse(text: &'a str) -> Option<Self> {
         let Some((prefix, rest)) = text.split_once(':') else {
             return (!text.is_empty()).then_some(TaskEntry::Task(text));

@@ -180,7 +180,7 @@ impl View {
         Stamp(Arc::clone(&self.tables[kind as usize]))
     }
 
-    /// The files, ISOs and unpacked trees beside the objects.
+    /// The files beside the objects.
     #[must_use]
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue

@@ -10,7 +10,7 @@ use crate::Audit;
 
 /// At most this many changes are kept (and a few events more that have none), and at most this many bytes of objects, for some are
 /// large.
-pub(crate) const BOUNDS: Bounds = Bounds { commits: 16_384, bytes: 16 << 20 };
+pub(crate) const BOUNDS: Bounds = Bounds { weight: 16_384, bytes: 16 << 20 };
 
 /// One commit: who did what, and every object that is not as it was.
 #[derive(Debug, PartialEq)]
@@ -73,8 +73,8 @@ mod tests {
     fn a_subscriber_that_stalls_is_told_its_gap_and_resumes() {
         let events = events(5);
         let mut stalled = events.follow(Revision(5));
-        publish(&events, 6..=5 + BOUNDS.commits as u64);
-        assert_eq!(stalled.ready().unwrap().len(), BOUNDS.commits, "it is full, nothing is lost");
+        publish(&events, 6..=5 + BOUNDS.weight as u64);
+        assert_eq!(stalled.ready().unwrap().len(), BOUNDS.weight, "it is full, nothing is lost");
         let mut behind = events.follow(Revision(5));
         publish(&events, [90_000, 90_001]);
         let gap = Lost::Gap { after: Revision(5), oldest: Revision(7), newest: Revision(90_001) };

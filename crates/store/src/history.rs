@@ -14,15 +14,15 @@ use crate::{Committed, Revision};
 /// How much history is kept, in memory and in the file. The newest entry always stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// At most this many commits, or whatever else entries count as ([`Dated::weight`]).
-    pub commits: usize,
+    /// At most this much of what entries count as ([`Dated::weight`]): of commits, their number.
+    pub weight: usize,
     /// At most this many bytes of keys, values and records ([`Dated::size`]).
     pub bytes: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { commits: 8192, bytes: 8 << 20 }
+        Self { weight: 8192, bytes: 8 << 20 }
     }
 }
 
@@ -31,7 +31,7 @@ pub trait Dated {
     /// Its place in the total order; later entries have larger ones.
     fn revision(&self) -> Revision;
 
-    /// How much it counts towards [`Bounds::commits`].
+    /// How much it counts towards [`Bounds::weight`].
     fn weight(&self) -> usize {
         1
     }
@@ -199,7 +199,7 @@ impl<T: Dated> Ring<T> {
         let all = self.entries.len() + more.len();
         let mut excess = 0;
         for oldest in self.entries.iter().chain(more).take(all.saturating_sub(1)) {
-            if weight <= self.bounds.commits && bytes <= self.bounds.bytes {
+            if weight <= self.bounds.weight && bytes <= self.bounds.bytes {
                 break;
             }
             weight -= oldest.weight();

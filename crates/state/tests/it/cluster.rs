@@ -160,7 +160,7 @@ fn count(tx: &mut gantry_model::Tx) -> Result<(), Error> {
 
 #[test]
 fn a_server_that_missed_history_reads_again_and_tells_its_subscribers() {
-    let store = Arc::new(Memory::new(Bounds { commits: 1, bytes: 1 << 20 }));
+    let store = Arc::new(Memory::new(Bounds { weight: 1, bytes: 1 << 20 }));
     let (one, two) = (open(&store), open(&store));
     put_profile(&one, "aa", "0");
     catch_up(&two, 1);

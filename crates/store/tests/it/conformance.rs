@@ -197,7 +197,7 @@ fn a_follower_that_stopped_waiting_misses_nothing(engine: Open) {
 }
 
 fn forgotten_history_is_a_gap(engine: Open) {
-    let engine = engine(Bounds { commits: 3, bytes: 1000 });
+    let engine = engine(Bounds { weight: 3, bytes: 1000 });
     for number in 1..=5 {
         submit(&*engine.store, [put("a", &number.to_string())]).unwrap();
     }
@@ -214,7 +214,7 @@ fn forgotten_history_is_a_gap(engine: Open) {
 }
 
 fn the_newest_commit_stays_however_large(engine: Open) {
-    let engine = engine(Bounds { commits: 0, bytes: 10 });
+    let engine = engine(Bounds { weight: 0, bytes: 10 });
     submit(&*engine.store, [put("a", "1"), put("a", &"x".repeat(100))]).unwrap();
     let engine = engine.reopen();
     assert_eq!(engine.store.follow(Revision(1)).ready().unwrap().len(), 1);

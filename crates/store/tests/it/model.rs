@@ -35,7 +35,7 @@ enum Guess {
     },
 }
 
-const BOUNDS: Bounds = Bounds { commits: 12, bytes: 120 };
+const BOUNDS: Bounds = Bounds { weight: 12, bytes: 120 };
 /// Keys are `0/0` to `2/2`.
 const NAMES: u8 = 9;
 
@@ -169,7 +169,7 @@ fn check_follow(engine: &Engine, model: &Model, back: u64) {
 fn over(commits: &[Commit]) -> bool {
     let value = |value: &Option<Value>| value.as_ref().map_or(0, |v| v.len());
     let size = |c: &Commit| c.record.len() + c.changes.iter().map(|(k, v)| k.len() + value(v)).sum::<usize>();
-    commits.len() > BOUNDS.commits || commits.iter().map(size).sum::<usize>() > BOUNDS.bytes
+    commits.len() > BOUNDS.weight || commits.iter().map(size).sum::<usize>() > BOUNDS.bytes
 }
 
 proptest! {
