@@ -131,7 +131,7 @@ static NOUNS: &[(&str, &str, &[Verb])] = &[
         verb("unbundle", &[Needed("file")], &[], Do::ContentUnbundle, "Write a bundle as a folder, into this one"),
         verb("document", &[Needed("file")], &[], Do::ContentDocument, "Write the manual of a pack, in Markdown"),
         verb("bundlize", &[Needed("file"), Rest("words")], BUNDLIZE, Do::ContentBundlize, "Make a pack of objects of the server: `Name=north profiles:north machines:Name=m1 params`"),
-        verb("convert", &[Needed("file")], &[], Do::ContentConvert, "Make the objects of a pack objects of the store, which can be changed; the pack goes"),
+        verb("convert", &[Needed("file")], &[OPENED], Do::ContentConvert, "Make the objects of a pack objects of the store, which can be changed; the pack goes"),
     ]),
     ("files", "Files that machines can download", BLOBS),
     ("isos", "ISO images", BLOBS),

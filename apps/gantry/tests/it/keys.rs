@@ -126,3 +126,32 @@ fn secrets_are_sealed_for_those_who_may_not_see_the_parameter() {
     assert!(shown.contains("Payload") && !shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("\"north/size\": 3"), "{shown}");
 }
+
+/// `convert` deleted the pack before it was refused, value by value.
+#[test]
+fn sealed_packs_are_checked_previewed_and_converted_with_their_key() {
+    let (server, folder) = north();
+    let (file, key, whole) = (at(&folder, "north.yaml"), at(&folder, "key"), at(&folder, "whole.yaml"));
+    assert_eq!(bundlize(&server, &file, &["--key", &key]).status, 0);
+    assert_eq!(bundlize(&server, &whole, &["params:north/secret", "--key", &key]).status, 0);
+    server.tell(&["profiles", "destroy", "north"]);
+    server.tell(&["contents", "upload", &file, "--key", &key]);
+    for words in [["content", "preview"], ["contents", "convert"]] {
+        let (verb, with) = ([words[0], words[1], &file], [words[0], words[1], &file, "--key", &key]);
+        let refused = server.ask(&verb);
+        let hint = "profiles/north: the value of north/secret is sealed\nhint: `--key FILE` opens it";
+        assert!(refused.status != 0 && refused.err.contains(hint), "{words:?}: {}", refused.err);
+        assert_eq!(server.ask(&["contents", "exists", "pp"]).status, 0, "{words:?}: nothing has happened");
+        server.tell(&with);
+    }
+    assert_ne!(server.ask(&["contents", "exists", "pp"]).status, 0);
+    let shown = server.tell(&["profiles", "show", "north"]);
+    assert!(shown.contains("Payload") && shown.contains("\"ReadOnly\": false"), "{shown}");
+    assert_eq!(secret(&server).trim(), "\"hunter2\"");
+    // What the value is can be checked with the key alone.
+    let text = fs::read_to_string(&whole).unwrap();
+    fs::write(&whole, text.replace("type: string", "type: integer")).unwrap();
+    server.tell(&["content", "check", &whole]);
+    let checked = server.ask(&["content", "check", &whole, "--key", &key]);
+    assert!(checked.status != 0 && checked.out.contains("does not suit its parameter"), "{}", checked.out);
+}

@@ -13,7 +13,7 @@ use gantry_pack::check::{self, Limits, Report};
 use gantry_pack::{Fault, Pack, builtin, conformance, counted};
 use serde_json::Value;
 
-use super::{given, print_to, read_each, words};
+use super::{given, key, key_file, print_to, read_each, words};
 use crate::{Error, input, output};
 
 /// What a check says: problems of the checked packs, and notes on all else, which count for nothing.
@@ -95,6 +95,7 @@ impl Findings {
 pub(super) async fn run(matches: &ArgMatches) -> Result<(), Error> {
     let (given, mut unread, mut unread_with) = (given(matches), Vec::new(), Vec::new());
     let mut packs = read_each(words(matches, "packs"), &given, &mut unread)?;
+    packs.iter_mut().try_for_each(|pack| key::open_all(key_file(matches), pack.sections.iter_mut()))?;
     let names: Vec<String> = packs.iter().map(|pack| pack.name().to_owned()).collect();
     packs.extend(read_each(words(matches, "with"), &given, &mut unread_with)?);
     let mut found = Findings {

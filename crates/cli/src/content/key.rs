@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use gantry_client::Error as Refusal;
 use gantry_model::Kind;
 use gantry_model::secret::Sealed;
+use gantry_pack::Pack;
 use serde_json::{Map, Value};
 
 use super::keyfile;
@@ -102,6 +103,19 @@ pub(super) fn open_all<'a>(
             *value = pair.open(&sealed).map_err(other)?;
         }
         Ok(())
+    })
+}
+
+/// Opens a pack whose values are to be used here: what is sealed needs a key.
+pub(super) fn open_pack(file: Option<&str>, pack: &mut Pack) -> Result<(), Error> {
+    if file.is_some() {
+        return open_all(file, pack.sections.iter_mut());
+    }
+    each_value(pack.sections.iter_mut(), |object, name, value| match Sealed::parse(value) {
+        Ok(_) => Err(Error::Usage(format!(
+            "{object}: the value of {name} is sealed\nhint: `--key FILE` opens it with the key in the file"
+        ))),
+        Err(_) => Ok(()),
     })
 }
 

@@ -121,10 +121,11 @@ async fn put(typed: &Typed<'_>, pack: &Pack) -> Result<Value, Error> {
 /// `contents convert FILE`: the objects of a pack as objects of the store, which can be changed. A pack of that name on the server
 /// goes first. When one of the objects is refused, those before it go and the pack comes back.
 pub(crate) async fn convert(typed: &Typed<'_>) -> Answer {
-    let pack = match typed.word(0) {
+    let mut pack = match typed.word(0) {
         "-" => Pack::from_value(input::value("-").await?).map_err(Error::Usage)?,
         file => Pack::read(std::path::Path::new(file))?,
     };
+    key::open_pack(typed.flag("key"), &mut pack)?;
     let path = format!("/contents/{}", pack.name());
     let there = typed.session.client.exists(&path).await?;
     let before = if there { Some(typed.get(&path, &[]).await?) } else { None };
@@ -133,17 +134,14 @@ pub(crate) async fn convert(typed: &Typed<'_>) -> Answer {
     }
     let mut made = Vec::new();
     for (prefix, object) in in_order(&pack.to_value()) {
-        match typed.send(Method::POST, &format!("/{prefix}"), Some(&stripped(object))).await {
-            Ok(object) => made.push((prefix, object)),
-            Err(error) => {
-                for path in made.iter().rev().filter_map(|(prefix, object)| path_of(prefix, object)) {
-                    typed.send(Method::DELETE, &path, None).await?;
-                }
-                if let Some(before) = before {
-                    typed.send(Method::POST, "/contents", Some(&before)).await?;
-                }
-                return Err(error);
+        if let Err(error) = make(typed, prefix, stripped(object), &mut made).await {
+            for path in made.iter().rev().filter_map(|(prefix, object)| path_of(prefix, object)) {
+                typed.send(Method::DELETE, &path, None).await?;
             }
+            if let Some(before) = before {
+                typed.send(Method::POST, "/contents", Some(&before)).await?;
+            }
+            return Err(error);
         }
     }
     let counts = made.iter().fold(Map::new(), |mut counts, (prefix, _)| {
@@ -152,6 +150,33 @@ pub(crate) async fn convert(typed: &Typed<'_>) -> Answer {
         counts
     });
     Ok(Some(counts.into()))
+}
+
+/// Makes an object of the store. Its secure values are sealed for it, so they come when it is there.
+async fn make(
+    typed: &Typed<'_>,
+    prefix: String,
+    mut object: Value,
+    made: &mut Vec<(String, Value)>,
+) -> Result<(), Error> {
+    let client = &typed.session.client;
+    let mut secrets = Vec::new();
+    if let Some(params) = object.get_mut("Params").and_then(Value::as_object_mut) {
+        for name in params.keys().cloned().collect::<Vec<_>>() {
+            if client.is_secure(&name).await? {
+                secrets.extend(params.remove_entry(&name));
+            }
+        }
+    }
+    let object = typed.send(Method::POST, &format!("/{prefix}"), Some(&object)).await?;
+    let path = path_of(&prefix, &object);
+    made.push((prefix, object));
+    let Some(path) = path else { return Ok(()) };
+    for (name, value) in secrets {
+        let value = client.seal(&path, value).await?;
+        typed.send(Method::POST, &format!("{path}/params/{name}"), Some(&value)).await?;
+    }
+    Ok(())
 }
 
 fn path_of(prefix: &str, object: &Value) -> Option<String> {

@@ -25,6 +25,7 @@ pub(crate) fn command() -> Command {
     let packs = || word("packs", "Packs, or folders with packs below them").num_args(1..);
     let version =
         || Arg::new("pack-version").long("pack-version").help("The version of packs that name none: v1.2.3");
+    let key = || Arg::new("key").long("key").help("The file with the key to sealed values of the packs");
     let switch = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
@@ -50,17 +51,19 @@ pub(crate) fn command() -> Command {
                 .arg(packs())
                 .arg(Arg::new("with").long("with").action(ArgAction::Append).help("A pack that is loaded first and not checked itself"))
                 .arg(Arg::new("machines").long("machines").help("Machines to render for, as `gantry machines list` prints them (JSON, YAML or file); a sample machine without it"))
+                .arg(key())
                 .arg(version()),
             verb("preview", "Show which rendered files of which machines a pack would change on the server; nothing is stored")
                 .arg(word("pack", "Folder, bundle, or a file with one object"))
                 .arg(Arg::new("kind").long("kind").help("What the file with one object holds: profiles, params, …"))
                 .arg(Arg::new("machines").long("machines").help("Only these machines (comma list of names)"))
+                .arg(key())
                 .arg(switch("tasks", "Render the task lists' scripts too"))
                 .arg(switch("replace-writable", "Objects of the store give way to those of the pack")),
             verb("upload", "Load or replace packs on the server, those that others need first")
                 .arg(packs())
                 .arg(version())
-                .arg(Arg::new("key").long("key").help("The file with the key to sealed values of the packs"))
+                .arg(key())
                 .arg(switch("replace-writable", "Objects of the store give way to those of the pack")),
             verb("conformance", "Load and render whole checkouts of packs; print a page about it")
                 .arg(word("generations", "TITLE=VERSION:FOLDER[,FOLDER…] …").num_args(1..))
@@ -84,6 +87,10 @@ pub(crate) async fn run(matches: &ArgMatches, environment: &Environment) -> Resu
 
 fn text<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
     matches.get_one::<String>(name).map(String::as_str).unwrap_or_default()
+}
+
+fn key_file(matches: &ArgMatches) -> Option<&str> {
+    matches.get_one::<String>("key").map(String::as_str)
 }
 
 fn path(matches: &ArgMatches, name: &str) -> PathBuf {

@@ -6,16 +6,17 @@ use gantry_pack::{Fault, Pack, counted, listed};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{check, given, key, read, read_each, text, warn_of_doubles, words};
+use super::{check, given, key, key_file, read, read_each, text, warn_of_doubles, words};
 use crate::run::Typed;
 use crate::session::Session;
 use crate::{Error, input, output};
 
 pub(super) async fn preview(matches: &ArgMatches, session: &Session) -> Result<(), Error> {
-    let pack = match matches.get_one::<String>("kind") {
+    let mut pack = match matches.get_one::<String>("kind") {
         Some(kind) => single(kind, &input::value(text(matches, "pack")).await?)?,
         None => read(matches, "pack").map_err(|error| kind_hint(matches, error))?,
     };
+    key::open_pack(key_file(matches), &mut pack)?;
     let mut query = vec![("check", "true")];
     if matches.get_flag("tasks") {
         query.push(("tasks", "true"));
@@ -126,8 +127,7 @@ pub(super) async fn upload(matches: &ArgMatches, session: &Session) -> Result<()
     let mut faults = Vec::new();
     let mut packs = read_each(words(matches, "packs"), &given(matches), &mut faults)?;
     for pack in &mut packs {
-        let file = matches.get_one::<String>("key").map(String::as_str);
-        key::open_all(file, pack.sections.iter_mut())?;
+        key::open_all(key_file(matches), pack.sections.iter_mut())?;
     }
     let layers = packs.iter().map(Pack::layer).collect::<Result<Vec<_>, _>>();
     let Some(layers) = layers.ok().filter(|_| faults.is_empty()) else {
