@@ -15,6 +15,9 @@ use crate::clock;
 /// How long a token of a user lasts when nobody says, in seconds.
 const DEFAULT_TTL: i64 = 3_600;
 
+/// How many roles that do not exist are told one by one: each is compared with all roles there are.
+const TOLD: usize = 20;
+
 /// `GET /users/<u>/token`: what its user may and these words say, so roles that the user lacks give nothing.
 pub(super) fn token(ask: &Ask) -> Answer {
     let key = ask.view.lookup(Kind::User, &ask.route.key);
@@ -55,7 +58,12 @@ fn word<'a>(ask: &'a Ask, name: &str) -> &'a str {
 fn known_words(ask: &Ask) -> Result<(), Error> {
     let missing = |role: &&&str| ask.may_see(Kind::Role, role) && ask.view.record(Kind::Role, role).is_none();
     let roles = ask.query.list("roles");
-    let mut messages: Vec<String> = roles.iter().filter(missing).map(|role| no_role(ask, role)).collect();
+    let mut missing = roles.iter().filter(missing);
+    let mut messages: Vec<String> = missing.by_ref().take(TOLD).map(|role| no_role(ask, role)).collect();
+    match missing.count() {
+        0 => {}
+        more => messages.push(format!("Further roles that do not exist: {more}")),
+    }
     messages.extend(check::unknown_words(word(ask, "scope"), word(ask, "action")));
     if messages.is_empty() {
         return Ok(());

@@ -45,6 +45,19 @@ async fn giant_json_is_refused_before_it_is_held() {
     assert_eq!(answer.await.unwrap().status, 413);
 }
 
+/// Each name is compared with every role: a URL has room for thousands.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_roles_that_do_not_exist_a_few_are_told() {
+    let server = Server::start().await;
+    for (named, last) in [(20, "Role r19 does not exist"), (500, "Further roles that do not exist: 480")] {
+        let roles: Vec<String> = (0..named).map(|number| format!("r{number}")).collect();
+        let refused = server.get(&format!("/users/rocketskates/token?roles={}", roles.join(","))).await;
+        assert_eq!(refused.status, 422);
+        let messages = refused.json()["Messages"].as_array().unwrap().clone();
+        assert_eq!((messages.len().min(21), messages.last().unwrap()), (20 + named / 500, &json!(last)));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_cannot_climb_out() {
     let server = Server::start().await;
