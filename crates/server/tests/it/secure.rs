@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantry_model::secret::Sealed;
-use gantry_model::{Now, Time};
+use gantry_model::{Kind, Layer, Now, Time};
+use gantry_state::{Audit, Clash, Over, Present};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -165,4 +166,42 @@ async fn scripts_see_them_open_and_files_sealed() {
     };
     let actions = server.get(&format!("/jobs/{}/actions", job["Uuid"].as_str().unwrap())).await.json();
     assert_eq!(actions[0]["Content"], "\"of the machine\"");
+}
+
+/// A parameter becomes secure and a pack with its value is replaced at the same moment: what is sealed is the new pack.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_that_is_replaced_while_it_is_sealed_stays_replaced() {
+    let server = Server::start().await;
+    let param = |secure| json!({"Name": "later", "Secure": secure, "Schema": {"type": "string"}});
+    server.create("params", param(false)).await;
+    let carrier = |value: &str| {
+        let profile = json!({"Name": "carried", "Params": {"later": value}});
+        json!({"meta": {"Name": "carrier"}, "sections": {"profiles": {"carried": profile}}})
+    };
+    assert_eq!(server.post("/contents", carrier("old")).await.status, 201);
+    let core = server.core();
+    let mut events = core.state.subscribe(None);
+    let (enter, entered) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    // Nothing is written until the other two wait for it.
+    let held = core.write("test", "hold", move |_| {
+        enter.send(()).ok();
+        gone.recv().ok();
+        Ok::<_, gantry_model::Error>(())
+    });
+    let secure = core.write("test", "secure", move |tx| tx.put(Kind::Param, "later", param(true)).map(drop));
+    let over = Over { present: Present::Yes, clash: Clash::Refuse };
+    let new = std::sync::Arc::new(Layer::from_value(carrier("new")).unwrap());
+    let replace = core.state.put_pack(Audit::new("test", "replace"), new, over);
+    let let_go = async move {
+        entered.recv().unwrap();
+        drop(go);
+    };
+    let (held, secure, replaced, ()) = tokio::join!(held, secure, replace, let_go);
+    assert!(held.is_ok() && secure.is_ok() && replaced.is_ok());
+    let path = "/profiles/carried/params/later";
+    while server.get(path).await.json().get("Payload").is_none() {
+        events.next().await.unwrap();
+    }
+    assert_eq!(server.get(&format!("{path}?decode=true")).await.json(), "new");
 }
